@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* common.h: what several applets do alike with their options: keys, one result, JSON arguments. */
+#ifndef OTRP_APPLETS_COMMON_H
+#define OTRP_APPLETS_COMMON_H
+
+#include "applet.h"
+#include "jose/jwa.h"
+#include "util/file.h"
+#include "util/json.h"
+#include "util/limits.h"
+
+/* The keys of a --key argument, read as the call's --passin says. */
+key_set *call_keys(const struct applet_call *call, const char *source, enum key_part part,
+                   struct error *err) MUST_CHECK;
+
+/* Writes the one result of a command, as --force says. */
+enum rc call_put(const struct applet_call *call, const char *path, struct span data,
+                 enum output_kind kind, struct error *err) MUST_CHECK;
+
+/* The algorithm that an option names: NULL text gives NULL; RC_USAGE with the known ones for an
+ * unknown one. */
+bool option_algorithm(const char *option, enum jwa_kind kind, const char *text,
+                      const struct jwa **alg, struct error *err) MUST_CHECK;
+
+/* The JSON object that an option gives, or NULL text: *object NULL. Owned by the caller. */
+bool option_object(const char *option, const char *text, json_t **object,
+                   struct error *err) MUST_CHECK;
+
+/* A content encryption key in a JWK of type oct: read, and added to what is written (0600). */
+buffer *cek_load(const char *path, struct error *err) MUST_CHECK;
+bool cek_add(output_set *outputs, const char *path, const buffer *cek,
+             struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otrp jwk: keys from and to JWK, PEM and thumbprints. */
+#include "applets/common.h"
+
+#include <string.h>
+
+#include <openssl/pem.h>
+
+#include "jose/jwk.h"
+#include "pki/keygen.h"
+#include "util/openssl_error.h"
+
+AUTO_DEFINE(BIO, BIO_free_all)
+
+struct jwk_options {
+    bool public, pem, thumbprint;
+    const char *kid, *generate, *out, *file;
+};
+
+static const struct option_row options[] = {
+    OPT_FLAG(jwk_options, public, 'p', 0, "write the public part only"),
+    OPT_FLAG(jwk_options, pem, 0, 0, "write PEM instead of a JWK"),
+    OPT_TEXT(jwk_options, kid, 0, "ID", 0, "set the key's kid"),
+    OPT_FLAG(jwk_options, thumbprint, 0, 0,
+             "write the SHA-256 thumbprint (RFC 7638) instead of the key"),
+    OPT_TEXT(jwk_options, generate, 0, "ALG", 0,
+             "make a new key: rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384 or ec-p521"),
+    OPT_TEXT(jwk_options, out, 'o', "FILE", OPT_FILE, "write to FILE (default: standard output)"),
+    OPERAND(jwk_options, file, "FILE", OPT_FILE,
+            "key, JWK, JWK set or certificate (default: standard input)"),
+    OPT_END};
+
+static key_set *generated(const char *name, struct error *err)
+{
+    struct keygen_job job = {.pkey = NULL};
+    if (!key_alg_parse(name, "--generate", &job.alg, err) ||
+        !keygen_run(&job, 1, &(struct keygen_how){.threads = 1}, err))
+        return NULL;
+    AUTO(key_set) *set = calloc(1, sizeof *set);
+    key *k = key_from_pkey(job.pkey, true, name, err);
+    if (set && k && (set->keys = calloc(1, sizeof *set->keys))) {
+        set->keys[set->count++] = k;
+        return TAKE(set);
+    }
+    key_free(k);
+    error_memory(err);
+    return NULL;
+}
+
+static bool put_pem(buffer *out, const key *k, enum key_part part, struct error *err)
+{
+    AUTO(BIO) *bio = BIO_new(BIO_s_secmem());
+    if (k->oct)
+        return error_set(err, RC_USAGE, "%s: a symmetric key has no PEM form", k->name);
+    bool written = bio && (part == KEY_PRIVATE ? PEM_write_bio_PKCS8PrivateKey(bio, k->pkey, NULL,
+                                                                               NULL, 0, NULL, NULL)
+                                               : PEM_write_bio_PUBKEY(bio, k->pkey));
+    char *text;
+    long size = written ? BIO_get_mem_data(bio, &text) : 0;
+    if (size <= 0)
+        return error_openssl(err, RC_INTERNAL, "%s: cannot be written as PEM", k->name);
+    buffer_put(out, text, (size_t)size);
+    return true;
+}
+
+static bool put_thumbprint(buffer *out, const key *k, struct error *err)
+{
+    AUTO(json_t) *jwk = jwk_from_key(k, k->oct ? KEY_PRIVATE : KEY_PUBLIC, err);
+    AUTO(char) *print = jwk ? jwk_thumbprint(jwk, err) : NULL;
+    if (print)
+        buffer_put_format(out, "%s\n", print);
+    return print != NULL;
+}
+
+static bool put_jwks(buffer *out, const key_set *keys, const struct jwk_options *o, bool *private,
+                     struct error *err)
+{
+    AUTO(json_t) *list = json_array();
+    for (size_t i = 0; i < keys->count; i++) {
+        const key *k = keys->keys[i];
+        enum key_part part = o->public || !k->private ? KEY_PUBLIC : KEY_PRIVATE;
+        json_t *jwk = jwk_from_key(k, part, err);
+        if (!jwk)
+            return false;
+        if (o->kid)
+            json_object_set_new(jwk, "kid", json_string(o->kid));
+        *private |= part == KEY_PRIVATE;
+        json_array_append_new(list, jwk);
+    }
+    AUTO(json_t) *set = keys->count > 1 ? json_pack("{s:O}", "keys", list) : NULL;
+    AUTO(buffer) *text = json_pretty(set ? set : json_array_get(list, 0));
+    if (!text)
+        return error_memory(err);
+    buffer_put_span(out, buffer_span(text));
+    return true;
+}
+
+static enum rc run(const struct applet_call *call, struct error *err)
+{
+    const struct jwk_options *o = call->options;
+    if (o->generate && o->file)
+        return error_set(err, RC_USAGE, "--generate makes a key, so it takes no FILE"), err->rc;
+
+    /* inputs */
+    AUTO(key_set) *keys = o->generate ? generated(o->generate, err)
+                                      : call_keys(call, o->file ? o->file : "-", KEY_PUBLIC, err);
+    AUTO(buffer) *out = keys ? buffer_secret(4096) : NULL;
+    if (!out)
+        return err->rc;
+
+    /* act */
+    bool private = false, put = true;
+    if (o->thumbprint || o->pem) {
+        for (size_t i = 0; put && i < keys->count; i++) {
+            const key *k = keys->keys[i];
+            enum key_part part = o->public || !k->private ? KEY_PUBLIC : KEY_PRIVATE;
+            put = o->thumbprint ? put_thumbprint(out, k, err) : put_pem(out, k, part, err);
+            private |= !o->thumbprint && part == KEY_PRIVATE;
+        }
+    } else {
+        put = put_jwks(out, keys, o, &private, err);
+    }
+
+    /* outputs */
+    return put ? call_put(call, o->out, buffer_span(out), private ? OUTPUT_PRIVATE : OUTPUT_PUBLIC,
+                          err)
+               : err->rc;
+}
+
+const struct applet applet_jwk = {
+    .uses = USES_KEYS | USES_FORCE,
+    .options = options,
+    .size = sizeof(struct jwk_options),
+    .run = run,
+    .examples =
+        (const char *const[]){
+            "otrp jwk --public pki/tam/tam/tam-mytam-rsa-key.pem > tam-public.jwk",
+            "otrp jwk --generate ec-p256 --kid sp-1 -o sp.jwk",
+            "otrp jwk --thumbprint pki/tee/tee/tee-mytee-rsa-cert.pem", NULL},
+};

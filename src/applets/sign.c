@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otrp sign: a payload becomes a JWS, byte for byte. */
+#include "applets/common.h"
+
+#include "jose/jws.h"
+#include "pki/cert.h"
+#include "util/limits.h"
+
+struct sign {
+    struct text_list key;
+    const char *alg, *cert, *serialization, *protected, *header, *message, *out, *payload;
+    bool detached;
+};
+
+static const struct option_row options[] = {
+    OPT_LIST(sign, key, 'k', "KEY", OPT_REQUIRED | OPT_FILE,
+             "private key; several make several signatures (general serialization)"),
+    OPT_TEXT(sign, alg, 'a', "ALG", 0,
+             "signature algorithm (default: what fits the key, such as RS256)"),
+    OPT_TEXT(sign, cert, 0, "CHAIN", OPT_FILE,
+             "put these certificates into the header as x5c, signer first"),
+    OPT_CHOICE(sign, serialization, 's', "FORM", serialization_names, 0,
+               "form of the JWS (default flattened)"),
+    OPT_TEXT(sign, protected, 0, "JSON", 0, "further members of the protected header"),
+    OPT_TEXT(sign, header, 0, "JSON", 0, "members of the unprotected header"),
+    OPT_TEXT(sign, message, 0, "NAME", 0, "wrap the JWS into an object with this one member"),
+    OPT_FLAG(sign, detached, 0, 0, "leave the payload out of the JWS"),
+    OPT_TEXT(sign, out, 'o', "FILE", OPT_FILE, "write the JWS to FILE (default: standard output)"),
+    OPERAND(sign, payload, "PAYLOAD", OPT_FILE, "what is signed (default: standard input)"),
+    OPT_END};
+
+static json_t *x5c_of(const char *path, struct error *err)
+{
+    AUTO(X509_stack) *chain = cert_load(path, err);
+    AUTO(json_t) *x5c = chain ? json_array() : NULL;
+    for (int i = 0; x5c && i < sk_X509_num(chain); i++) {
+        AUTO(buffer) *der = cert_to_der(sk_X509_value(chain, i), err);
+        if (!der)
+            return NULL;
+        json_array_append_new(x5c, json_base64(buffer_span(der)));
+    }
+    return TAKE(x5c);
+}
+
+/* The unprotected header that --header and --cert ask for; *header NULL when neither does. */
+static bool unprotected_header(const struct sign *o, json_t **header, struct error *err)
+{
+    if (!option_object("--header", o->header, header, err))
+        return false;
+    if (!o->cert)
+        return true;
+    json_t *x5c = x5c_of(o->cert, err);
+    if (!x5c)
+        return false;
+    if (!*header)
+        *header = json_object();
+    return json_object_set_new(*header, "x5c", x5c) == 0 || error_memory(err);
+}
+
+static buffer *wrap_message(const char *name, const buffer *signed_, struct error *err)
+{
+    AUTO(buffer) *out = buffer_new(signed_->size + 80);
+    if (out) {
+        buffer_put_char(out, '{');
+        buffer_put_json_string(out, span_text(name));
+        buffer_put_char(out, ':');
+        buffer_put_span(out, buffer_span(signed_));
+        buffer_put_char(out, '}');
+    }
+    if (out && !out->failed)
+        return TAKE(out);
+    error_memory(err);
+    return NULL;
+}
+
+static enum rc run(const struct applet_call *call, struct error *err)
+{
+    const struct sign *o = call->options;
+    struct jws_how how = {.detached = o->detached};
+    if (o->serialization)
+        how.serialization = serialization_find(o->serialization);
+    if (o->message && how.serialization == SERIALIZATION_COMPACT)
+        return error_set(err, RC_USAGE, "--message needs a JSON serialization"), err->rc;
+
+    /* inputs */
+    AUTO(json_t) *protected = NULL;
+    AUTO(json_t) *header = NULL;
+    AUTO(key_set) *keys = call_keys(call, o->key.items[0], KEY_PRIVATE, err);
+    if (!keys || !option_algorithm("--alg", JWA_SIGNATURE, o->alg, &how.alg, err) ||
+        !option_object("--protected", o->protected, &protected, err) ||
+        !unprotected_header(o, &header, err))
+        return err->rc;
+    for (size_t i = 1; i < o->key.count; i++) {
+        AUTO(key_set) *more = call_keys(call, o->key.items[i], KEY_PRIVATE, err);
+        if (!more || !key_set_append(keys, more, err))
+            return err->rc;
+    }
+    AUTO(buffer) *payload = input_read(o->payload, LIMIT_FILE_BYTES, err);
+    if (!payload)
+        return err->rc;
+
+    /* act */
+    how.keys = keys->keys;
+    how.count = keys->count;
+    how.protected = protected;
+    how.header = header;
+    AUTO(buffer) *signed_ = jws_sign(&how, buffer_span(payload), err);
+    AUTO(buffer) *message = signed_ && o->message ? wrap_message(o->message, signed_, err) : NULL;
+    if (!signed_ || (o->message && !message))
+        return err->rc;
+
+    /* outputs */
+    return call_put(call, o->out, buffer_span(message ? message : signed_), OUTPUT_PUBLIC, err);
+}
+
+const struct applet applet_sign = {
+    .uses = USES_KEYS | USES_FORCE,
+    .options = options,
+    .size = sizeof(struct sign),
+    .run = run,
+    .examples =
+        (const char *const[]){
+            "otrp sign --key pki/tam/tam/tam-mytam-rsa-key.pem tbs.json > jws.json",
+            "otrp sign -k pki/tam/tam/tam-mytam-rsa-key.pem --cert "
+            "pki/tam/tam/tam-mytam-rsa-cert-plus-intermediate-cert.pem --message CreateSDRequest "
+            "tbs.json",
+            "otrp sign -k sp.jwk --serialization compact --protected '{\"taid\":\"demo\"}' ta.bin "
+            "-o ta.jws",
+            NULL},
+};

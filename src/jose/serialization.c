@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jose/serialization.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util/base64.h"
+#include "util/limits.h"
+
+const char *const serialization_names[] = {"flattened", "compact", "general", NULL};
+
+enum serialization serialization_find(const char *name)
+{
+    for (int i = 0; serialization_names[i]; i++)
+        if (strcmp(serialization_names[i], name) == 0)
+            return (enum serialization)i;
+    return SERIALIZATION_FLATTENED;
+}
+
+struct span span_trim(struct span text)
+{
+    while (text.size && text.data[0] && strchr(" \t\r\n", text.data[0]))
+        text = SPAN(text.data + 1, text.size - 1);
+    while (text.size && text.data[text.size - 1] && strchr(" \t\r\n", text.data[text.size - 1]))
+        text.size--;
+    return text;
+}
+
+bool compact_split(struct span text, const char *what, size_t count, struct span *segments,
+                   struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *dot = text.size ? memchr(text.data, '.', text.size) : NULL;
+        if ((dot != NULL) != (i + 1 < count)) {
+            error_set(err, RC_MALFORMED,
+                      "%s: compact serialization needs exactly %zu segments, "
+                      "there are %s",
+                      what, count, dot ? "more" : "fewer");
+            return error_rule(err, "RFC 7515 section 5.2, RFC 7516 section 9");
+        }
+        size_t length = dot ? (size_t)(dot - text.data) : text.size;
+        segments[i] = SPAN(text.data, length);
+        if (dot)
+            text = SPAN(dot + 1, text.size - length - 1);
+    }
+    return true;
+}
+
+json_t *header_decode(struct span encoded, const char *what, struct error *err)
+{
+    if (encoded.size == 0)
+        return json_object();
+    if (encoded.size > LIMIT_SMALL_JSON) {
+        error_set(err, RC_MALFORMED, "%s: larger than %u bytes", what, LIMIT_SMALL_JSON);
+        return NULL;
+    }
+    AUTO(buffer) *text = base64url_decode(encoded, what, err);
+    if (!text)
+        return NULL;
+    AUTO(json_t) *header = json_load_span(buffer_span(text), what, err);
+    if (!header)
+        return NULL;
+    if (json_is_object(header))
+        return TAKE(header);
+    error_set(err, RC_MALFORMED, "%s: not a JSON object", what);
+    return NULL;
+}
+
+json_t *header_load(const struct json_value *value, const char *what, struct error *err)
+{
+    if (!value)
+        return json_object();
+    if (value->kind == JSON_KIND_OBJECT)
+        return json_load_value(value, what, err);
+    error_set(err, RC_MALFORMED, "%s: %s, not an object", what, json_kind_name(value->kind));
+    return NULL;
+}
+
+bool member_string(const struct json_value *object, const char *what, const char *name,
+                   bool required, struct span *string, struct error *err)
+{
+    const struct json_value *value = json_member(object, name);
+    *string = SPAN(NULL, 0);
+    if (!value)
+        return !required || error_set(err, RC_MALFORMED, "%s.%s: missing", what, name);
+    if (value->kind != JSON_KIND_STRING)
+        return error_set(err, RC_MALFORMED, "%s.%s: %s, not a string", what, name,
+                         json_kind_name(value->kind));
+    *string = value->string;
+    return true;
+}
+
+static bool disjoint(const json_t *a, const json_t *b, const char *what, struct error *err)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach ((json_t *)a, name, value) {
+        if (!b || !json_object_get(b, name))
+            continue;
+        error_set(err, RC_MALFORMED, "%s: \"%s\" stands in more than one header", what, name);
+        return error_rule(err, "RFC 7515 section 7.2.1, RFC 7516 section 7.2.1");
+    }
+    return true;
+}
+
+bool headers_check(const json_t *a, const json_t *b, const json_t *c, const char *what,
+                   struct error *err)
+{
+    const json_t *all[] = {a, b, c};
+    if (!disjoint(a, b, what, err) || !disjoint(a, c, what, err) || !disjoint(b, c, what, err))
+        return false;
+    for (size_t i = 0; i < COUNT(all); i++) {
+        if (json_object_get(all[i], "crit")) {
+            error_set(err, RC_MALFORMED, "%s: \"crit\" asks for extensions, none is supported",
+                      what);
+            return error_rule(err, "RFC 7515 section 4.1.11");
+        }
+        if (json_is_false(json_object_get(all[i], "b64")))
+            return error_set(err, RC_MALFORMED, "%s: \"b64\": false is not supported", what);
+    }
+    return true;
+}
+
+const char *headers_text(const json_t *const *headers, size_t count, const char *name, bool *wrong)
+{
+    for (size_t i = 0; i < count; i++) {
+        const json_t *value = json_object_get(headers[i], name);
+        if (!value)
+            continue;
+        *wrong = !json_is_string(value);
+        return json_string_value(value);
+    }
+    *wrong = false;
+    return NULL;
+}

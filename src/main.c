@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otrp: finds the applet that argv names, reads its options and runs it. */
+#include "applet.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "jose/key.h"
+#include "util/file.h"
+#include "util/json.h"
+#include "util/terminal.h"
+
+#define OTRP_VERSION "0.1.0"
+
+#define APPLET(group, id, name, summary) extern const struct applet applet_##id;
+#include "applets.def"
+#undef APPLET
+
+const struct applet_entry applets[] = {
+#define APPLET(group, id, name, summary) {group, name, summary, &applet_##id},
+#include "applets.def"
+#undef APPLET
+};
+const size_t applet_count = COUNT(applets);
+
+static const char *const when[] = {"auto", "always", "never", NULL};
+
+static const struct option_row options_always[] = {
+    OPT_FLAG(common, quiet, 'q', 0, "say nothing but errors"),
+    OPT_CHOICE(common, color, 0, "WHEN", when, 0, "colour"),
+    OPT_FLAG(common, help, 'h', 0, "show this help"), OPT_END};
+static const struct option_row options_json[] = {
+    OPT_FLAG(common, json, 0, 0, "report as JSON, errors included"), OPT_END};
+static const struct option_row options_now[] = {
+    OPT_TEXT(common, now, 0, "TIME", 0,
+             "judge and date by this time: 2026-11-21T10:00:00Z or @SECONDS"),
+    OPT_END};
+static const struct option_row options_force[] = {
+    OPT_FLAG(common, force, 'f', 0, "overwrite files that exist"), OPT_END};
+static const struct option_row options_keys[] = {
+    OPT_TEXT(common, passin, 0, "ARG", 0,
+             "passphrase of a private key: pass:TEXT, env:NAME, file:PATH, fd:N or stdin"),
+    OPT_LIST(common, provider, 0, "NAME", 0,
+             "load an OpenSSL provider for keys that are not files"),
+    OPT_END};
+static const struct option_row options_lenient[] = {
+    OPT_FLAG(common, lenient, 0, 0, "accept older and foreign forms of messages"), OPT_END};
+
+static const struct {
+    unsigned use;
+    const struct option_row *rows;
+} common_tables[] = {
+    {USES_KEYS, options_keys},   {USES_LENIENT, options_lenient}, {USES_NOW, options_now},
+    {USES_FORCE, options_force}, {USES_JSON, options_json},       {0, options_always},
+};
+
+size_t common_options(const struct applet *applet, struct common *common, struct option_set sets[8])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT(common_tables); i++)
+        if ((applet->uses & common_tables[i].use) == common_tables[i].use)
+            sets[count++] = (struct option_set){common_tables[i].rows, common};
+    return count;
+}
+
+const struct applet_entry *applet_find(const char *name)
+{
+    for (size_t i = 0; i < applet_count; i++)
+        if (strcmp(applets[i].name, name) == 0)
+            return &applets[i];
+    return NULL;
+}
+
+static void tell(const struct applet_call *call, const char *format, va_list args)
+{
+    char *text;
+    if (vasprintf(&text, format, args) < 0)
+        return;
+    fprintf(stderr, "otrp %s: ", call->name);
+    terminal_put(stderr, text);
+    fputc('\n', stderr);
+    free(text);
+}
+
+void say(const struct applet_call *call, const char *format, ...)
+{
+    if (call->common->quiet)
+        return;
+    va_list args;
+    va_start(args, format);
+    tell(call, format, args);
+    va_end(args);
+}
+
+void warn(const struct applet_call *call, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell(call, format, args);
+    va_end(args);
+}
+
+/* With --json, an error is one line of JSON on standard error. */
+static void print_error_json(const char *name, const struct error *err)
+{
+    AUTO(json_t) *report = json_pack(
+        "{s:{s:s, s:i, s:s, s:s*, s:s*, s:s*}}", "error", "applet", name, "exit", (int)err->rc,
+        "class", rc_name(err->rc), "message", err->message, "rule", err->rule[0] ? err->rule : NULL,
+        "hint", err->hint[0] ? err->hint : NULL);
+    AUTO(buffer) *line = report ? json_compact(report) : NULL;
+    fprintf(stderr, "%s\n", line ? (const char *)line->data : "{\"error\":{}}");
+}
+
+static void print_error(const char *name, const struct error *err, const struct common *common)
+{
+    if (common->json) {
+        print_error_json(name, err);
+        return;
+    }
+    bool colours = terminal_colours(stderr, common->color);
+    fprintf(stderr, "otrp%s%s: %serror:%s ", *name ? " " : "", name, colours ? "\033[1;31m" : "",
+            colours ? "\033[0m" : "");
+    terminal_put(stderr, err->message);
+    if (err->rule[0])
+        fprintf(stderr, " (%s)", err->rule);
+    fputc('\n', stderr);
+    if (err->hint[0]) {
+        fputs("hint: ", stderr);
+        terminal_put(stderr, err->hint);
+        fputc('\n', stderr);
+    }
+}
+
+static int print_help(const char *name, const char *summary, const struct applet *applet)
+{
+    AUTO(buffer) *text = buffer_new(2000);
+    if (!text)
+        return RC_INTERNAL;
+    applet_put_help(text, name, summary, applet);
+    struct error err = {.rc = RC_OK};
+    return stdout_write(buffer_span(text), &err) ? RC_OK : RC_INTERNAL;
+}
+
+static bool call_prepare(struct applet_call *call, struct error *err)
+{
+    const struct common *common = call->common;
+    if (!clock_open(&call->clock, common->now, err))
+        return false;
+    for (size_t i = 0; i < common->provider.count; i++)
+        if (!provider_load(common->provider.items[i], err))
+            return false;
+    return true;
+}
+
+static int run_applet(const char *name, const char *summary, const struct applet *applet, int argc,
+                      char **argv)
+{
+    struct common common = {.help = false};
+    struct error err = {.rc = RC_INTERNAL};
+    struct option_set sets[9];
+    void *options = calloc(1, applet->size ? applet->size : 1);
+    if (!options)
+        return RC_INTERNAL;
+    size_t count = common_options(applet, &common, sets + 1) + 1;
+    sets[0] = (struct option_set){applet->options, options};
+    struct applet_call call = {
+        .name = name, .applet = applet, .options = options, .common = &common};
+    int rc;
+    if (!options_parse(sets, count, argc, argv, &common.help, &err) ||
+        (!common.help && !call_prepare(&call, &err))) {
+        print_error(name, &err, &common);
+        rc = err.rc;
+    } else if (common.help) {
+        rc = print_help(name, summary, applet);
+    } else {
+        rc = applet->run(&call, &err);
+        if (rc != RC_OK && err.message[0])
+            print_error(name, &err, &common);
+    }
+    options_free(sets, count);
+    free(options);
+    return rc;
+}
+
+static int unknown(const char *name, const char *kind, const char *word, const char *near)
+{
+    struct error err;
+    struct common common = {.help = false};
+    error_set(&err, RC_USAGE, "there is no %s '%s'", kind, word);
+    if (near)
+        error_hint(&err, "did you mean '%s'?", near);
+    else
+        error_hint(&err, "'otrp%s%s --help' lists them", *name ? " " : "", name);
+    print_error(name, &err, &common);
+    return RC_USAGE;
+}
+
+static int run_command(const struct applet_entry *entry, int argc, char **argv)
+{
+    if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
+        int rc = print_help(entry->name, entry->summary, entry->applet);
+        return argc ? rc : RC_USAGE;
+    }
+    const char *names[32];
+    size_t count = 0;
+    for (const struct applet_command *c = entry->applet->commands; c->name; c++) {
+        names[count++] = c->name;
+        if (strcmp(c->name, argv[0]) != 0)
+            continue;
+        char name[64];
+        snprintf(name, sizeof name, "%s %s", entry->name, c->name);
+        return run_applet(name, c->summary, &c->applet, argc - 1, argv + 1);
+    }
+    return unknown(entry->name, "command", argv[0], nearest(argv[0], names, count));
+}
+
+static int run_named(const char *word, int argc, char **argv)
+{
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        puts("otrp " OTRP_VERSION);
+        return fflush(stdout) == 0 ? RC_OK : RC_INTERNAL;
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        word = "help";
+    const struct applet_entry *entry = applet_find(word);
+    if (!entry) {
+        const char *names[64];
+        for (size_t i = 0; i < applet_count; i++)
+            names[i] = applets[i].name;
+        return unknown("", "command", word, nearest(word, names, applet_count));
+    }
+    if (entry->applet->commands)
+        return run_command(entry, argc, argv);
+    return run_applet(entry->name, entry->summary, entry->applet, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    umask(umask(0) | 022); /* never writable for others, whatever the caller's mask */
+    signal(SIGPIPE, SIG_IGN);
+    const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+    const char *own = argc ? (slash ? slash + 1 : argv[0]) : "otrp";
+    if (strncmp(own, "otrp-", 5) == 0)
+        return run_named(own + 5, argc - 1, argv + 1);
+    if (argc < 2)
+        return run_named("help", 0, NULL);
+    return run_named(argv[1], argc - 2, argv + 2);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * auto.h: ownership that can be seen. AUTO(T) declares a pointer that is freed at the end of its
+ * scope; TAKE(p) moves it out, to a caller or into a structure.
+ *
+ *     AUTO(EVP_PKEY) *pkey = pkey_load(...);
+ *     if (!pkey)
+ *         return NULL;
+ *     return TAKE(pkey);
+ */
+#ifndef OTRP_UTIL_AUTO_H
+#define OTRP_UTIL_AUTO_H
+
+#include <stdlib.h>
+
+#define AUTO(type) __attribute__((cleanup(auto_##type))) type
+
+/* Gives type an AUTO: release is the function that frees a pointer to it and accepts NULL. */
+#define AUTO_DEFINE(type, release)                                                                 \
+    static inline void auto_##type(type *const *pointer)                                           \
+    {                                                                                              \
+        release(*pointer);                                                                         \
+    }
+
+#define TAKE(pointer)                                                                              \
+    ({                                                                                             \
+        __typeof__(pointer) taken_ = (pointer);                                                    \
+        (pointer) = NULL;                                                                          \
+        taken_;                                                                                    \
+    })
+
+AUTO_DEFINE(char, free)
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool parse_seconds(const char *text, time_t *at)
+{
+    char *end;
+    errno = 0;
+    long long seconds = strtoll(text, &end, 10);
+    *at = (time_t)seconds;
+    return !errno && end != text && !*end && seconds >= 0;
+}
+
+static bool parse_time(const char *text, time_t *at)
+{
+    if (text[0] == '@')
+        return parse_seconds(text + 1, at);
+    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d", "%Y%m%d%H%M%SZ"};
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        struct tm tm = {0};
+        const char *end = strptime(text, forms[i], &tm);
+        if (end && !*end) {
+            *at = timegm(&tm);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool clock_open(struct clock *clock, const char *now, struct error *err)
+{
+    *clock = (struct clock){.fixed = false};
+    if (now) {
+        if (!parse_time(now, &clock->at)) {
+            error_set(err, RC_USAGE, "--now: '%s' is no time", now);
+            return error_hint(err, "write it as 2026-11-21T10:00:00Z, 2026-11-21 or @SECONDS");
+        }
+        clock->fixed = true;
+        return true;
+    }
+    const char *epoch = getenv("SOURCE_DATE_EPOCH");
+    if (epoch && *epoch) {
+        if (!parse_seconds(epoch, &clock->at))
+            return error_set(err, RC_USAGE, "SOURCE_DATE_EPOCH: '%s' is no number of seconds",
+                             epoch);
+        clock->fixed = true;
+    }
+    return true;
+}
+
+time_t clock_now(const struct clock *clock)
+{
+    return clock->fixed ? clock->at : time(NULL);
+}
+
+void time_format(time_t at, char text[32])
+{
+    struct tm tm;
+    if (!gmtime_r(&at, &tm) || !strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        strcpy(text, "?");
+}
+
+long long clock_elapsed_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+bool error_set(struct error *err, enum rc rc, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    err->rc = rc;
+    err->rule[0] = err->hint[0] = '\0';
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return false;
+}
+
+bool error_prefix(struct error *err, const char *format, ...)
+{
+    char message[sizeof err->message];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    if (length < 0 || (size_t)length >= sizeof message)
+        return false;
+    int room = (int)sizeof message - length - 3;
+    snprintf(message + length, sizeof message - (size_t)length, ": %.*s", room > 0 ? room : 0,
+             err->message);
+    memcpy(err->message, message, sizeof message);
+    return false;
+}
+
+bool error_rule(struct error *err, const char *rule)
+{
+    snprintf(err->rule, sizeof err->rule, "%s", rule);
+    return false;
+}
+
+bool error_hint(struct error *err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->hint, sizeof err->hint, format, args);
+    va_end(args);
+    return false;
+}
+
+bool error_errno(struct error *err, enum rc rc, const char *format, ...)
+{
+    const char *reason = strerror(errno);
+    va_list args;
+    va_start(args, format);
+    err->rc = rc;
+    err->rule[0] = err->hint[0] = '\0';
+    int length = vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    if (length >= 0 && (size_t)length < sizeof err->message)
+        snprintf(err->message + length, sizeof err->message - (size_t)length, ": %s", reason);
+    return false;
+}
+
+bool error_memory(struct error *err)
+{
+    return error_set(err, RC_INTERNAL, "out of memory");
+}
+
+static const struct {
+    enum rc rc;
+    const char *name, *meaning;
+} codes[] = {
+#define RC(id, number, name, meaning) {RC_##id, name, meaning},
+#include "util/rc.def"
+#undef RC
+};
+
+const char *rc_name(enum rc rc)
+{
+    return (size_t)rc < sizeof codes / sizeof codes[0] ? codes[rc].name : "unknown";
+}
+
+const char *rc_meaning(enum rc rc)
+{
+    return (size_t)rc < sizeof codes / sizeof codes[0] ? codes[rc].meaning : "unknown";
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * error.h: what went wrong, said once, where it is known.
+ *
+ *     if (size > LIMIT_MESSAGE_BYTES)
+ *         return error_set(err, RC_MALFORMED, "%s: %zu bytes, more than the %zu allowed", name,
+ * size, limit);
+ *
+ * Fallible functions fill a caller's struct error and return false or NULL; callers may put a
+ * prefix before the message, and main prints it. Lower layers never print and never exit.
+ * The codes are the program's exit codes (otrp(1), EXIT STATUS) and never change meaning.
+ */
+#ifndef OTRP_UTIL_ERROR_H
+#define OTRP_UTIL_ERROR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define MUST_CHECK        __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+
+enum rc {
+#define RC(id, number, name, meaning) RC_##id = number,
+#include "util/rc.def"
+#undef RC
+};
+
+struct error {
+    enum rc rc;
+    char message[1024]; /* what was wrong with what; UTF-8, may quote untrusted text */
+    char rule[96];      /* the document and section that say so, or "" */
+    char hint[256];     /* what to do next, or "" */
+};
+
+/* Sets code and message and clears rule and hint. Always returns false, for `return
+ * error_set(...)`. */
+bool error_set(struct error *err, enum rc rc, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* Puts "prefix: " before the message. Always returns false. */
+bool error_prefix(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Adds the rule that was broken, such as "RFC 7515 section 5.2". Always returns false. */
+bool error_rule(struct error *err, const char *rule);
+
+/* Adds a next step for the user. Always returns false. */
+bool error_hint(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* error_set for a failed system call: appends what errno means. */
+bool error_errno(struct error *err, enum rc rc, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* The one message for memory that cannot be had. */
+bool error_memory(struct error *err);
+
+/* The short name of a code ("malformed") and its meaning, as in otrp(1). */
+const char *rc_name(enum rc rc);
+const char *rc_meaning(enum rc rc);
+
+#endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *input_name(const char *path)
+{
+    return !path || strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+static buffer *read_all(int fd, const char *name, size_t max_bytes, struct error *err)
+{
+    struct stat st;
+    size_t expected = 4096;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+        expected = (size_t)st.st_size < max_bytes ? (size_t)st.st_size + 1 : max_bytes + 1;
+    AUTO(buffer) *b = buffer_secret(expected);
+    if (!b) {
+        error_memory(err);
+        return NULL;
+    }
+    for (;;) {
+        size_t room = b->capacity - b->size - 1;
+        if (room == 0) {
+            if (!buffer_reserve(b, b->size < 65536 ? 65536 : b->size)) {
+                error_memory(err);
+                return NULL;
+            }
+            room = b->capacity - b->size - 1;
+        }
+        ssize_t n = read(fd, b->data + b->size, room);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            error_errno(err, RC_USAGE, "%s: cannot read", name);
+            return NULL;
+        }
+        if (n == 0)
+            break;
+        b->size += (size_t)n;
+        if (b->size > max_bytes) {
+            error_set(err, RC_MALFORMED, "%s: more than the %zu bytes allowed", name, max_bytes);
+            return NULL;
+        }
+    }
+    b->data[b->size] = '\0';
+    return TAKE(b);
+}
+
+buffer *input_read(const char *path, size_t max_bytes, struct error *err)
+{
+    const char *name = input_name(path);
+    if (!path || strcmp(path, "-") == 0)
+        return read_all(STDIN_FILENO, name, max_bytes, err);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        error_errno(err, RC_USAGE, "%s: cannot open", path);
+        return NULL;
+    }
+    buffer *b = read_all(fd, name, max_bytes, err);
+    close(fd);
+    return b;
+}
+
+struct output {
+    char *path;  /* NULL: standard output */
+    char *aside; /* where it is written until commit; NULL once it is in place */
+    bool replaces;
+    bool placed;
+    buffer *text; /* for standard output */
+};
+
+struct output_set {
+    bool force;
+    struct output *outputs;
+    size_t count;
+    char **directories; /* made by us, in order */
+    size_t directory_count;
+};
+
+output_set *output_set_new(bool force)
+{
+    output_set *set = calloc(1, sizeof *set);
+    if (set)
+        set->force = force;
+    return set;
+}
+
+void output_set_free(output_set *set)
+{
+    if (!set)
+        return;
+    for (size_t i = 0; i < set->count; i++) {
+        struct output *o = &set->outputs[i];
+        if (o->aside)
+            unlink(o->aside);
+        free(o->aside);
+        free(o->path);
+        buffer_free(o->text);
+    }
+    for (size_t i = set->directory_count; i-- > 0;) {
+        rmdir(set->directories[i]); /* keeps what holds something */
+        free(set->directories[i]);
+    }
+    free(set->directories);
+    free(set->outputs);
+    free(set);
+}
+
+static bool to_stdout(const char *path)
+{
+    return !path || strcmp(path, "-") == 0;
+}
+
+/* Devices, pipes and the like are written through, not replaced. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+bool path_exists(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
+
+bool output_check(const output_set *set, const char *path, struct error *err)
+{
+    if (to_stdout(path) || set->force || !path_exists(path) || is_special(path))
+        return true;
+    error_set(err, RC_USAGE, "%s: exists already", path);
+    return error_hint(err, "--force overwrites it");
+}
+
+static struct output *output_slot(output_set *set, struct error *err)
+{
+    struct output *outputs = realloc(set->outputs, (set->count + 1) * sizeof *outputs);
+    if (!outputs) {
+        error_memory(err);
+        return NULL;
+    }
+    set->outputs = outputs;
+    outputs[set->count] = (struct output){.path = NULL};
+    return &outputs[set->count++];
+}
+
+static bool write_all(int fd, struct span data)
+{
+    while (data.size) {
+        ssize_t n = write(fd, data.data, data.size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        data = SPAN(data.data + n, data.size - (size_t)n);
+    }
+    return true;
+}
+
+static mode_t mode_of(enum output_kind kind)
+{
+    static const mode_t modes[] = {
+        [OUTPUT_PUBLIC] = 0666, [OUTPUT_PRIVATE] = 0600, [OUTPUT_EXECUTABLE] = 0777};
+    return modes[kind];
+}
+
+static bool write_aside(struct output *o, struct span data, enum output_kind kind,
+                        struct error *err)
+{
+    unsigned long long random;
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        return error_errno(err, RC_INTERNAL, "no random bytes");
+    if (asprintf(&o->aside, "%s.%016llx~", o->path, random) < 0) {
+        o->aside = NULL;
+        return error_memory(err);
+    }
+    int fd = open(o->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_of(kind));
+    if (fd < 0) {
+        error_errno(err, RC_INTERNAL, "%s: cannot create", o->path);
+        free(TAKE(o->aside));
+        return false;
+    }
+    bool written = write_all(fd, data) && fsync(fd) == 0;
+    if (!written)
+        error_errno(err, RC_INTERNAL, "%s: cannot write", o->path);
+    if (close(fd) != 0 && written)
+        written = error_errno(err, RC_INTERNAL, "%s: cannot write", o->path);
+    return written;
+}
+
+bool output_add(output_set *set, const char *path, struct span data, enum output_kind kind,
+                struct error *err)
+{
+    if (!output_check(set, path, err))
+        return false;
+    struct output *o = output_slot(set, err);
+    if (!o)
+        return false;
+    if (to_stdout(path) || is_special(path)) {
+        o->path = to_stdout(path) ? NULL : strdup(path);
+        o->text = buffer_secret(data.size);
+        if (!o->text || (!to_stdout(path) && !o->path))
+            return error_memory(err);
+        buffer_put_span(o->text, data);
+        return true;
+    }
+    o->path = strdup(path);
+    if (!o->path)
+        return error_memory(err);
+    o->replaces = path_exists(path);
+    return write_aside(o, data, kind, err);
+}
+
+static bool put_in_place(struct output *o, bool force, struct error *err)
+{
+    if (force ? rename(o->aside, o->path) != 0 : link(o->aside, o->path) != 0) {
+        bool taken = errno == EEXIST;
+        error_errno(err, taken ? RC_USAGE : RC_INTERNAL, "%s: cannot put in place", o->path);
+        return taken ? error_hint(err, "--force overwrites it") : false;
+    }
+    if (!force)
+        unlink(o->aside);
+    free(TAKE(o->aside));
+    o->placed = true;
+    return true;
+}
+
+static void sync_directory_of(const char *path)
+{
+    char *dir = strdup(path);
+    if (!dir)
+        return;
+    char *slash = strrchr(dir, '/');
+    if (slash)
+        *(slash == dir ? slash + 1 : slash) = '\0';
+    int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd); /* the files themselves are durable; not every file system can do this */
+        close(fd);
+    }
+    free(dir);
+}
+
+static bool same_directory(const char *a, const char *b)
+{
+    const char *sa = strrchr(a, '/'), *sb = strrchr(b, '/');
+    size_t la = sa ? (size_t)(sa - a) : 0, lb = sb ? (size_t)(sb - b) : 0;
+    return la == lb && strncmp(a, b, la) == 0;
+}
+
+static bool write_special(const struct output *o, struct error *err)
+{
+    if (!o->path)
+        return stdout_write(buffer_span(o->text), err);
+    int fd = open(o->path, O_WRONLY | O_CLOEXEC);
+    bool written = fd >= 0 && write_all(fd, buffer_span(o->text));
+    if (!written)
+        error_errno(err, RC_INTERNAL, "%s: cannot write", o->path);
+    if (fd >= 0)
+        close(fd);
+    return written;
+}
+
+bool output_commit(output_set *set, struct error *err)
+{
+    bool done = true;
+    for (size_t i = 0; done && i < set->count; i++)
+        if (set->outputs[i].aside)
+            done = put_in_place(&set->outputs[i], set->force, err);
+    for (size_t i = 0; done && i < set->count; i++)
+        if (set->outputs[i].text)
+            done = write_special(&set->outputs[i], err);
+    const char *synced = NULL;
+    for (size_t i = 0; i < set->count; i++) {
+        struct output *o = &set->outputs[i];
+        if (!o->placed)
+            continue;
+        if (!done && !o->replaces) {
+            unlink(o->path);
+        } else if (!synced || !same_directory(synced, o->path)) {
+            sync_directory_of(o->path);
+            synced = o->path;
+        }
+    }
+    if (done)
+        while (set->directory_count)
+            free(set->directories[--set->directory_count]);
+    return done;
+}
+
+static bool remember_directory(output_set *set, const char *path, struct error *err)
+{
+    char **list = realloc(set->directories, (set->directory_count + 1) * sizeof *list);
+    if (!list)
+        return error_memory(err);
+    set->directories = list;
+    list[set->directory_count] = strdup(path);
+    return list[set->directory_count] ? (set->directory_count++, true) : error_memory(err);
+}
+
+bool output_directory(output_set *set, const char *path, struct error *err)
+{
+    AUTO(char) *walk = strdup(path);
+    if (!walk)
+        return error_memory(err);
+    for (char *c = walk + 1;; c++) {
+        if (*c != '/' && *c != '\0')
+            continue;
+        char end = *c;
+        *c = '\0';
+        if (mkdir(walk, 0777) == 0) {
+            if (!remember_directory(set, walk, err))
+                return false;
+        } else if (errno != EEXIST) {
+            return error_errno(err, RC_INTERNAL, "%s: cannot make the directory", walk);
+        }
+        *c = end;
+        if (!end)
+            return true;
+    }
+}
+
+bool stdout_write(struct span data, struct error *err)
+{
+    if (fflush(stdout) == 0 && write_all(STDOUT_FILENO, data))
+        return true;
+    return error_errno(err, RC_INTERNAL, "cannot write to standard output");
+}
+
+char *path_join(const char *dir, const char *name)
+{
+    char *path;
+    size_t length = strlen(dir);
+    const char *slash = length && dir[length - 1] == '/' ? "" : "/";
+    return asprintf(&path, "%s%s%s", dir, slash, name) < 0 ? NULL : path;
+}

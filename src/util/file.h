@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * file.h: reading whole inputs, and writing results so that nothing is ever half there.
+ *
+ *     AUTO(output_set) *outputs = output_set_new(force);
+ *     if (!output_add(outputs, "key.pem", span, OUTPUT_PRIVATE, err) ||
+ *         !output_add(outputs, "-", span, OUTPUT_PUBLIC, err))
+ *         return err->rc;
+ *     return output_commit(outputs, err) ? RC_OK : err->rc;
+ *
+ * Each file is written aside (O_EXCL, 0600 for private ones from the first byte), made durable and
+ * put in place when all are complete. Without commit, or when it fails, nothing remains.
+ */
+#ifndef OTRP_UTIL_FILE_H
+#define OTRP_UTIL_FILE_H
+
+#include "util/buffer.h"
+
+/* The whole of a file ("-" or NULL: standard input), at most max_bytes. RC_USAGE when it cannot be
+ * read, RC_MALFORMED when it is larger. Returns an owned, secret buffer. */
+buffer *input_read(const char *path, size_t max_bytes, struct error *err) MUST_CHECK;
+
+/* What an input is called in messages: its path, or "standard input". */
+const char *input_name(const char *path);
+
+enum output_kind {
+    OUTPUT_PUBLIC,    /* mode 0666 less the umask */
+    OUTPUT_PRIVATE,   /* mode 0600: private keys, content encryption keys */
+    OUTPUT_EXECUTABLE /* mode 0777 less the umask */
+};
+
+typedef struct output_set output_set;
+
+/* force: existing files are replaced; otherwise they are refused. */
+output_set *output_set_new(bool force);
+void output_set_free(output_set *set);
+
+/* Refuses path now if it is there already, so that long work is not done in vain. */
+bool output_check(const output_set *set, const char *path, struct error *err) MUST_CHECK;
+
+/* Writes data aside for path ("-" or NULL: standard output). */
+bool output_add(output_set *set, const char *path, struct span data, enum output_kind kind,
+                struct error *err) MUST_CHECK;
+
+/* Puts all files in place, then writes what goes to standard output; all or nothing. */
+bool output_commit(output_set *set, struct error *err) MUST_CHECK;
+
+/* mkdir -p; each directory made is remembered, and removed again without commit. */
+bool output_directory(output_set *set, const char *path, struct error *err) MUST_CHECK;
+
+/* Writes all of data to standard output. */
+bool stdout_write(struct span data, struct error *err) MUST_CHECK;
+
+/* dir + "/" + name, owned by the caller; NULL without memory. */
+char *path_join(const char *dir, const char *name);
+bool path_exists(const char *path);
+
+AUTO_DEFINE(output_set, output_set_free)
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/install.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/auto.h"
+
+/* Relative to the folder of the executable: installed; built in bin/; a build variant. */
+static const char *const template_places[] = {"../share/otrp/pki-templates", "../pki-templates",
+                                              "../../../pki-templates"};
+static const char *const module_places[] = {"../lib/otrp", "../build/release/lib/otrp"};
+
+static char *find(const char *const *places, size_t count, const char *name, struct error *err)
+{
+    char exe[4096];
+    ssize_t length = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (length <= 0) {
+        error_errno(err, RC_INTERNAL, "/proc/self/exe: cannot tell where the program is");
+        return NULL;
+    }
+    exe[length] = '\0';
+    char *slash = strrchr(exe, '/');
+    if (slash)
+        *slash = '\0';
+    for (size_t i = 0; i < count; i++) {
+        char *path;
+        if (asprintf(&path, "%s/%s%s", exe, places[i], name) < 0) {
+            error_memory(err);
+            return NULL;
+        }
+        if (access(path, R_OK) == 0)
+            return path;
+        free(path);
+    }
+    error_set(err, RC_INTERNAL, "%s/%s%s is missing", exe, places[0], name);
+    error_hint(err, "run 'make install', or call the program where it was built");
+    return NULL;
+}
+
+char *install_templates(struct error *err)
+{
+    return find(template_places, COUNT(template_places), "", err);
+}
+
+char *install_module(const char *name, struct error *err)
+{
+    char file[64];
+    snprintf(file, sizeof file, "/%s.so", name);
+    return find(module_places, COUNT(module_places), file, err);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util/base64.h"
+#include "util/limits.h"
+
+json_t *json_load_span(struct span text, const char *name, struct error *err)
+{
+    if (text.size > LIMIT_SMALL_JSON) {
+        error_set(err, RC_MALFORMED, "%s: %zu bytes, more than the %u allowed", name, text.size,
+                  LIMIT_SMALL_JSON);
+        return NULL;
+    }
+    json_error_t reason;
+    json_t *value = json_loadb((const char *)(text.data ? text.data : (const uint8_t *)""),
+                               text.size, JSON_REJECT_DUPLICATES, &reason);
+    if (value)
+        return value;
+    error_set(err, RC_MALFORMED, "%s: line %d: %s", name, reason.line, reason.text);
+    error_rule(err, "RFC 8259");
+    return NULL;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void put_canonical(buffer *out, const json_t *value);
+
+static void put_canonical_object(buffer *out, const json_t *object)
+{
+    size_t count = json_object_size(object), n = 0;
+    const char **keys = calloc(count ? count : 1, sizeof *keys);
+    if (!keys) {
+        out->failed = true;
+        return;
+    }
+    for (void *i = json_object_iter((json_t *)object); i;
+         i = json_object_iter_next((json_t *)object, i))
+        keys[n++] = json_object_iter_key(i);
+    qsort(keys, n, sizeof *keys, compare_keys);
+    buffer_put_char(out, '{');
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            buffer_put_char(out, ',');
+        buffer_put_json_string(out, span_text(keys[i]));
+        buffer_put_char(out, ':');
+        put_canonical(out, json_object_get(object, keys[i]));
+    }
+    buffer_put_char(out, '}');
+    free(keys);
+}
+
+static void put_canonical(buffer *out, const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        put_canonical_object(out, value);
+        break;
+    case JSON_ARRAY:
+        buffer_put_char(out, '[');
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            if (i)
+                buffer_put_char(out, ',');
+            put_canonical(out, json_array_get(value, i));
+        }
+        buffer_put_char(out, ']');
+        break;
+    case JSON_STRING:
+        buffer_put_json_string(out, SPAN(json_string_value(value), json_string_length(value)));
+        break;
+    case JSON_INTEGER:
+        buffer_put_format(out, "%lld", (long long)json_integer_value(value));
+        break;
+    case JSON_REAL:
+        out->failed = true;
+        break;
+    case JSON_TRUE:
+        buffer_put_text(out, "true");
+        break;
+    case JSON_FALSE:
+        buffer_put_text(out, "false");
+        break;
+    case JSON_NULL:
+        buffer_put_text(out, "null");
+        break;
+    }
+}
+
+buffer *json_canonical(const json_t *value)
+{
+    AUTO(buffer) *out = buffer_secret(512);
+    if (!out)
+        return NULL;
+    put_canonical(out, value);
+    return out->failed ? NULL : TAKE(out);
+}
+
+static int put_chunk(const char *data, size_t size, void *context)
+{
+    buffer *out = context;
+    buffer_put(out, data, size);
+    return out->failed ? -1 : 0;
+}
+
+static buffer *dump(const json_t *value, size_t flags, const char *end)
+{
+    AUTO(buffer) *out = buffer_secret(1024);
+    if (!out || json_dump_callback(value, put_chunk, out, flags | JSON_ENCODE_ANY))
+        return NULL;
+    buffer_put_text(out, end);
+    return out->failed ? NULL : TAKE(out);
+}
+
+buffer *json_compact(const json_t *value)
+{
+    return dump(value, JSON_COMPACT, "");
+}
+
+buffer *json_pretty(const json_t *value)
+{
+    return dump(value, JSON_INDENT(2), "\n");
+}
+
+bool json_get_text(const json_t *object, const char *path, const char *member, const char **text,
+                   struct error *err)
+{
+    const json_t *value = json_object_get(object, member);
+    const char *dot = *path ? "." : "";
+    if (!value)
+        return error_set(err, RC_MALFORMED, "%s%s%s: missing", path, dot, member);
+    *text = json_string_value(value);
+    if (!*text || strlen(*text) != json_string_length(value))
+        return error_set(err, RC_MALFORMED, "%s%s%s: not a string", path, dot, member);
+    return true;
+}
+
+static json_t *encoded(struct span data, void (*put)(buffer *, struct span))
+{
+    AUTO(buffer) *text = buffer_secret(data.size / 3 * 4 + 8);
+    if (!text)
+        return NULL;
+    put(text, data);
+    return text->failed ? NULL : json_stringn((const char *)text->data, text->size);
+}
+
+json_t *json_base64(struct span data)
+{
+    return encoded(data, buffer_put_base64);
+}
+
+json_t *json_base64url(struct span data)
+{
+    return encoded(data, buffer_put_base64url);
+}
+
+json_t *json_span(struct span text)
+{
+    return json_stringn(text.data ? (const char *)text.data : "", text.size);
+}

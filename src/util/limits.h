@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limits.h: every bound on what comes from outside, with the reason for its size. */
+#ifndef OTRP_UTIL_LIMITS_H
+#define OTRP_UTIL_LIMITS_H
+
+#define LIMIT_FILE_BYTES (256u << 20) /* a file or stdin: room for a large TA, nested three times  \
+                                       */
+#define LIMIT_MESSAGE_BYTES  (64u << 20) /* a message that a simulator accepts over the wire */
+#define LIMIT_KEY_BYTES      (1u << 20)  /* a key, certificate bundle or JWK set */
+#define LIMIT_SMALL_JSON     (1u << 20) /* what may pass through jansson: headers, contents, DSIs */
+#define LIMIT_JSON_DEPTH     64         /* OTrP nests 8 deep at most */
+#define LIMIT_JSON_VALUES    (1u << 18) /* values in one document */
+#define LIMIT_RECIPIENTS     32         /* recipients of a JWE, signatures of a JWS */
+#define LIMIT_CHAIN          10         /* certificates in a chain or an x5c */
+#define LIMIT_OCSP_RESPONSES 16         /* OCSP responses in ocspdat: a chain and some room */
+#define LIMIT_NAME_BYTES     255 /* rid, spid, sdname, taid, tamid, did (protocol: 1 to 255) */
+#define LIMIT_TID_BYTES      128 /* tid: it is signed by the firmware */
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* terminal.h: what a person sees: text that cannot move the cursor, colour, progress. */
+#ifndef OTRP_UTIL_TERMINAL_H
+#define OTRP_UTIL_TERMINAL_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Writes text to stream with control characters, also those of C1, and broken UTF-8 shown as \xNN;
+ * a newline stays. */
+void terminal_put(FILE *stream, const char *text);
+
+/* Whether to colour stream: choice is "always", "never", or NULL or "auto" for a terminal without
+ * NO_COLOR. */
+bool terminal_colours(FILE *stream, const char *choice);
+
+/* A line on standard error, drawn anew at most ten times a second, on a terminal only. */
+struct progress {
+    const char *what; /* "keys" */
+    bool shown;
+    long long started_ms, drawn_ms;
+};
+
+void progress_start(struct progress *progress, const char *what, bool quiet);
+void progress_update(void *progress, size_t done, size_t total); /* fits a callback */
+void progress_end(struct progress *progress);
+
+#endif
