@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/asn1.h"
+
+#include <string.h>
+
+#include <openssl/core_names.h>
+
+bool asn1_time_read(const ASN1_TIME *time, time_t *at)
+{
+    struct tm tm;
+    if (!time || ASN1_TIME_to_tm(time, &tm) != 1)
+        return false;
+    *at = timegm(&tm);
+    return true;
+}
+
+buffer *bio_text(BIO *bio, bool secret)
+{
+    char *data;
+    long size = BIO_get_mem_data(bio, &data);
+    if (size < 0)
+        return NULL;
+    buffer *b = secret ? buffer_secret((size_t)size) : buffer_new((size_t)size);
+    if (b)
+        buffer_put(b, data, (size_t)size);
+    return b;
+}
+
+const EVP_MD *signature_digest(const EVP_PKEY *key)
+{
+    if (!EVP_PKEY_is_a(key, "EC"))
+        return EVP_sha256();
+    int bits = EVP_PKEY_get_bits(key);
+    return bits > 384 ? EVP_sha512() : bits > 256 ? EVP_sha384() : EVP_sha256();
+}
+
+const char *pkey_family(const EVP_PKEY *key)
+{
+    return EVP_PKEY_is_a(key, "RSA") ? "rsa" : EVP_PKEY_is_a(key, "EC") ? "ec" : NULL;
+}
+
+bool signature_is_strong(int nid)
+{
+    int digest_nid;
+    if (!OBJ_find_sigid_algs(nid, &digest_nid, NULL))
+        return false;
+    if (digest_nid == NID_undef) /* RSA-PSS says it in its parameters, EdDSA has one built in */
+        return true;
+    const EVP_MD *digest = EVP_get_digestbynid(digest_nid);
+    return digest && EVP_MD_get_size(digest) >= 28;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * asn1.h: what the modules of src/pki need of OpenSSL's types and no one else does: owners that
+ * free themselves, and times as seconds. Included by .c files of src/pki only.
+ *
+ *     AUTO(BIO) *out = BIO_new(BIO_s_mem());
+ */
+#ifndef OTRP_PKI_ASN1_H
+#define OTRP_PKI_ASN1_H
+
+#include <openssl/bio.h>
+#include <openssl/conf.h>
+#include <openssl/evp.h>
+#include <openssl/ocsp.h>
+#include <openssl/txt_db.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "util/buffer.h"
+
+/* Reads a time of RFC 5280 section 4.1.2.5 or RFC 6960; false when it is not well-formed. */
+bool asn1_time_read(const ASN1_TIME *time, time_t *at) MUST_CHECK;
+
+/* What was written to a memory BIO, as a buffer of the caller's; NULL without memory. */
+buffer *bio_text(BIO *bio, bool secret);
+
+/* The digest that a signature made with key is to have: as strong as the key's curve, else SHA-256.
+ */
+const EVP_MD *signature_digest(const EVP_PKEY *key);
+
+/* "rsa" or "ec", as in file names and templates; NULL for a key of another kind. */
+const char *pkey_family(const EVP_PKEY *key);
+
+/* Whether the signature algorithm nid hashes with 112 bits of strength or more (not SHA-1 or MD5).
+ */
+bool signature_is_strong(int nid);
+
+AUTO_DEFINE(BIO, BIO_free_all)
+AUTO_DEFINE(CONF, NCONF_free)
+AUTO_DEFINE(TXT_DB, TXT_DB_free)
+AUTO_DEFINE(ASN1_INTEGER, ASN1_INTEGER_free)
+AUTO_DEFINE(ASN1_TIME, ASN1_TIME_free)
+AUTO_DEFINE(ASN1_OBJECT, ASN1_OBJECT_free)
+AUTO_DEFINE(BIGNUM, BN_free)
+AUTO_DEFINE(GENERAL_NAME, GENERAL_NAME_free)
+AUTO_DEFINE(GENERAL_NAMES, GENERAL_NAMES_free)
+AUTO_DEFINE(X509_EXTENSION, X509_EXTENSION_free)
+AUTO_DEFINE(X509_NAME, X509_NAME_free)
+AUTO_DEFINE(X509_STORE, X509_STORE_free)
+AUTO_DEFINE(X509_STORE_CTX, X509_STORE_CTX_free)
+AUTO_DEFINE(OCSP_RESPONSE, OCSP_RESPONSE_free)
+AUTO_DEFINE(OCSP_BASICRESP, OCSP_BASICRESP_free)
+AUTO_DEFINE(OCSP_CERTID, OCSP_CERTID_free)
+
+#endif

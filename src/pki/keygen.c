@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/keygen.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/ec.h>
+#include <openssl/rsa.h>
+
+#include "util/auto.h"
+#include "util/openssl_error.h"
+#include "util/options.h"
+
+static const struct {
+    const char *name, *family;
+    unsigned rsa_bits;
+    const char *curve;
+    unsigned cost; /* relative time to make one */
+} algs[KEY_ALG_COUNT] = {
+    [KEY_RSA_2048] = {"rsa-2048", "rsa", 2048, NULL, 1000},
+    [KEY_RSA_3072] = {"rsa-3072", "rsa", 3072, NULL, 4000},
+    [KEY_RSA_4096] = {"rsa-4096", "rsa", 4096, NULL, 12000},
+    [KEY_EC_P256] = {"ec-p256", "ec", 0, "P-256", 1},
+    [KEY_EC_P384] = {"ec-p384", "ec", 0, "P-384", 9},
+    [KEY_EC_P521] = {"ec-p521", "ec", 0, "P-521", 20},
+};
+
+const char *key_alg_name(enum key_alg alg)
+{
+    return algs[alg].name;
+}
+
+const char *key_alg_family(enum key_alg alg)
+{
+    return algs[alg].family;
+}
+
+bool key_alg_parse(const char *text, const char *option, enum key_alg *alg, struct error *err)
+{
+    const char *names[KEY_ALG_COUNT];
+    for (size_t i = 0; i < KEY_ALG_COUNT; i++) {
+        names[i] = algs[i].name;
+        if (strcmp(text, names[i]) == 0) {
+            *alg = (enum key_alg)i;
+            return true;
+        }
+    }
+    error_set(err, RC_USAGE, "%s: there is no algorithm '%s'", option, text);
+    const char *near = nearest(text, names, KEY_ALG_COUNT);
+    return near ? error_hint(err, "did you mean '%s'?", near)
+                : error_hint(err, "rsa-2048 rsa-3072 rsa-4096 ec-p256 ec-p384 ec-p521");
+}
+
+struct workshop {
+    struct keygen_job **order; /* the longest first */
+    size_t count, next, done;
+    const struct keygen_how *how;
+    struct error *err;
+    bool failed;
+    pthread_mutex_t lock;
+};
+
+static EVP_PKEY *make_key(enum key_alg alg)
+{
+    return algs[alg].curve ? EVP_EC_gen(algs[alg].curve) : EVP_RSA_gen(algs[alg].rsa_bits);
+}
+
+static struct keygen_job *next_job(struct workshop *w)
+{
+    pthread_mutex_lock(&w->lock);
+    struct keygen_job *job = w->failed || w->next == w->count ? NULL : w->order[w->next++];
+    pthread_mutex_unlock(&w->lock);
+    return job;
+}
+
+static void *work(void *context)
+{
+    struct workshop *w = context;
+    for (struct keygen_job *job; (job = next_job(w));) {
+        job->pkey = make_key(job->alg);
+        pthread_mutex_lock(&w->lock);
+        if (!job->pkey && !w->failed) {
+            w->failed = true;
+            error_openssl(w->err, RC_INTERNAL, "cannot make a key of %s", algs[job->alg].name);
+        }
+        w->done++;
+        if (w->how->progress)
+            w->how->progress(w->how->context, w->done, w->count);
+        pthread_mutex_unlock(&w->lock);
+    }
+    return NULL;
+}
+
+static int by_cost(const void *a, const void *b)
+{
+    unsigned x = algs[(*(struct keygen_job *const *)a)->alg].cost;
+    unsigned y = algs[(*(struct keygen_job *const *)b)->alg].cost;
+    return (x < y) - (x > y);
+}
+
+static size_t cores(void)
+{
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return count > 0 ? (size_t)count : 1;
+}
+
+/* This thread works too; when others cannot be had, it does all the work. */
+static void work_together(struct workshop *w, size_t threads)
+{
+    pthread_t *others = calloc(threads, sizeof *others);
+    size_t started = 0;
+    while (others && started + 1 < threads && pthread_create(&others[started], NULL, work, w) == 0)
+        started++;
+    work(w);
+    while (started)
+        pthread_join(others[--started], NULL);
+    free(others);
+}
+
+bool keygen_run(struct keygen_job *jobs, size_t count, const struct keygen_how *how,
+                struct error *err)
+{
+    struct workshop w = {.count = count, .how = how, .err = err, .lock = PTHREAD_MUTEX_INITIALIZER};
+    size_t threads = how->threads ? how->threads : cores();
+    if (!count)
+        return true;
+    w.order = calloc(count, sizeof *w.order);
+    if (!w.order)
+        return error_memory(err);
+    for (size_t i = 0; i < count; i++)
+        w.order[i] = &jobs[i];
+    qsort(w.order, count, sizeof *w.order, by_cost);
+    work_together(&w, threads < count ? threads : count);
+    free(w.order);
+    pthread_mutex_destroy(&w.lock);
+    return !w.failed;
+}

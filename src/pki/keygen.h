@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keygen.h: private keys, made on all cores at once, those that take longest first.
+ *
+ *     struct keygen_job jobs[] = {{.alg = KEY_RSA_4096}, {.alg = KEY_EC_P256}};
+ *     if (!keygen_run(jobs, 2, &(struct keygen_how){.threads = 0}, err)) ...
+ */
+#ifndef OTRP_PKI_KEYGEN_H
+#define OTRP_PKI_KEYGEN_H
+
+#include <openssl/evp.h>
+
+#include "util/error.h"
+
+enum key_alg {
+    KEY_RSA_2048,
+    KEY_RSA_3072,
+    KEY_RSA_4096,
+    KEY_EC_P256,
+    KEY_EC_P384,
+    KEY_EC_P521,
+    KEY_ALG_COUNT
+};
+
+/* "rsa-4096"; "rsa" or "ec", as in file names. */
+const char *key_alg_name(enum key_alg alg);
+const char *key_alg_family(enum key_alg alg);
+
+/* Reads a name; option is what messages call where it was given ("--ca-alg"). RC_USAGE with the
+ * nearest name. */
+bool key_alg_parse(const char *text, const char *option, enum key_alg *alg,
+                   struct error *err) MUST_CHECK;
+
+struct keygen_job {
+    enum key_alg alg;
+    EVP_PKEY *pkey; /* result, the caller's; NULL before */
+};
+
+struct keygen_how {
+    size_t threads; /* 0: as many as there are cores for this process */
+    void (*progress)(void *context, size_t done, size_t total); /* or NULL; one call at a time */
+    void *context;
+};
+
+/* Makes all keys. At a failure the keys that were made stay in the jobs, for the caller to free. */
+bool keygen_run(struct keygen_job *jobs, size_t count, const struct keygen_how *how,
+                struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/layout.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/file.h"
+
+#define BUNDLE "cert-plus-intermediate-cert.pem"
+
+/* RSA first: every TAM and TEE handles it. */
+static const char *const families[] = {"rsa", "ec"};
+
+char *layout_root_path(const char *dir, enum pki_role role, const char *family, const char *what)
+{
+    const char *r = role_name(role);
+    char *path;
+    return asprintf(&path, "%s/%s/%s-rootca/%s-rootca-%s-%s", dir, r, r, r, family, what) < 0
+               ? NULL
+               : path;
+}
+
+char *layout_ca_path(const char *dir, enum pki_role role, const char *family, const char *what)
+{
+    const char *r = role_name(role);
+    char *path;
+    return asprintf(&path, "%s/%s/%s-ca/%s-ca-1-%s-%s", dir, r, r, r, family, what) < 0 ? NULL
+                                                                                        : path;
+}
+
+char *layout_entity_path(const char *dir, enum pki_role role, const char *name, const char *family,
+                         const char *what)
+{
+    const char *r = role_name(role);
+    char *path;
+    return asprintf(&path, "%s/%s/%s/%s-%s-%s-%s", dir, r, r, r, name, family, what) < 0 ? NULL
+                                                                                         : path;
+}
+
+bool layout_name_valid(const char *name)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t length = strlen(name);
+    return length >= 1 && length <= 64 && strspn(name, allowed) == length && name[0] != '.' &&
+           name[0] != '-';
+}
+
+void identity_free(identity *id)
+{
+    if (!id)
+        return;
+    free(id->key_path);
+    free(id->chain_path);
+    free(id->ocsp_path);
+    free(id);
+}
+
+/* The NAME of "tam-NAME-rsa-key.pem"; 0 when file is no such thing. */
+static size_t entity_name(const char *file, enum pki_role role, const char **name)
+{
+    size_t length = strlen(file), prefix = strlen(role_name(role)) + 1;
+    if (length <= prefix || strncmp(file, role_name(role), prefix - 1) != 0 ||
+        file[prefix - 1] != '-')
+        return 0;
+    for (size_t i = 0; i < COUNT(families); i++) {
+        char end[16];
+        size_t size = (size_t)snprintf(end, sizeof end, "-%s-key.pem", families[i]);
+        if (length > prefix + size && strcmp(file + length - size, end) == 0) {
+            *name = file + prefix;
+            return length - prefix - size;
+        }
+    }
+    return 0;
+}
+
+/* Says which names there are, as far as they fit. */
+static void hint_names(const char *dir, enum pki_role role, struct error *err)
+{
+    AUTO(buffer) *names = buffer_new(200);
+    AUTO(char) *folder = NULL;
+    struct dirent **entries;
+    int count = -1;
+    if (asprintf(&folder, "%s/%s/%s", dir, role_name(role), role_name(role)) >= 0)
+        count = scandir(folder, &entries, NULL, alphasort);
+    if (count < 0 || !names) {
+        error_hint(err, "'otrp pki-init --out %s' makes one", dir);
+        return;
+    }
+    struct span last = {NULL, 0};
+    for (int i = 0; i < count; i++) {
+        const char *name = NULL;
+        size_t length = entity_name(entries[i]->d_name, role, &name);
+        if (length && names->size < 160 && !span_equal(last, SPAN(name, length))) {
+            buffer_put_text(names, names->size ? ", " : "");
+            buffer_put(names, name, length);
+            last = SPAN(name, length);
+        }
+    }
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    free(entries);
+    if (names->size && !names->failed)
+        error_hint(err, "there is: %s", (const char *)names->data);
+    else
+        error_hint(err, "'otrp pki-init --out %s' makes one", dir);
+}
+
+static identity *identity_of(const char *dir, enum pki_role role, const char *name,
+                             const char *family, struct error *err)
+{
+    AUTO(identity) *id = calloc(1, sizeof *id);
+    if (id) {
+        id->key_path = layout_entity_path(dir, role, name, family, "key.pem");
+        id->chain_path = layout_entity_path(dir, role, name, family, BUNDLE);
+        id->ocsp_path = layout_entity_path(dir, role, name, family, "ocsp.json");
+    }
+    if (!id || !id->key_path || !id->chain_path || !id->ocsp_path) {
+        error_memory(err);
+        return NULL;
+    }
+    if (!path_exists(id->chain_path)) {
+        error_set(err, RC_USAGE, "%s is missing", id->chain_path);
+        return NULL;
+    }
+    if (!path_exists(id->ocsp_path))
+        free(TAKE(id->ocsp_path));
+    return TAKE(id);
+}
+
+identity *identity_find(const char *dir, enum pki_role role, const char *name, struct error *err)
+{
+    if (!layout_name_valid(name)) {
+        error_set(err, RC_USAGE, "'%s' is no name of a %s", name, role_title(role));
+        error_hint(err, "1 to 64 of A-Z a-z 0-9 . _ -, not beginning with '.' or '-'");
+        return NULL;
+    }
+    for (size_t i = 0; i < COUNT(families); i++) {
+        AUTO(char) *key = layout_entity_path(dir, role, name, families[i], "key.pem");
+        if (!key) {
+            error_memory(err);
+            return NULL;
+        }
+        if (path_exists(key))
+            return identity_of(dir, role, name, families[i], err);
+    }
+    const char *r = role_name(role);
+    error_set(err, RC_USAGE, "%s: there is no %s '%s' (%s/%s/%s/%s-%s-rsa-key.pem or -ec-key.pem)",
+              dir, role_title(role), name, dir, r, r, r, name);
+    hint_names(dir, role, err);
+    return NULL;
+}
+
+X509_stack *layout_roots(const char *dir, enum pki_role role, struct error *err)
+{
+    AUTO(X509_stack) *roots = sk_X509_new_null();
+    if (!roots) {
+        error_memory(err);
+        return NULL;
+    }
+    for (size_t i = 0; i < COUNT(families); i++) {
+        AUTO(char) *path = layout_root_path(dir, role, families[i], "cert.pem");
+        if (!path) {
+            error_memory(err);
+            return NULL;
+        }
+        if (!path_exists(path))
+            continue;
+        AUTO(X509_stack) *found = cert_load(path, err);
+        if (!found)
+            return NULL;
+        while (sk_X509_num(found) > 0) {
+            X509 *cert = sk_X509_shift(found);
+            if (!sk_X509_push(roots, cert)) {
+                X509_free(cert);
+                error_memory(err);
+                return NULL;
+            }
+        }
+    }
+    if (sk_X509_num(roots) > 0)
+        return TAKE(roots);
+    const char *r = role_name(role);
+    error_set(err, RC_USAGE, "%s: there is no root certificate of a %s (%s/%s/%s-rootca)", dir,
+              role_title(role), dir, r, r);
+    error_hint(err, "'otrp pki-init --out %s' makes one", dir);
+    return NULL;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * layout.h: where the files of a PKI directory are (protocol: Roles, keys and certificates), and
+ * what a command needs of them.
+ *
+ *     pki/tam/tam-rootca/tam-rootca-ec-cert.pem
+ *     pki/tam/tam-ca/tam-ca-1-ec-cert.pem
+ *     pki/tam/tam/tam-mytam-rsa-key.pem
+ *     pki/tam/tam/tam-mytam-rsa-cert-plus-intermediate-cert.pem
+ *     pki/tam/tam/tam-mytam-rsa-ocsp.json    (the stapling set: a JSON array of BASE64)
+ */
+#ifndef OTRP_PKI_LAYOUT_H
+#define OTRP_PKI_LAYOUT_H
+
+#include "pki/cert.h"
+#include "pki/role.h"
+#include "util/options.h"
+
+/* Paths; each owned by the caller, NULL without memory. family is "rsa" or "ec", what "key.pem",
+ * "cert.pem", "cert-plus-intermediate-cert.pem", "ocsp.json", ... */
+char *layout_root_path(const char *dir, enum pki_role role, const char *family, const char *what);
+char *layout_ca_path(const char *dir, enum pki_role role, const char *family, const char *what);
+char *layout_entity_path(const char *dir, enum pki_role role, const char *name, const char *family,
+                         const char *what);
+
+/* The files of one end entity that exists in dir. */
+typedef struct identity {
+    char *key_path;   /* private key */
+    char *chain_path; /* bundle: end entity first, then the intermediate */
+    char *ocsp_path;  /* TAM: stapling set; NULL when there is none */
+} identity;
+
+/* Finds role/name in dir, whatever its family (RSA first, when it has both). RC_USAGE naming what
+ * is missing, with the names that exist as hint. */
+identity *identity_find(const char *dir, enum pki_role role, const char *name,
+                        struct error *err) MUST_CHECK;
+void identity_free(identity *id);
+
+/* All root certificates of a role in dir; at least one. */
+X509_stack *layout_roots(const char *dir, enum pki_role role, struct error *err) MUST_CHECK;
+
+/* Whether name may be part of a file name and a subject here: 1 to 64 of A-Z a-z 0-9 . _ -, not
+ * beginning with '.' or '-'. */
+bool layout_name_valid(const char *name);
+
+AUTO_DEFINE(identity, identity_free)
+
+#endif

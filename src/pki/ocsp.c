@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/ocsp.h"
+
+#include <string.h>
+
+#include <openssl/err.h>
+
+#include "pki/asn1.h"
+#include "util/clock.h"
+#include "util/openssl_error.h"
+
+#define SKEW_SECONDS 300
+#define DAY_SECONDS  86400
+#define DEFAULT_DAYS 7 /* a response without nextUpdate */
+
+/*
+ * OCSP_basic_sign would date the response by the wall clock. OpenSSL lends the field for reading
+ * only, but it is in the response that we own and have not signed yet.
+ */
+static bool set_produced_at(OCSP_BASICRESP *basic, time_t at)
+{
+    const ASN1_GENERALIZEDTIME *field = OCSP_resp_get0_produced_at(basic);
+    return ASN1_GENERALIZEDTIME_set((ASN1_GENERALIZEDTIME *)(uintptr_t)field, at) != NULL;
+}
+
+static bool add_status(OCSP_BASICRESP *basic, const struct ocsp_statement *s)
+{
+    /* SHA-1 names the issuer here as in RFC 5019 and proves nothing: clients look for it. */
+    AUTO(OCSP_CERTID) *id = OCSP_cert_to_id(EVP_sha1(), s->cert, s->issuer);
+    AUTO(ASN1_TIME) *from = ASN1_GENERALIZEDTIME_set(NULL, s->at);
+    AUTO(ASN1_TIME) *to = ASN1_GENERALIZEDTIME_adj(NULL, s->at, s->days, 0);
+    AUTO(ASN1_TIME) *revoked = s->revoked ? ASN1_GENERALIZEDTIME_set(NULL, s->revoked_at) : NULL;
+    return id && from && to && (revoked || !s->revoked) &&
+           OCSP_basic_add1_status(basic, id,
+                                  s->revoked ? V_OCSP_CERTSTATUS_REVOKED : V_OCSP_CERTSTATUS_GOOD,
+                                  s->reason, revoked, from, to);
+}
+
+buffer *ocsp_state(const struct ocsp_statement *s, struct error *err)
+{
+    AUTO(OCSP_BASICRESP) *basic = OCSP_BASICRESP_new();
+    /* The signer's certificate goes along: not everyone looks for it in the chain. */
+    if (!basic || !add_status(basic, s) || !set_produced_at(basic, s->at) ||
+        !OCSP_basic_sign(basic, (X509 *)(uintptr_t)s->issuer, s->issuer_key,
+                         signature_digest(s->issuer_key), NULL, OCSP_NOTIME)) {
+        AUTO(char) *subject = cert_subject(s->cert);
+        error_openssl(err, RC_INTERNAL, "%s: cannot make an OCSP response",
+                      subject ? subject : "certificate");
+        return NULL;
+    }
+    AUTO(OCSP_RESPONSE) *response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
+    int size = response ? i2d_OCSP_RESPONSE(response, NULL) : 0;
+    AUTO(buffer) *der = size > 0 ? buffer_new((size_t)size) : NULL;
+    if (!der) {
+        error_memory(err);
+        return NULL;
+    }
+    unsigned char *p = der->data;
+    der->size = (size_t)i2d_OCSP_RESPONSE(response, &p);
+    der->data[der->size] = '\0';
+    return TAKE(der);
+}
+
+buffer *ocsp_respond(const X509 *cert, const X509 *issuer, EVP_PKEY *issuer_key, time_t at,
+                     int days, struct error *err)
+{
+    return ocsp_state(&(struct ocsp_statement){.cert = cert,
+                                               .issuer = issuer,
+                                               .issuer_key = issuer_key,
+                                               .at = at,
+                                               .days = days,
+                                               .reason = OCSP_REVOKED_STATUS_NOSTATUS},
+                      err);
+}
+
+/* What is asked, by every part of the check. */
+struct question {
+    X509 *cert, *issuer;
+    time_t at;
+    const char *subject; /* of cert, for messages */
+};
+
+static bool refuse(const struct question *q, const char *reason, struct error *err)
+{
+    error_set(err, RC_UNTRUSTED, "%s: %s", q->subject, reason);
+    return error_rule(err, "RFC 6960 section 3.2");
+}
+
+static bool refuse_at(const struct question *q, const char *reason, time_t at, struct error *err)
+{
+    char text[32];
+    time_format(at, text);
+    error_set(err, RC_UNTRUSTED, "%s: %s %s", q->subject, reason, text);
+    return error_rule(err, "RFC 6960 section 3.2");
+}
+
+/* NULL unless der is a whole, successful response of the basic type. */
+static OCSP_BASICRESP *parse(struct span der)
+{
+    const unsigned char *p = der.data;
+    AUTO(OCSP_RESPONSE) *response = der.size ? d2i_OCSP_RESPONSE(NULL, &p, (long)der.size) : NULL;
+    if (!response || p != der.data + der.size ||
+        OCSP_response_status(response) != OCSP_RESPONSE_STATUS_SUCCESSFUL)
+        return NULL;
+    return OCSP_response_get1_basic(response);
+}
+
+/* Whether single speaks of the certificate: its CertID is made anew with the hash that it uses. */
+static bool matches(const OCSP_SINGLERESP *single, const struct question *q)
+{
+    const OCSP_CERTID *id = OCSP_SINGLERESP_get0_id(single);
+    ASN1_OBJECT *algorithm;
+    ASN1_INTEGER *serial;
+    if (!OCSP_id_get0_info(NULL, &algorithm, NULL, &serial, (OCSP_CERTID *)(uintptr_t)id) ||
+        ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(q->cert)) != 0)
+        return false;
+    const EVP_MD *digest = EVP_get_digestbyobj(algorithm);
+    AUTO(OCSP_CERTID) *own = digest ? OCSP_cert_to_id(digest, q->cert, q->issuer) : NULL;
+    return own && OCSP_id_cmp(own, id) == 0;
+}
+
+static OCSP_SINGLERESP *find_single(OCSP_BASICRESP *basic, const struct question *q)
+{
+    for (int i = 0; i < OCSP_resp_count(basic); i++)
+        if (matches(OCSP_resp_get0(basic, i), q))
+            return OCSP_resp_get0(basic, i);
+    return NULL;
+}
+
+/* Whether the issuer has delegated its answers to signer (RFC 6960 section 4.2.2.2). */
+static bool check_delegate(X509 *signer, const struct question *q, struct error *err)
+{
+    if (X509_check_issued(q->issuer, signer) != X509_V_OK ||
+        X509_verify(signer, X509_get0_pubkey(q->issuer)) != 1)
+        return refuse(q, "its OCSP response is signed by neither its issuer nor a delegate", err);
+    if (!(X509_get_extension_flags(signer) & EXFLAG_XKUSAGE) ||
+        !(X509_get_extended_key_usage(signer) & XKU_OCSP_SIGN) ||
+        !(X509_get_key_usage(signer) & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)))
+        return refuse(q, "the signer of its OCSP response lacks the extended key usage OCSPSigning",
+                      err);
+    time_t from, to;
+    if (!asn1_time_read(X509_get0_notBefore(signer), &from) ||
+        !asn1_time_read(X509_get0_notAfter(signer), &to) || q->at < from || q->at > to)
+        return refuse(q, "the signer of its OCSP response has expired or is not valid yet", err);
+    if (!signature_is_strong(X509_get_signature_nid(signer)) ||
+        EVP_PKEY_get_security_bits(X509_get0_pubkey(signer)) < 112)
+        return refuse(q, "the signer of its OCSP response is weaker than 112 bits", err);
+    return true;
+}
+
+/* The certificates in a response are not signed: one that poses as the issuer is a sign of
+ * tampering. */
+static bool has_false_issuer(const OCSP_BASICRESP *basic, const struct question *q)
+{
+    const X509_stack *certs = OCSP_resp_get0_certs(basic);
+    for (int i = 0; i < sk_X509_num(certs); i++)
+        if (X509_issuer_and_serial_cmp(sk_X509_value(certs, i), q->issuer) == 0 &&
+            X509_cmp(sk_X509_value(certs, i), q->issuer) != 0)
+            return true;
+    return false;
+}
+
+static bool check_signature(OCSP_BASICRESP *basic, const struct question *q, struct error *err)
+{
+    AUTO(X509_stack) *given = sk_X509_new_null();
+    if (!given || !X509_add_cert(given, q->issuer, X509_ADD_FLAG_UP_REF))
+        return error_memory(err);
+    if (has_false_issuer(basic, q))
+        return refuse(q, "its OCSP response brings a changed certificate of its issuer", err);
+    X509 *signer;
+    if (!OCSP_resp_get0_signer(basic, &signer, given))
+        return refuse(q, "its OCSP response is signed by neither its issuer nor a delegate", err);
+    if (X509_cmp(signer, q->issuer) != 0) {
+        if (!check_delegate(signer, q, err))
+            return false;
+        X509_free(sk_X509_pop(given));
+        if (!X509_add_cert(given, signer, X509_ADD_FLAG_UP_REF))
+            return error_memory(err);
+    }
+    const ASN1_OBJECT *algorithm;
+    X509_ALGOR_get0(&algorithm, NULL, NULL, OCSP_resp_get0_tbs_sigalg(basic));
+    if (!signature_is_strong(OBJ_obj2nid(algorithm)))
+        return refuse(q, "its OCSP response is signed with a hash weaker than 112 bits", err);
+    if (OCSP_basic_verify(basic, given, NULL, OCSP_NOVERIFY | OCSP_NOINTERN) != 1)
+        return refuse(q, "the signature of its OCSP response is wrong", err);
+    return true;
+}
+
+/* Reads until when single counts; refuses one from the future and a stale one. */
+static bool check_times(const ASN1_GENERALIZEDTIME *this_update,
+                        const ASN1_GENERALIZEDTIME *next_update, const struct question *q,
+                        time_t *until, struct error *err)
+{
+    time_t from, to;
+    if (!asn1_time_read(this_update, &from))
+        return refuse(q, "its OCSP response has no proper thisUpdate", err);
+    to = from + DEFAULT_DAYS * DAY_SECONDS;
+    if (next_update && (!asn1_time_read(next_update, &to) || to < from))
+        return refuse(q, "its OCSP response has no proper nextUpdate", err);
+    if (from > q->at + SKEW_SECONDS)
+        return refuse_at(q, "its OCSP response is from the future: not valid before", from, err);
+    if (to + SKEW_SECONDS < q->at)
+        return refuse_at(q, "its OCSP response is stale since", to, err);
+    *until = to + SKEW_SECONDS;
+    return true;
+}
+
+static bool refuse_revoked(const struct question *q, const ASN1_GENERALIZEDTIME *revoked,
+                           int reason, struct error *err)
+{
+    time_t at = 0;
+    char text[32] = "an unknown time";
+    if (asn1_time_read(revoked, &at))
+        time_format(at, text);
+    bool told = reason != OCSP_REVOKED_STATUS_NOSTATUS;
+    error_set(err, RC_UNTRUSTED, "%s: revoked at %s%s%s", q->subject, text, told ? ", reason " : "",
+              told ? OCSP_crl_reason_str(reason) : "");
+    return error_rule(err, "RFC 6960 section 2.2");
+}
+
+enum verdict { SILENT, MALFORMED, REFUSED, GOOD, REVOKED }; /* the greater one decides */
+
+static enum verdict judge(struct span der, const struct question *q, time_t *until,
+                          struct error *err)
+{
+    AUTO(OCSP_BASICRESP) *basic = parse(der);
+    if (!basic) {
+        refuse(q, "no OCSP response for it, and one is not well-formed", err);
+        return MALFORMED;
+    }
+    OCSP_SINGLERESP *single = find_single(basic, q);
+    if (!single)
+        return SILENT;
+    if (!check_signature(basic, q, err))
+        return REFUSED;
+    int reason;
+    ASN1_GENERALIZEDTIME *revoked, *from, *to;
+    int status = OCSP_single_get0_status(single, &reason, &revoked, &from, &to);
+    if (!check_times(from, to, q, until, err))
+        return REFUSED;
+    if (status == V_OCSP_CERTSTATUS_GOOD)
+        return GOOD;
+    if (status != V_OCSP_CERTSTATUS_REVOKED) {
+        refuse(q, "its issuer does not know it: OCSP status unknown", err);
+        return REFUSED;
+    }
+    refuse_revoked(q, revoked, reason, err);
+    return REVOKED;
+}
+
+/* A fresh "revoked" outweighs any "good", whichever comes first. */
+bool ocsp_check(const struct span *responses, size_t count, X509 *cert, X509 *issuer, time_t at,
+                time_t *until, size_t *index, struct error *err)
+{
+    AUTO(char) *subject = cert_subject(cert);
+    struct question q = {
+        .cert = cert, .issuer = issuer, .at = at, .subject = subject ? subject : "certificate"};
+    enum verdict best = SILENT;
+    struct error failure, reason;
+    time_t best_until = 0, counts_until = 0;
+    size_t best_index = 0;
+    refuse(&q, count ? "none of the OCSP responses is for it" : "no OCSP response for it",
+           &failure);
+    for (size_t i = 0; i < count; i++) {
+        enum verdict verdict = judge(responses[i], &q, &counts_until, &reason);
+        bool longer = verdict == GOOD && counts_until > best_until;
+        if (verdict < best || (verdict == best && !longer))
+            continue;
+        best = verdict;
+        if (verdict == GOOD) {
+            best_until = counts_until;
+            best_index = i;
+        } else {
+            failure = reason;
+        }
+    }
+    ERR_clear_error();
+    if (best != GOOD) {
+        *err = failure;
+        return false;
+    }
+    if (until)
+        *until = best_until;
+    if (index)
+        *index = best_index;
+    return true;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/profile.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/err.h>
+
+#include "pki/asn1.h"
+#include "util/file.h"
+#include "util/limits.h"
+#include "util/openssl_error.h"
+
+#define MAX_DAYS 3652058 /* from year 1 to year 9999 */
+
+struct profile {
+    CONF *conf;
+    char *path;
+};
+
+/* A line of a template: where it stands, and what it says. */
+struct entry {
+    const char *section, *name, *value;
+};
+
+static bool fault(const profile *p, const struct entry *at, const char *what, struct error *err)
+{
+    return error_set(err, RC_USAGE, "%s: [%s] %s: %s", p->path, at->section, at->name, what);
+}
+
+static bool fault_openssl(const profile *p, const struct entry *at, struct error *err)
+{
+    return error_openssl(err, RC_USAGE, "%s: [%s] %s = %s", p->path, at->section, at->name,
+                         at->value);
+}
+
+static STACK_OF(CONF_VALUE) * section_of(const profile *p, const char *section)
+{
+    STACK_OF(CONF_VALUE) *rows = NCONF_get_section(p->conf, section);
+    ERR_clear_error();
+    return rows;
+}
+
+/* NCONF_get_string would fall back to the default section. */
+static const char *value_of(const profile *p, const char *section, const char *name)
+{
+    STACK_OF(CONF_VALUE) *rows = section_of(p, section);
+    for (int i = 0; rows && i < sk_CONF_VALUE_num(rows); i++)
+        if (strcmp(sk_CONF_VALUE_value(rows, i)->name, name) == 0)
+            return sk_CONF_VALUE_value(rows, i)->value;
+    return NULL;
+}
+
+/* The first of the names that is there, in [profile_ROLE], else in [profile]. at->section is in
+ * room. */
+static bool find_entry(const profile *p, enum pki_role role, const char *const names[2],
+                       char room[32], struct entry *at)
+{
+    for (int general = 0; general < 2; general++) {
+        snprintf(room, 32, general ? "profile" : "profile_%s", role_name(role));
+        for (size_t i = 0; i < 2; i++) {
+            *at = (struct entry){room, names[i], value_of(p, room, names[i])};
+            if (at->value)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Appends value with {name}, {role} and {family} replaced. */
+static bool expand(const profile *p, const struct entry *at, const struct profile_use *use,
+                   buffer *out, struct error *err)
+{
+    for (const char *c = at->value; *c; c++) {
+        if (*c != '{') {
+            buffer_put_char(out, *c);
+            continue;
+        }
+        if (strncmp(c, "{name}", 6) == 0) {
+            buffer_put_text(out, use->name ? use->name : "");
+        } else if (strncmp(c, "{family}", 8) == 0) {
+            buffer_put_text(out, use->family);
+        } else if (strncmp(c, "{role}", 6) == 0) {
+            for (const char *r = role_name(use->role); *r; r++)
+                buffer_put_char(out, (char)toupper((unsigned char)*r));
+        } else {
+            fault(p, at, "unknown placeholder", err);
+            return error_hint(err, "there are {name}, {role} and {family}");
+        }
+        c = strchr(c, '}');
+    }
+    return !out->failed || error_memory(err);
+}
+
+static bool add_attribute(const profile *p, const struct entry *at, const struct profile_use *use,
+                          X509_NAME *subject, struct error *err)
+{
+    const char *dot = strchr(at->name, '.'); /* "2.OU": a second OU */
+    int nid = OBJ_txt2nid(dot ? dot + 1 : at->name);
+    if (nid == NID_undef)
+        return fault(p, at, "no attribute of a distinguished name", err);
+    AUTO(buffer) *text = buffer_new(64);
+    if (!text)
+        return error_memory(err);
+    return expand(p, at, use, text, err) &&
+           (X509_NAME_add_entry_by_NID(subject, nid, MBSTRING_UTF8, text->data, (int)text->size, -1,
+                                       0) ||
+            fault_openssl(p, at, err));
+}
+
+static X509_NAME *make_subject(const profile *p, const struct profile_use *use, struct error *err)
+{
+    static const char *const names[2] = {"subject", "subject"};
+    char room[32];
+    struct entry at;
+    if (!find_entry(p, use->role, names, room, &at)) {
+        error_set(err, RC_USAGE, "%s: [profile] subject: missing", p->path);
+        return NULL;
+    }
+    STACK_OF(CONF_VALUE) *rows = section_of(p, at.value);
+    if (!rows) {
+        error_set(err, RC_USAGE, "%s: [%s] %s: there is no section [%s]", p->path, at.section,
+                  at.name, at.value);
+        return NULL;
+    }
+    AUTO(X509_NAME) *subject = X509_NAME_new();
+    if (!subject) {
+        error_memory(err);
+        return NULL;
+    }
+    for (int i = 0; i < sk_CONF_VALUE_num(rows); i++) {
+        const CONF_VALUE *row = sk_CONF_VALUE_value(rows, i);
+        if (!add_attribute(p, &(struct entry){at.value, row->name, row->value}, use, subject, err))
+            return NULL;
+    }
+    return TAKE(subject);
+}
+
+static ASN1_TIME *make_end(const profile *p, enum pki_role role, time_t now, struct error *err)
+{
+    static const char *const names[2] = {"days", "not_after"};
+    char room[32];
+    struct entry at;
+    if (!find_entry(p, role, names, room, &at)) {
+        error_set(err, RC_USAGE, "%s: [profile] days: missing, and so is not_after", p->path);
+        return NULL;
+    }
+    AUTO(ASN1_TIME) *end = ASN1_TIME_new();
+    if (!end) {
+        error_memory(err);
+        return NULL;
+    }
+    if (strcmp(at.name, "not_after") == 0) {
+        if (ASN1_TIME_set_string_X509(end, at.value))
+            return TAKE(end);
+        fault_openssl(p, &at, err);
+        error_hint(err, "write it as 99991231235959Z");
+        return NULL;
+    }
+    char *rest;
+    errno = 0;
+    long days = strtol(at.value, &rest, 10);
+    if (!errno && rest != at.value && !*rest && days >= 1 && days <= MAX_DAYS &&
+        ASN1_TIME_adj(end, now, (int)days, 0))
+        return TAKE(end);
+    ERR_clear_error();
+    error_set(err, RC_USAGE, "%s: [%s] days = %s: not a number of days that ends before year 10000",
+              p->path, at.section, at.value);
+    return NULL;
+}
+
+/* Adds the extensions to cert, or with cert NULL only parses them. */
+static bool add_extensions(const profile *p, const struct profile_use *use, X509V3_CTX *ctx,
+                           X509 *cert, struct error *err)
+{
+    char room[32], own[32];
+    const char *const names[2] = {own, "extensions"};
+    struct entry at;
+    snprintf(own, sizeof own, "extensions_%s", use->family);
+    if (!find_entry(p, use->role, names, room, &at))
+        return error_set(err, RC_USAGE, "%s: [profile] extensions: missing", p->path);
+    STACK_OF(CONF_VALUE) *rows = section_of(p, at.value);
+    if (!rows)
+        return error_set(err, RC_USAGE, "%s: [%s] %s: there is no section [%s]", p->path,
+                         at.section, at.name, at.value);
+    for (int i = 0; i < sk_CONF_VALUE_num(rows); i++) {
+        const CONF_VALUE *row = sk_CONF_VALUE_value(rows, i);
+        struct entry line = {at.value, row->name, row->value};
+        ERR_clear_error();
+        AUTO(X509_EXTENSION) *extension = X509V3_EXT_nconf(p->conf, ctx, row->name, row->value);
+        if (!extension || (cert && !X509_add_ext(cert, extension, -1)))
+            return fault_openssl(p, &line, err);
+    }
+    return true;
+}
+
+static bool check_names(const profile *p, const char *section, struct error *err)
+{
+    static const char *const known[] = {"subject",    "days",           "not_after",
+                                        "extensions", "extensions_rsa", "extensions_ec"};
+    STACK_OF(CONF_VALUE) *rows = section_of(p, section);
+    bool days = false, not_after = false;
+    for (int i = 0; rows && i < sk_CONF_VALUE_num(rows); i++) {
+        const char *name = sk_CONF_VALUE_value(rows, i)->name;
+        size_t k = 0;
+        while (k < COUNT(known) && strcmp(name, known[k]) != 0)
+            k++;
+        struct entry at = {section, name, NULL};
+        if (k == COUNT(known))
+            return fault(p, &at, "unknown name", err);
+        days = days || strcmp(name, "days") == 0;
+        not_after = not_after || strcmp(name, "not_after") == 0;
+        if (days && not_after)
+            return fault(p, &at, "either days or not_after, not both", err);
+    }
+    return true;
+}
+
+/* Goes through all that use of the template will need, short of a key. */
+static bool check_use(const profile *p, const struct profile_use *use, struct error *err)
+{
+    AUTO(X509_NAME) *subject = make_subject(p, use, err);
+    AUTO(ASN1_TIME) *end = subject ? make_end(p, use->role, 0, err) : NULL;
+    if (!end)
+        return false;
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, NULL, NULL, NULL, NULL, X509V3_CTX_TEST);
+    X509V3_set_nconf(&ctx, p->conf);
+    return add_extensions(p, use, &ctx, NULL, err);
+}
+
+static bool check(const profile *p, struct error *err)
+{
+    static const char *const families[] = {"rsa", "ec"};
+    if (!check_names(p, "profile", err))
+        return false;
+    for (enum pki_role role = 0; role < ROLE_COUNT; role++) {
+        char section[32];
+        snprintf(section, sizeof section, "profile_%s", role_name(role));
+        if (!check_names(p, section, err))
+            return false;
+        for (size_t i = 0; i < COUNT(families); i++)
+            if (!check_use(p, &(struct profile_use){role, families[i], "name"}, err))
+                return false;
+    }
+    return true;
+}
+
+profile *profile_load(const char *dir, const char *kind, struct error *err)
+{
+    AUTO(profile) *p = calloc(1, sizeof *p);
+    if (!p || asprintf(&p->path, "%s/%s.cnf", dir, kind) < 0 || !(p->conf = NCONF_new(NULL))) {
+        error_memory(err);
+        return NULL;
+    }
+    AUTO(buffer) *text = input_read(p->path, LIMIT_KEY_BYTES, err);
+    if (!text)
+        return NULL;
+    AUTO(BIO) *bio = BIO_new_mem_buf(text->data, (int)text->size);
+    long line = 0;
+    if (!bio || NCONF_load_bio(p->conf, bio, &line) <= 0) {
+        error_openssl(err, RC_USAGE, "%s: line %ld", p->path, line);
+        return NULL;
+    }
+    return check(p, err) ? TAKE(p) : NULL;
+}
+
+void profile_free(profile *p)
+{
+    if (!p)
+        return;
+    NCONF_free(p->conf);
+    free(p->path);
+    free(p);
+}
+
+const char *profile_path(const profile *p)
+{
+    return p->path;
+}
+
+bool profile_apply(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
+                   time_t now, struct error *err)
+{
+    AUTO(X509_NAME) *subject = make_subject(p, use, err);
+    AUTO(ASN1_TIME) *end = subject ? make_end(p, use->role, now, err) : NULL;
+    if (!end)
+        return false;
+    if (!X509_set_subject_name(cert, subject) || !X509_set1_notAfter(cert, end) ||
+        !ASN1_TIME_set(X509_getm_notBefore(cert), now))
+        return error_openssl(err, RC_INTERNAL, "%s: cannot fill a certificate", p->path);
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
+    X509V3_set_nconf(&ctx, p->conf);
+    return add_extensions(p, use, &ctx, cert, err);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * profile.h: what a certificate of a kind looks like, read from a template in OpenSSL's
+ * configuration syntax (openssl-config(5), x509v3_config(5)); the templates themselves explain
+ * their sections.
+ *
+ *     AUTO(profile) *p = profile_load("pki-templates", "tam", err);
+ *     struct profile_use use = {.role = ROLE_TAM, .family = "rsa", .name = "mytam"};
+ *     if (!p || !profile_apply(p, &use, cert, issuer, now, err)) ...
+ *
+ * What differs from certificate to certificate (a name, a key) never becomes configuration text:
+ * {name}, {role} and {family} stand for it in the subject only, and are put into the parsed value.
+ */
+#ifndef OTRP_PKI_PROFILE_H
+#define OTRP_PKI_PROFILE_H
+
+#include <openssl/x509.h>
+
+#include "pki/role.h"
+#include "util/auto.h"
+#include "util/error.h"
+
+typedef struct profile profile;
+
+/* DIR/KIND.cnf, where kind is "root", "ca" or a role. A mistake in it is RC_USAGE with file,
+ * section and name; all of it is looked at, so that none shows up after keys have been made. */
+profile *profile_load(const char *dir, const char *kind, struct error *err) MUST_CHECK;
+void profile_free(profile *p);
+
+/* The path of the template, for messages; borrowed. */
+const char *profile_path(const profile *p);
+
+/* For whom a template is used. */
+struct profile_use {
+    enum pki_role role;
+    const char *family; /* of the subject's key: "rsa" or "ec" */
+    const char *name;   /* of an entity; NULL: "" */
+};
+
+/* Sets subject, times and extensions of cert, whose key is set already; issuer is cert itself for a
+ * root. */
+bool profile_apply(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
+                   time_t now, struct error *err) MUST_CHECK;
+
+AUTO_DEFINE(profile, profile_free)
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/role.h"
+
+static const struct {
+    const char *name, *title;
+} roles[ROLE_COUNT] = {
+    [ROLE_SP] = {"sp", "service provider (SP)"},
+    [ROLE_TAM] = {"tam", "trusted application manager (TAM)"},
+    [ROLE_TEE] = {"tee", "trusted execution environment (TEE)"},
+    [ROLE_TFW] = {"tfw", "trusted firmware (TFW)"},
+};
+
+const char *role_name(enum pki_role role)
+{
+    return roles[role].name;
+}
+
+const char *role_title(enum pki_role role)
+{
+    return roles[role].title;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* role.h: the four hierarchies (protocol: Roles, keys and certificates). */
+#ifndef OTRP_PKI_ROLE_H
+#define OTRP_PKI_ROLE_H
+
+enum pki_role { ROLE_SP, ROLE_TAM, ROLE_TEE, ROLE_TFW, ROLE_COUNT };
+
+/* "sp", "tam", "tee", "tfw": in file names, options and templates. */
+const char *role_name(enum pki_role role);
+/* "service provider (SP)" and so on, for messages. */
+const char *role_title(enum pki_role role);
+
+#endif
