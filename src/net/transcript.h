@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transcript.h: what went over the wire, as JSON lines: an entry a message, bodies unchanged.
+ *
+ *     AUTO(transcript) *transcript = transcript_open(o->transcript, o->force, err);
+ *     if (o->transcript && !transcript)
+ *         return err->rc;
+ *     if (!transcript_put(transcript, &(struct transcript_entry){
+ *             .direction = TRANSCRIPT_RESPONSE, .from = "tam", .to = "tee", .url = url,
+ *             .status = answer.status, .headers = buffer_span(answer.headers),
+ *             .body = buffer_span(answer.body), .elapsed_ms = answer.elapsed_ms }, err)) ...
+ *
+ * An entry is one line, appended with one write, so that it is there as soon as the message is and
+ * entries of several threads or programs do not mix. Messages may tell secrets: the file is 0600.
+ */
+#ifndef OTRP_NET_TRANSCRIPT_H
+#define OTRP_NET_TRANSCRIPT_H
+
+#include "util/buffer.h"
+#include "util/clock.h"
+
+enum transcript_direction { TRANSCRIPT_REQUEST, TRANSCRIPT_RESPONSE };
+
+struct transcript_entry {
+    enum transcript_direction direction;
+    const char *from, *to;     /* "tam", "tee", or an address; NULL: left out */
+    const char *url;           /* NULL: left out */
+    int status;                /* of a response; 0: left out */
+    struct span headers;       /* as received; empty: left out */
+    struct span body;          /* any bytes: "body" when they are UTF-8, else "body_base64" */
+    double elapsed_ms;         /* from request to response; 0: left out */
+    const struct clock *clock; /* dates the entry; NULL: the wall clock */
+};
+
+typedef struct transcript transcript;
+
+/* Makes the file path ("-": standard output). A file that is there already is refused (RC_USAGE),
+ * or with force emptied; a device or a pipe is written to. NULL for a NULL path, which is a
+ * transcript that takes entries and keeps none, and on failure. */
+transcript *transcript_open(const char *path, bool force, struct error *err) MUST_CHECK;
+
+/* Appends an entry; thread-safe. RC_INTERNAL when it cannot be written. */
+bool transcript_put(transcript *t, const struct transcript_entry *entry,
+                    struct error *err) MUST_CHECK;
+
+void transcript_close(transcript *t); /* accepts NULL */
+
+AUTO_DEFINE(transcript, transcript_close)
+
+#endif
