@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otrp make-request: a TAM's request from a few fields, or a client application's TA query. */
+#include "applets/common.h"
+
+#include <string.h>
+
+#include "otrp/json_path.h"
+#include "otrp/request_make.h"
+#include "otrp/sealed.h"
+#include "otrp/ta_package.h"
+#include "pki/layout.h"
+#include "util/base64.h"
+
+struct make_request {
+    const char *type, *pki, *tam, *tam_key, *tam_cert, *ocsp, *device, *rid, *tid, *spid, *sdname,
+        *spcert, *taid, *taname, *ta, *sp, *pdata, *tamid, *nonce, *newsdname, *newspid, *alg, *enc,
+        *cek, *save_cek, *out;
+    long taver;
+    struct text_list add_spcert, del_spcert, set, unset;
+    bool nextdsi, no_nextdsi, renew_aik, delete_ta, tbs, content, template;
+};
+
+static const char *const types[] = {"get-device-state", "create-sd",  "update-sd",
+                                    "delete-sd",        "install-ta", "update-ta",
+                                    "delete-ta",        "ta-query",   NULL};
+
+static const struct option_row options[] = {
+    OPERAND_CHOICE(make_request, type, "TYPE", types, OPT_REQUIRED, "what to ask for"),
+    OPT_TEXT(make_request, pki, 0, "DIR", OPT_DIR,
+             "PKI directory that has the TAM's key, chain and stapling set"),
+    OPT_TEXT(make_request, tam, 0, "NAME", 0, "TAM of the PKI directory (default mytam)"),
+    OPT_TEXT(make_request, tam_key, 0, "KEY", OPT_FILE, "private key of the TAM"),
+    OPT_TEXT(make_request, tam_cert, 0, "CHAIN", OPT_FILE,
+             "certificate of the TAM and what is above it"),
+    OPT_TEXT(make_request, ocsp, 0, "FILE", OPT_FILE,
+             "stapling set: a JSON array of OCSP responses in BASE64"),
+    OPT_TEXT(make_request, device, 'd', "FILE", OPT_FILE,
+             "device state: an answer with a DSI, or a DSI"),
+    OPT_TEXT(make_request, rid, 0, "ID", 0, "request ID (default: random)"),
+    OPT_TEXT(make_request, tid, 0, "ID", 0, "transaction ID (default: random)"),
+    OPT_FLAG(make_request, nextdsi, 0, 0,
+             "ask for the device state in the answer (this is the default)"),
+    OPT_FLAG(make_request, no_nextdsi, 0, 0, "do not ask for the device state in the answer"),
+    OPT_TEXT(make_request, spid, 0, "ID", 0,
+             "service provider (default: the name given with --sp)"),
+    OPT_TEXT(make_request, sdname, 0, "NAME", 0, "security domain"),
+    OPT_TEXT(make_request, spcert, 0, "CERT", OPT_FILE,
+             "certificate of the SP (default: that of --sp)"),
+    OPT_TEXT(make_request, sp, 0, "NAME", 0, "SP of the PKI directory; signs a raw TA"),
+    OPT_TEXT(make_request, taid, 0, "ID", 0, "trusted application"),
+    OPT_TEXT(make_request, taname, 0, "NAME", 0, "name of the TA, for people"),
+    OPT_TEXT(make_request, ta, 0, "FILE", OPT_FILE,
+             "TA package signed by its SP, or a raw TA with --sp"),
+    OPT_NUMBER(make_request, taver, 0, "N", 0, 2147483647, "version of a raw TA"),
+    OPT_TEXT(make_request, pdata, 0, "FILE", OPT_FILE, "personalisation data of the TA"),
+    OPT_TEXT(make_request, tamid, 0, "ID", 0, "tamid (default: that of the TAM's certificate)"),
+    OPT_TEXT(make_request, nonce, 0, "TEXT", 0, "ta-query: comes back in the signed answer"),
+    OPT_TEXT(make_request, newsdname, 0, "NAME", 0, "update-sd: rename the SD"),
+    OPT_TEXT(make_request, newspid, 0, "ID", 0, "update-sd: give the SD to another SP"),
+    OPT_LIST(make_request, add_spcert, 0, "CERT", OPT_FILE,
+             "update-sd: add an SP certificate; repeatable"),
+    OPT_LIST(make_request, del_spcert, 0, "CERT", OPT_FILE,
+             "update-sd: remove this SP certificate; repeatable"),
+    OPT_FLAG(make_request, renew_aik, 0, 0, "update-sd: have the SP AIK renewed"),
+    OPT_FLAG(make_request, delete_ta, 0, 0, "delete-sd: delete the TAs in it, too"),
+    OPT_LIST(make_request, set, 0, "PATH=JSON", 0,
+             "set a member of the TBS, or content.PATH of the plaintext"),
+    OPT_LIST(make_request, unset, 0, "PATH", 0,
+             "leave a member out of the TBS, or content.PATH of the plaintext"),
+    OPT_TEXT(make_request, alg, 0, "ALG", 0,
+             "key management of content (default: what fits the TEE's key)"),
+    OPT_TEXT(make_request, enc, 0, "ENC", 0, "content encryption (default A128CBC-HS256)"),
+    OPT_TEXT(make_request, cek, 0, "FILE", OPT_FILE,
+             "use this content encryption key (a JWK of type oct)"),
+    OPT_TEXT(make_request, save_cek, 0, "FILE", OPT_FILE,
+             "also write the content encryption key, which opens the answer"),
+    OPT_FLAG(make_request, tbs, 0, 0, "print the unsigned TBS instead, content in the clear"),
+    OPT_FLAG(make_request, template, 0, 0, "print a TBS to fill in instead; needs no keys"),
+    OPT_TEXT(make_request, out, 'o', "FILE", OPT_FILE, "write to FILE (default: standard output)"),
+    OPT_END};
+
+/* What the options name, loaded; freed at the end of the command. */
+typedef struct materials {
+    key_set *tam_keys;
+    X509_stack *tam_chain, *sp_chain;
+    json_t *ocsp, *add, *del;
+    char *tamid, *spcert;
+    dsi *device;
+    buffer *package, *pdata, *cek;
+} materials;
+
+static void materials_free(materials *m)
+{
+    key_set_free(m->tam_keys);
+    sk_X509_pop_free(m->tam_chain, X509_free);
+    sk_X509_pop_free(m->sp_chain, X509_free);
+    json_decref(m->ocsp);
+    json_decref(m->add);
+    json_decref(m->del);
+    free(m->tamid);
+    free(m->spcert);
+    dsi_free(m->device);
+    buffer_free(m->package);
+    buffer_free(m->pdata);
+    buffer_free(m->cek);
+}
+AUTO_DEFINE(materials, materials_free)
+
+static json_t *ocsp_load(const char *path, struct error *err)
+{
+    AUTO(buffer) *text = input_read(path, LIMIT_SMALL_JSON, err);
+    AUTO(json_t) *set = text ? json_load_span(buffer_span(text), path, err) : NULL;
+    if (set && !json_is_array(set)) {
+        error_set(err, RC_MALFORMED, "%s: a stapling set is a JSON array of BASE64", path);
+        return NULL;
+    }
+    return TAKE(set);
+}
+
+static bool load_tam(const struct applet_call *call, materials *m, struct error *err)
+{
+    const struct make_request *o = call->options;
+    AUTO(identity) *id = NULL;
+    if (o->pki) {
+        id = identity_find(o->pki, ROLE_TAM, o->tam ? o->tam : "mytam", err);
+        if (!id)
+            return false;
+    }
+    const char *key_path = o->tam_key ? o->tam_key : id ? id->key_path : NULL;
+    const char *chain_path = o->tam_cert ? o->tam_cert : id ? id->chain_path : NULL;
+    const char *ocsp_path = o->ocsp ? o->ocsp : id && !o->tam_cert ? id->ocsp_path : NULL;
+    if (!key_path || !chain_path) {
+        error_set(err, RC_USAGE, "no TAM to sign with");
+        return error_hint(err, "give --pki DIR, or --tam-key and --tam-cert");
+    }
+    m->tam_keys = call_keys(call, key_path, KEY_PRIVATE, err);
+    m->tam_chain = m->tam_keys ? cert_load(chain_path, err) : NULL;
+    if (!m->tam_chain)
+        return false;
+    if (m->tam_keys->count != 1)
+        return error_set(err, RC_USAGE, "%s: one key is needed, there are %zu", key_path,
+                         m->tam_keys->count);
+    X509 *cert = sk_X509_value(m->tam_chain, 0);
+    if (EVP_PKEY_eq(X509_get0_pubkey(cert), m->tam_keys->keys[0]->pkey) != 1)
+        return error_set(err, RC_USAGE, "%s: is not the key of the certificate in %s", key_path,
+                         chain_path);
+    m->ocsp = ocsp_path ? ocsp_load(ocsp_path, err) : NULL;
+    if (ocsp_path && !m->ocsp)
+        return false;
+    m->tamid = o->tamid ? strdup(o->tamid) : cert_tamid(cert, err);
+    return m->tamid != NULL;
+}
+
+static bool load_device(const struct applet_call *call, materials *m, struct error *err)
+{
+    const struct make_request *o = call->options;
+    if (!o->device)
+        return true;
+    AUTO(buffer) *text = input_read(o->device, LIMIT_FILE_BYTES, err);
+    if (!text)
+        return false;
+    m->device = device_state_open(buffer_span(text), m->tam_keys->keys[0], NULL,
+                                  clock_now(&call->clock), err);
+    return m->device || error_prefix(err, "%s", input_name(o->device));
+}
+
+static char *cert_base64(const X509 *cert, struct error *err)
+{
+    AUTO(buffer) *der = cert_to_der(cert, err);
+    AUTO(buffer) *text = der ? buffer_new(der->size * 2) : NULL;
+    if (!text)
+        return NULL;
+    buffer_put_base64(text, buffer_span(der));
+    return span_dup(buffer_span(text));
+}
+
+static bool load_sp(const struct applet_call *call, materials *m, struct error *err)
+{
+    const struct make_request *o = call->options;
+    if (o->sp && !o->pki) {
+        error_set(err, RC_USAGE, "--sp names an SP of a PKI directory");
+        return error_hint(err, "give --pki DIR as well");
+    }
+    AUTO(identity) *id = o->sp ? identity_find(o->pki, ROLE_SP, o->sp, err) : NULL;
+    if (o->sp && !id)
+        return false;
+    const char *path = o->spcert ? o->spcert : id ? id->chain_path : NULL;
+    m->sp_chain = path ? cert_load(path, err) : NULL;
+    if (path && !m->sp_chain)
+        return false;
+    /* CreateSD needs the certificate; the others bring it only where asked to */
+    bool wanted = o->spcert || strcmp(o->type, "create-sd") == 0;
+    m->spcert = path && wanted ? cert_base64(sk_X509_value(m->sp_chain, 0), err) : NULL;
+    return !path || !wanted || m->spcert;
+}
+
+static bool load_ta(const struct applet_call *call, materials *m, struct error *err)
+{
+    const struct make_request *o = call->options;
+    m->pdata = o->pdata ? input_read(o->pdata, LIMIT_FILE_BYTES, err) : NULL;
+    if (o->pdata && !m->pdata)
+        return false;
+    AUTO(buffer) *ta = o->ta ? input_read(o->ta, LIMIT_FILE_BYTES, err) : NULL;
+    if (!ta)
+        return !o->ta;
+    if (ta_package_is(buffer_span(ta))) {
+        m->package = TAKE(ta);
+        return true;
+    }
+    if (!o->sp) {
+        error_set(err, RC_USAGE, "%s: not a TA package signed by an SP", o->ta);
+        return error_hint(err, "sign it with 'otrp sign', or name the SP that signs it with --sp");
+    }
+    AUTO(identity) *id = identity_find(o->pki, ROLE_SP, o->sp, err);
+    AUTO(key_set) *keys = id ? call_keys(call, id->key_path, KEY_PRIVATE, err) : NULL;
+    AUTO(X509_stack) *chain = keys ? cert_load(id->chain_path, err) : NULL;
+    m->package = chain ? ta_package_sign(buffer_span(ta), keys->keys[0], chain, o->taid,
+                                         o->taver ? o->taver : TA_NO_VERSION, err)
+                       : NULL;
+    return m->package != NULL;
+}
+
+static bool load_changes(const struct make_request *o, materials *m, struct error *err)
+{
+    m->add = o->add_spcert.count ? json_array() : NULL;
+    m->del = o->del_spcert.count ? json_array() : NULL;
+    for (size_t i = 0; i < o->add_spcert.count; i++) {
+        AUTO(X509_stack) *certs = cert_load(o->add_spcert.items[i], err);
+        AUTO(char) *text = certs ? cert_base64(sk_X509_value(certs, 0), err) : NULL;
+        if (!text)
+            return false;
+        json_array_append_new(m->add, json_string(text));
+    }
+    for (size_t i = 0; i < o->del_spcert.count; i++) {
+        AUTO(X509_stack) *certs = cert_load(o->del_spcert.items[i], err);
+        AUTO(char) *text = certs ? cert_sha256_hex(sk_X509_value(certs, 0), err) : NULL;
+        if (!text)
+            return false;
+        json_array_append_new(m->del, json_string(text));
+    }
+    return true;
+}
+
+/* --set and --unset, in the TBS or (content.PATH) in the plaintext. */
+static bool apply_changes(const struct make_request *o, json_t *tbs, json_t *content,
+                          struct error *err)
+{
+    for (size_t i = 0; i < o->set.count; i++) {
+        const char *path = o->set.items[i];
+        bool inside = content && strncmp(path, "content.", 8) == 0;
+        if (!json_path_set(inside ? content : tbs, inside ? path + 8 : path, err))
+            return error_prefix(err, "--set");
+    }
+    for (size_t i = 0; i < o->unset.count; i++) {
+        const char *path = o->unset.items[i];
+        bool inside = content && strncmp(path, "content.", 8) == 0;
+        if (!json_path_unset(inside ? content : tbs, inside ? path + 8 : path, err))
+            return error_prefix(err, "--unset");
+    }
+    return true;
+}
+
+static enum rc put_json(const struct applet_call *call, const json_t *value, struct error *err)
+{
+    const struct make_request *o = call->options;
+    AUTO(buffer) *text = json_pretty(value);
+    return text ? call_put(call, o->out, buffer_span(text), OUTPUT_PUBLIC, err)
+                : (error_memory(err), err->rc);
+}
+
+static enum rc make_query(const struct applet_call *call, struct error *err)
+{
+    const struct make_request *o = call->options;
+    const char *spid = o->spid ? o->spid : o->sp;
+    if (!o->template && (!spid || !o->taid))
+        return error_set(err, RC_USAGE, "a TA query needs --spid and --taid"), err->rc;
+    AUTO(json_t) *query = json_pack("{s:{s:s, s:s, s:s*, s:s*}}", "TAQuery", "spid",
+                                    spid ? spid : "", "taid", o->taid ? o->taid : "", "nonce",
+                                    o->nonce, "tamid", o->tamid);
+    AUTO(buffer) *text = query ? json_compact(query) : NULL;
+    return text ? call_put(call, o->out, buffer_span(text), OUTPUT_PUBLIC, err)
+                : (error_memory(err), err->rc);
+}
+
+static const struct message_type *type_find(const char *option)
+{
+    for (int i = 0; i < MESSAGE_COUNT; i++)
+        if (strcmp(message_type((enum message_id)i)->option, option) == 0)
+            return message_type((enum message_id)i);
+    return NULL;
+}
+
+static enum rc seal(const struct applet_call *call, const struct request_draft *draft,
+                    struct error *err)
+{
+    const struct make_request *o = call->options;
+    AUTO(json_t) *tbs = request_tbs(draft, err);
+    AUTO(json_t) *content = tbs ? request_content(draft, err) : NULL;
+    if (!tbs || (!content && err->rc != RC_OK) || !apply_changes(o, tbs, content, err))
+        return err->rc;
+    if (o->tbs) {
+        if (content)
+            json_object_set(tbs, "content", content);
+        AUTO(json_t) *named = json_pack("{s:O}", draft->type->request_tbs_name, tbs);
+        return put_json(call, named, err);
+    }
+    AUTO(buffer) *cek = NULL;
+    AUTO(buffer) *message = request_seal(draft, tbs, content, &cek, err);
+    AUTO(output_set) *outputs = message ? output_set_new(call->common->force) : NULL;
+    if (!outputs)
+        return err->rc;
+    if (o->save_cek && !cek)
+        return error_set(err, RC_USAGE, "--save-cek: %s encrypts nothing", draft->type->name),
+               err->rc;
+    if ((o->save_cek && !cek_add(outputs, o->save_cek, cek, err)) ||
+        !output_add(outputs, o->out, buffer_span(message), OUTPUT_PUBLIC, err) ||
+        !output_commit(outputs, err))
+        return err->rc;
+    return RC_OK;
+}
+
+static enum rc run(const struct applet_call *call, struct error *err)
+{
+    const struct make_request *o = call->options;
+    if (strcmp(o->type, "ta-query") == 0)
+        return make_query(call, err);
+    struct request_draft draft = {.type = type_find(o->type), .nextdsi = !o->no_nextdsi};
+    if (o->nextdsi && o->no_nextdsi)
+        return error_set(err, RC_USAGE, "--nextdsi and --no-nextdsi exclude each other"), err->rc;
+    if (o->template) {
+        AUTO(json_t) *template = request_template(draft.type);
+        return template ? put_json(call, template, err) : (error_memory(err), err->rc);
+    }
+
+    /* inputs */
+    materials loaded = {NULL};
+    AUTO(materials) *m = &loaded;
+    if (!option_algorithm("--alg", JWA_KEY_MANAGEMENT, o->alg, &draft.key_alg, err) ||
+        !option_algorithm("--enc", JWA_CONTENT, o->enc, &draft.enc, err) ||
+        !load_tam(call, m, err) || !load_device(call, m, err) || !load_sp(call, m, err) ||
+        !load_ta(call, m, err) || !load_changes(o, m, err))
+        return err->rc;
+    m->cek = o->cek ? cek_load(o->cek, err) : NULL;
+    if (o->cek && !m->cek)
+        return err->rc;
+
+    /* act and outputs */
+    draft.tam_key = m->tam_keys->keys[0];
+    draft.tam_chain = m->tam_chain;
+    draft.tamid = m->tamid;
+    draft.ocspdat = m->ocsp;
+    draft.rid = o->rid;
+    draft.tid = o->tid;
+    draft.device = m->device;
+    draft.spid = o->spid ? o->spid : o->sp;
+    draft.sdname = o->sdname;
+    draft.spcert = m->spcert;
+    draft.taid = o->taid;
+    draft.taname = o->taname;
+    draft.newsdname = o->newsdname;
+    draft.newspid = o->newspid;
+    draft.add_spcert = m->add;
+    draft.del_spcert = m->del;
+    draft.renew_aik = o->renew_aik;
+    draft.delete_ta = o->delete_ta;
+    draft.package = m->package;
+    draft.pdata = m->pdata;
+    draft.cek = buffer_span(m->cek);
+    return seal(call, &draft, err);
+}
+
+const struct applet applet_make_request = {
+    .uses = USES_KEYS | USES_NOW | USES_FORCE,
+    .options = options,
+    .size = sizeof(struct make_request),
+    .run = run,
+    .examples = (const char *const[]){"otrp make-request get-device-state --pki pki -o gds.json",
+                                      "otrp make-request create-sd --pki pki --device state.json "
+                                      "--sp xbank --sdname sd-1 -o create.json",
+                                      "otrp make-request install-ta --pki pki -d state.json --sp "
+                                      "xbank --sdname sd-1 --taid demo --ta ta.bin",
+                                      NULL},
+};

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otrp verify: a verdict on a JWS or on a whole OTrP message, and on request the list of checks. */
+#include "applets/common.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "otrp/request.h"
+#include "otrp/response.h"
+#include "otrp/sealed.h"
+#include "pki/chain.h"
+#include "pki/ocsp.h"
+#include "util/base64.h"
+#include "util/terminal.h"
+
+struct verify {
+    const char *key, *trust, *ocsp, *device, *request, *tam_key, *message, *out, *text;
+    bool no_revocation, insecure_small_keys, explain;
+};
+
+static const struct option_row options[] = {
+    OPT_TEXT(verify, key, 'k', "KEY", OPT_FILE,
+             "public key or certificate that must have signed it"),
+    OPT_TEXT(verify, trust, 't', "ROOTS", OPT_FILE,
+             "file or folder of roots to which the signer's certificate must lead"),
+    OPT_TEXT(verify, ocsp, 0, "FILE", OPT_FILE, "stapling set to use besides the message's own"),
+    OPT_FLAG(verify, no_revocation, 0, 0, "do not ask for revocation status"),
+    OPT_TEXT(verify, device, 'd', "FILE", OPT_FILE,
+             "device state: gives the TEE's certificate, name, did and dsihash"),
+    OPT_TEXT(verify, request, 0, "FILE", OPT_FILE,
+             "the request that a message answers: rid and tid must be its own"),
+    OPT_TEXT(verify, tam_key, 0, "KEY", OPT_FILE, "private key of the TAM: opens an answer"),
+    OPT_TEXT(verify, message, 'm', "NAME", 0, "the outer name that the message must have"),
+    OPT_TEXT(verify, out, 'o', "FILE", OPT_FILE, "write the payload to FILE, once it is verified"),
+    OPT_FLAG(verify, insecure_small_keys, 0, 0, "accept RSA keys under 2048 bits"),
+    OPT_FLAG(verify, explain, 0, 0, "list all checks, in order, with what each found"),
+    OPERAND(verify, text, "MESSAGE", OPT_FILE, "JWS or OTrP message (default: standard input)"),
+    OPT_END};
+
+/* What the options name, loaded. */
+typedef struct evidence {
+    key_set *keys, *tam_keys;
+    X509_stack *anchors;
+    buffer *ocsp[LIMIT_OCSP_RESPONSES];
+    size_t ocsp_count;
+    dsi *device;
+    char *rid, *tid; /* of --request */
+    time_t now;
+    const struct verify *options;
+    json_t *checks; /* array: what --explain and --json tell */
+    buffer *payload;
+    char subject[256]; /* the verdict's object: "CreateSDRequest, tamid mytam" */
+} evidence;
+
+static void evidence_free(evidence *e)
+{
+    key_set_free(e->keys);
+    key_set_free(e->tam_keys);
+    sk_X509_pop_free(e->anchors, X509_free);
+    for (size_t i = 0; i < e->ocsp_count; i++)
+        buffer_free(e->ocsp[i]);
+    dsi_free(e->device);
+    free(e->rid);
+    free(e->tid);
+    json_decref(e->checks);
+    buffer_free(e->payload);
+}
+AUTO_DEFINE(evidence, evidence_free)
+
+static bool load_ocsp(evidence *e, const char *path, struct error *err)
+{
+    if (!path)
+        return true;
+    AUTO(buffer) *text = input_read(path, LIMIT_SMALL_JSON, err);
+    AUTO(json_doc) *doc = text ? json_doc_parse(buffer_span(text), path, err) : NULL;
+    return doc && member_base64_list(json_root(doc), path, LIMIT_OCSP_RESPONSES, e->ocsp,
+                                     &e->ocsp_count, err);
+}
+
+static bool load_request(evidence *e, const char *path, struct error *err)
+{
+    if (!path)
+        return true;
+    AUTO(buffer) *text = input_read(path, LIMIT_FILE_BYTES, err);
+    AUTO(request) *r = text ? request_new(buffer_span(text)) : NULL;
+    if (!r)
+        return false;
+    if (!r->type || !r->rid[0])
+        return error_set(err, RC_MALFORMED, "%s: is no request of OTrP", input_name(path));
+    e->rid = strdup(r->rid);
+    e->tid = strdup(r->tid);
+    return (e->rid && e->tid) || error_memory(err);
+}
+
+static bool load_evidence(const struct applet_call *call, evidence *e, struct error *err)
+{
+    const struct verify *o = call->options;
+    e->options = o;
+    e->now = clock_now(&call->clock);
+    e->checks = json_array();
+    struct key_how how = {
+        .part = KEY_PUBLIC, .passin = call->common->passin, .small_keys = o->insecure_small_keys};
+    if (o->key && o->trust) {
+        error_set(err, RC_USAGE, "--key and --trust exclude each other");
+        return error_hint(
+            err, "--key pins one key; --trust takes the key from the message and checks its chain");
+    }
+    if ((o->key && !(e->keys = key_set_load(o->key, &how, err))) ||
+        (o->trust && !(e->anchors = cert_load_many(o->trust, err))))
+        return false;
+    how.part = KEY_PRIVATE;
+    if ((o->tam_key && !(e->tam_keys = key_set_load(o->tam_key, &how, err))) ||
+        !load_ocsp(e, o->ocsp, err) || !load_request(e, o->request, err))
+        return false;
+    if (!o->device)
+        return true;
+    AUTO(buffer) *text = input_read(o->device, LIMIT_FILE_BYTES, err);
+    e->device = text ? device_state_open(buffer_span(text),
+                                         e->tam_keys ? e->tam_keys->keys[0] : NULL, NULL, e->now,
+                                         err)
+                     : NULL;
+    return e->device || (text && error_prefix(err, "%s", input_name(o->device)));
+}
+
+static void add_check(evidence *e, const char *name, const char *title, const char *section,
+                      const char *verdict, const char *reason)
+{
+    json_array_append_new(e->checks,
+                          json_pack("{s:s, s:s, s:s, s:s*, s:s*}", "check", name, "verdict",
+                                    verdict, "title", title, "rule", section, "reason", reason));
+}
+
+/* ---- a request ---- */
+
+static bool known_good(void *context, X509 *cert, X509 *issuer)
+{
+    evidence *e = context;
+    struct span responses[LIMIT_OCSP_RESPONSES];
+    struct error ignored;
+    for (size_t i = 0; i < e->ocsp_count; i++)
+        responses[i] = buffer_span(e->ocsp[i]);
+    return ocsp_check(responses, e->ocsp_count, cert, issuer, e->now, NULL, NULL, &ignored);
+}
+
+static bool hash_is_current(void *context, const char *tamid, const uint8_t hash[32])
+{
+    const evidence *e = context;
+    (void)tamid;
+    return memcmp(e->device->hash, hash, 32) == 0;
+}
+
+static void note_request_check(void *context, const struct request_check *row,
+                               enum check_verdict verdict, const struct check_result *result)
+{
+    static const char *const names[] = {"passed", "failed", "not checked", "not reached"};
+    add_check(context, row->name, row->title, row->section, names[verdict],
+              verdict == CHECK_FAILED ? result->error.message : NULL);
+}
+
+/* What a person's exit code is for a row that fails: of the library's reasons, only usage is none
+ * here. */
+static enum rc request_rc(const struct check_result *result)
+{
+    return result->error.rc == RC_USAGE ? RC_UNTRUSTED : result->error.rc;
+}
+
+static bool verify_request(evidence *e, struct span text, struct error *err)
+{
+    AUTO(request) *r = request_new(text);
+    if (!r)
+        return error_memory(err);
+    if (!e->anchors && !e->keys) {
+        error_set(err, RC_USAGE, "nothing to verify the request with");
+        return error_hint(err,
+                          "give the TAM roots with --trust, or the TAM's certificate with --key");
+    }
+    struct tee_view view = {.device = e,
+                            .now = e->now,
+                            .anchors = e->anchors,
+                            .signer = e->keys ? e->keys->keys[0] : NULL,
+                            .revocation_cached = known_good,
+                            .no_revocation = e->options->no_revocation,
+                            .tee_name = e->device ? e->device->tee_name : NULL,
+                            .did = e->device ? e->device->did : NULL,
+                            .dsihash_current = e->device ? hash_is_current : NULL};
+    struct check_result result = request_check(r, &view, note_request_check, e);
+    if (result.code != ERR_NONE) {
+        *err = result.error;
+        err->rc = request_rc(&result);
+        if (!err->hint[0] && strcmp(request_checks[result.row].name, "revocation") == 0)
+            error_hint(err, "give a stapling set with --ocsp, or --no-revocation to do without");
+        else if (!err->hint[0])
+            error_hint(err, "a TEE answers %s", error_code_name(result.code));
+        return false;
+    }
+    snprintf(e->subject, sizeof e->subject, "%s%s%s, rid %.60s, tid %.60s", r->type->request,
+             r->tamid ? " of TAM " : "", r->tamid ? r->tamid : "", r->rid, r->tid);
+    e->payload = TAKE(r->payload);
+    return true;
+}
+
+/* ---- a response ---- */
+
+static void note_response_check(void *context, const struct response_check *row, bool passed,
+                                const struct error *err)
+{
+    add_check(context, row->name, row->title, row->section,
+              passed ? "passed"
+              : err  ? "failed"
+                     : "not reached",
+              passed || !err ? NULL : err->message);
+}
+
+static bool verify_response(evidence *e, struct span text, struct error *err)
+{
+    struct response_question question = {
+        .tam_key = e->tam_keys ? e->tam_keys->keys[0] : NULL,
+        .tee_key = e->keys ? e->keys->keys[0] : NULL,
+        .tee_cert = e->device ? sk_X509_value(e->device->tee_chain, 0) : NULL,
+        .tee_others = e->device ? e->device->tee_chain : NULL,
+        .tee_anchors = e->anchors,
+        .rid = e->rid,
+        .tid = e->tid,
+        .at = e->now};
+    if (!e->anchors && !e->keys && !e->device) {
+        error_set(err, RC_USAGE, "nothing to verify the answer with");
+        return error_hint(err, "give the TEE roots with --trust and the TAM's key with --tam-key, "
+                               "or --device, or --key");
+    }
+    AUTO(response) *r = response_explain(text, &question, note_response_check, e, err);
+    if (!r)
+        return false;
+    if (!r->authenticated) {
+        error_set(err, RC_SIGNATURE, "%s %s: not signed by anyone who could be known",
+                  r->type ? r->type->response : "OTrPBrokerError", r->code ? r->code : "");
+        return error_hint(
+            err, r->type ? "a failed GetDeviceState names no device: give --device or --key"
+                         : "a broker's error is never signed");
+    }
+    snprintf(e->subject, sizeof e->subject, "%s, %s%s%s, rid %.60s, tid %.60s", r->type->response,
+             r->passed ? "pass" : "fail", r->code ? " " : "", r->code ? r->code : "", r->rid,
+             r->tid);
+    e->payload = TAKE(r->payload);
+    return true;
+}
+
+/* ---- a JWS ---- */
+
+static X509_stack *x5c_certs(const jws *message, struct error *err)
+{
+    const json_t *x5c = json_object_get(message->signatures[0].header, "x5c");
+    if (!x5c)
+        x5c = json_object_get(message->signatures[0].protected, "x5c");
+    if (!json_is_array(x5c) || json_array_size(x5c) == 0 || json_array_size(x5c) > LIMIT_CHAIN) {
+        error_set(err, RC_UNTRUSTED, "%s: no x5c with the signer's certificate", message->what);
+        error_hint(err, "give the signer's key with --key");
+        return NULL;
+    }
+    AUTO(X509_stack) *certs = sk_X509_new_null();
+    for (size_t i = 0; i < json_array_size(x5c); i++) {
+        const char *text = json_string_value(json_array_get(x5c, i));
+        AUTO(buffer) *der = base64_decode(span_text(text ? text : ""), "x5c", err);
+        X509 *cert = der ? cert_from_der(buffer_span(der), "x5c", err) : NULL;
+        if (!cert || !sk_X509_push(certs, cert))
+            return NULL;
+    }
+    return TAKE(certs);
+}
+
+/* With --trust, any of the four hierarchies may have issued the signer: the usage is
+ * digitalSignature. */
+static key *trusted_signer(evidence *e, const jws *message, struct error *err)
+{
+    AUTO(X509_stack) *certs = x5c_certs(message, err);
+    AUTO(X509_stack) *path = certs ? chain_verify(
+                                         &(struct chain_question){.leaf = sk_X509_value(certs, 0),
+                                                                  .others = certs,
+                                                                  .anchors = e->anchors,
+                                                                  .role = ROLE_SP,
+                                                                  .at = e->now},
+                                         err)
+                                   : NULL;
+    if (!path)
+        return NULL;
+    struct span unused[1] = {SPAN(NULL, 0)};
+    for (int i = 0; !e->options->no_revocation && i + 1 < sk_X509_num(path); i++)
+        if (!known_good(e, sk_X509_value(path, i), sk_X509_value(path, i + 1))) {
+            bool good = ocsp_check(unused, 0, sk_X509_value(path, i), sk_X509_value(path, i + 1),
+                                   e->now, NULL, NULL, err);
+            error_hint(err, "give a stapling set with --ocsp, or --no-revocation to do without");
+            if (!good)
+                return NULL;
+        }
+    add_check(e, "trust", "chain of x5c to a root", "RFC 5280 section 6", "passed", NULL);
+    return key_from_pkey(X509_get_pubkey(sk_X509_value(certs, 0)), false, "x5c", err);
+}
+
+/* One good signature by one of the keys is enough. */
+static bool verify_with_keys(const jws *message, const key_set *keys, struct error *err)
+{
+    bool wrong;
+    for (size_t i = 0; i < message->count; i++) {
+        const json_t *headers[] = {message->signatures[i].protected, message->signatures[i].header};
+        const char *kid = headers_text(headers, COUNT(headers), "kid", &wrong);
+        const struct jwa *alg = jws_alg(message, i, err);
+        const key *k = alg ? key_set_choose(keys, kid, alg, "verify", err) : NULL;
+        if (k && jws_verify(message, i, k, err))
+            return true;
+        if (alg && !k)
+            err->rc = RC_SIGNATURE;
+    }
+    return false;
+}
+
+static bool verify_jws(evidence *e, const jws *message, struct error *err)
+{
+    if (!e->keys && !e->anchors && !e->device) {
+        error_set(err, RC_USAGE, "nothing to verify the signature with");
+        return error_hint(err, "give --key KEY, or --trust ROOTS to take the key from x5c");
+    }
+    AUTO(key) *signer = e->anchors ? trusted_signer(e, message, err) : NULL;
+    bool verified = false;
+    if (signer)
+        verified = jws_verify(message, 0, signer, err);
+    else if (e->keys)
+        verified = verify_with_keys(message, e->keys, err);
+    for (size_t i = 0; !verified && !e->anchors && !e->keys && i < e->device->aik_count; i++)
+        verified = jws_verify(message, 0, e->device->aiks[i].key, err); /* TAInformation */
+    if (!verified && !e->anchors && !e->keys && e->device->aik_count == 0)
+        error_set(err, RC_UNTRUSTED, "the device state has no SP AIK that could have signed it");
+    if (e->keys || signer || e->device)
+        add_check(e, "signature", "JWS signature", "RFC 7515 section 5.2",
+                  verified ? "passed" : "failed", verified ? NULL : err->message);
+    else
+        add_check(e, "trust", "chain of x5c to a root", "RFC 5280 section 6", "failed",
+                  err->message);
+    if (!verified)
+        return false;
+    const struct jwa *alg = jws_alg(message, 0, err);
+    snprintf(e->subject, sizeof e->subject, "%s, %s", message->what, alg ? alg->name : "?");
+    e->payload = jws_payload(message, err);
+    return e->payload != NULL;
+}
+
+/* ---- whatever it is ---- */
+
+/* The name and value of the one member that an OTrP message is; NULL when text is a JWS by itself.
+ */
+static const struct json_value *outer_member(const json_doc *doc)
+{
+    const struct json_value *root = doc ? json_root(doc) : NULL;
+    return root && root->kind == JSON_KIND_OBJECT && root->count == 1 ? root->first : NULL;
+}
+
+static bool check_name(const struct verify *o, const struct json_value *outer, struct error *err)
+{
+    if (!o->message || (outer && span_is(outer->name, o->message)))
+        return true;
+    return error_set(err, RC_MALFORMED, "the message is no %s: it is %s%.*s", o->message,
+                     outer ? "" : "a JWS without a name",
+                     outer ? (int)(outer->name.size < 60 ? outer->name.size : 60) : 0,
+                     outer ? (const char *)outer->name.data : "");
+}
+
+static bool verify_text(evidence *e, struct span text, struct error *err)
+{
+    struct error not_json = {.rc = RC_OK};
+    text = span_trim(text);
+    if (text.size == 0)
+        return error_set(err, RC_MALFORMED, "%s: empty", input_name(e->options->text));
+    AUTO(json_doc) *doc = text.data[0] == '{' ? json_doc_parse(text, "message", &not_json) : NULL;
+    if (text.data[0] == '{' && !doc) {
+        *err = not_json;
+        return false;
+    }
+    const struct json_value *outer = outer_member(doc);
+    if (!check_name(e->options, outer, err))
+        return false;
+    if (outer && message_find_request(outer->name))
+        return verify_request(e, text, err);
+    if (outer && (message_find_response(outer->name) || span_is(outer->name, "OTrPBrokerError")))
+        return verify_response(e, text, err);
+    AUTO(char) *name = outer ? span_dup(outer->name) : NULL;
+    AUTO(jws) *message = outer ? jws_from_value(outer, name ? name : "message", err)
+                               : jws_parse(text, "JWS", err);
+    return message && verify_jws(e, message, err);
+}
+
+static void print_checks(const evidence *e)
+{
+    size_t i;
+    json_t *check;
+    json_array_foreach (e->checks, i, check) {
+        const char *reason = json_string_value(json_object_get(check, "reason"));
+        fprintf(stderr, "%2zu  %-11s  %s (%s)\n", i + 1,
+                json_string_value(json_object_get(check, "verdict")),
+                json_string_value(json_object_get(check, "title")),
+                json_string_value(json_object_get(check, "rule")));
+        if (reason) {
+            fputs("                 ", stderr);
+            terminal_put(stderr, reason);
+            fputc('\n', stderr);
+        }
+    }
+}
+
+/* {"verified": ..., "exit": ..., "message": ..., "checks": [...]} on standard output. */
+static bool print_report(const evidence *e, bool verified, const struct error *failure,
+                         struct error *err)
+{
+    AUTO(json_t) *report = json_pack(
+        "{s:b, s:i, s:s*, s:s*, s:s*, s:O}", "verified", verified, "exit",
+        verified ? 0 : (int)failure->rc, "message", verified ? e->subject : NULL, "reason",
+        verified ? NULL : failure->message, "hint",
+        !verified && failure->hint[0] ? failure->hint : NULL, "checks", e->checks);
+    AUTO(buffer) *text = report ? json_pretty(report) : NULL;
+    return text ? stdout_write(buffer_span(text), err) : error_memory(err);
+}
+
+static enum rc run(const struct applet_call *call, struct error *err)
+{
+    const struct verify *o = call->options;
+    if (call->common->json && o->out && strcmp(o->out, "-") == 0)
+        return error_set(err, RC_USAGE, "--json and -o - both want standard output"), err->rc;
+
+    /* inputs */
+    evidence loaded = {.keys = NULL};
+    AUTO(evidence) *e = &loaded;
+    if (!load_evidence(call, e, err))
+        return err->rc;
+    AUTO(buffer) *text = input_read(o->text, LIMIT_FILE_BYTES, err);
+    if (!text)
+        return err->rc;
+
+    /* act */
+    bool verified = verify_text(e, buffer_span(text), err);
+
+    /* outputs */
+    if (o->explain && !call->common->json)
+        print_checks(e);
+    if (call->common->json) {
+        struct error failure = *err;
+        if ((verified || err->rc != RC_USAGE) && !print_report(e, verified, &failure, err))
+            return err->rc;
+        *err = failure;
+    }
+    if (!verified)
+        return err->rc;
+    if (o->out) {
+        enum rc rc = call_put(call, o->out, buffer_span(e->payload), OUTPUT_PUBLIC, err);
+        if (rc != RC_OK)
+            return rc;
+    }
+    say(call, "good: %s", e->subject);
+    return RC_OK;
+}
+
+const struct applet applet_verify = {
+    .uses = USES_KEYS | USES_NOW | USES_FORCE | USES_JSON,
+    .options = options,
+    .size = sizeof(struct verify),
+    .run = run,
+    .examples =
+        (const char *const[]){
+            "otrp verify --key pki/tam/tam/tam-mytam-rsa-cert.pem -o payload.json jws.json",
+            "otrp verify --trust pki/tam/tam-rootca --explain create.json",
+            "otrp verify --trust pki/tee/tee-rootca --tam-key pki/tam/tam/tam-mytam-rsa-key.pem "
+            "--request gds.json state.json",
+            NULL},
+};

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * message.h: the registry of messages: every command of OTrP, its names on the wire and the members
+ * of its parts. Making, checking and explaining messages read these tables (protocol: Messages).
+ *
+ *     const struct message_type *type = message_find_request("CreateSDRequest");
+ *     if (!members_check(tbs, type->request_tbs, "CreateSDTBSRequest", err)) ...
+ */
+#ifndef OTRP_OTRP_MESSAGE_H
+#define OTRP_OTRP_MESSAGE_H
+
+#include "util/json_slice.h"
+
+enum member_type {
+    MEMBER_NAME, /* string of 1 to 255 bytes */
+    MEMBER_TID,  /* string of 1 to 128 printable ASCII characters */
+    MEMBER_TEXT, /* any string */
+    MEMBER_BOOLEAN,
+    MEMBER_BASE64,      /* string of standard BASE64 */
+    MEMBER_HEX,         /* string of hexadecimal */
+    MEMBER_BASE64_LIST, /* array of strings of standard BASE64 */
+    MEMBER_HEX_LIST,    /* array of strings of hexadecimal */
+    MEMBER_TEXT_LIST,   /* array of strings */
+    MEMBER_OBJECT       /* checked further against members, where given */
+};
+
+struct member {
+    const char *name; /* NULL ends a table */
+    enum member_type type;
+    bool mandatory;
+    const struct member *members; /* of an object whose members are known here */
+};
+
+enum message_id {
+    MESSAGE_GET_DEVICE_STATE,
+    MESSAGE_CREATE_SD,
+    MESSAGE_UPDATE_SD,
+    MESSAGE_DELETE_SD,
+    MESSAGE_INSTALL_TA,
+    MESSAGE_UPDATE_TA,
+    MESSAGE_DELETE_TA,
+    MESSAGE_COUNT
+};
+
+struct message_type {
+    enum message_id id;
+    const char *name;                       /* "CreateSD" */
+    const char *option;                     /* "create-sd" */
+    const char *request, *request_tbs_name; /* "CreateSDRequest", "CreateSDTBSRequest" */
+    const char *response, *response_tbs_name;
+    const struct member *request_tbs;     /* members of the signed part */
+    const struct member *request_content; /* members of the decrypted content; NULL: none */
+};
+
+const struct message_type *message_type(enum message_id id);
+/* The type whose request (response) has that outer name, or NULL. */
+const struct message_type *message_find_request(struct span outer_name);
+const struct message_type *message_find_response(struct span outer_name);
+
+#define GET_DEVICE_STATE_ELEMENT "GetDeviceTEEStateResponse" /* of the response's array */
+
+/* All mandatory members there, no unknown ones, the right types and lengths. RC_MALFORMED naming
+ * path and member. */
+bool members_check(const struct json_value *object, const struct member *members, const char *path,
+                   struct error *err) MUST_CHECK;
+
+/* The string member as a C string, owned by the caller; NULL when absent, no string or without
+ * memory. */
+char *member_text(const struct json_value *object, const char *name);
+bool member_true(const struct json_value *object, const char *name);
+
+/* The strings of an array member; each decoded from BASE64. RC_MALFORMED. At most most; *count gets
+ * their number. */
+bool member_base64_list(const struct json_value *array, const char *what, size_t most,
+                        buffer **items, size_t *count, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "otrp/response.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "pki/chain.h"
+
+void response_free(response *r)
+{
+    if (!r)
+        return;
+    free(r->rid);
+    free(r->tid);
+    free(r->code);
+    free(r->reason);
+    free(r->ignored);
+    buffer_free(r->plaintext);
+    buffer_free(r->payload);
+    json_decref(r->content);
+    dsi_free(r->device);
+    free(r);
+}
+
+/* What is read on the way to an answer that is believed. */
+typedef struct opening {
+    json_doc *doc, *tbs_doc;
+    jws *jws;
+    buffer *payload;
+    const struct json_value *tbs;
+    const char *path; /* of the TBS, for messages */
+} opening;
+
+static void opening_free(opening *o)
+{
+    jws_free(o->jws);
+    json_doc_free(o->doc);
+    json_doc_free(o->tbs_doc);
+    buffer_free(o->payload);
+}
+AUTO_DEFINE(opening, opening_free)
+
+static bool required_text(const struct json_value *object, const char *path, const char *name,
+                          char **text, struct error *err)
+{
+    *text = member_text(object, name);
+    if (*text)
+        return true;
+    return error_set(err, RC_MALFORMED, "%s.%s: %s", path, name,
+                     json_member(object, name) ? "not a string" : "missing");
+}
+
+static response *read_broker_error(const struct json_value *error, struct error *err)
+{
+    AUTO(response) *r = calloc(1, sizeof *r);
+    if (!r) {
+        error_memory(err);
+        return NULL;
+    }
+    return required_text(error, "OTrPBrokerError", "rid", &r->rid, err) &&
+                   required_text(error, "OTrPBrokerError", "tid", &r->tid, err) &&
+                   required_text(error, "OTrPBrokerError", "errcode", &r->code, err)
+               ? TAKE(r)
+               : NULL;
+}
+
+/* The JWS of an answer: of GetDeviceState, that of the one TEE in the array. */
+static const struct json_value *signed_part(const struct json_value *outer,
+                                            const struct message_type *type, struct error *err)
+{
+    if (type->id != MESSAGE_GET_DEVICE_STATE)
+        return outer;
+    if (outer->kind != JSON_KIND_ARRAY || outer->count != 1) {
+        error_set(err, RC_MALFORMED, "%s: not an array of one TEE's answer", type->response);
+        return NULL;
+    }
+    const struct json_value *element = json_member(outer->first, GET_DEVICE_STATE_ELEMENT);
+    if (!element || outer->first->count != 1)
+        error_set(err, RC_MALFORMED, "%s[0]: not an object with " GET_DEVICE_STATE_ELEMENT,
+                  type->response);
+    return element && outer->first->count == 1 ? element : NULL;
+}
+
+static bool read_tbs(opening *o, const struct json_value *outer, response *r, struct error *err)
+{
+    const struct json_value *value = signed_part(outer, r->type, err);
+    o->jws = value ? jws_from_value(value, r->type->response, err) : NULL;
+    if (!o->jws)
+        return false;
+    if (o->jws->serialization != SERIALIZATION_FLATTENED || !jws_alg(o->jws, 0, err))
+        return o->jws->serialization == SERIALIZATION_FLATTENED
+                   ? false
+                   : error_set(err, RC_MALFORMED, "%s: a flattened JWS is needed",
+                               r->type->response);
+    o->payload = jws_payload(o->jws, err);
+    o->tbs_doc = o->payload ? json_doc_parse(buffer_span(o->payload), "payload", err) : NULL;
+    if (!o->tbs_doc)
+        return false;
+    o->path = r->type->response_tbs_name;
+    o->tbs = json_member(json_root(o->tbs_doc), o->path);
+    if (!o->tbs || json_root(o->tbs_doc)->count != 1)
+        return error_set(err, RC_MALFORMED, "payload: not an object with %s as its one member",
+                         o->path);
+    return true;
+}
+
+static bool read_reason(const json_t *reason, response *r, struct error *err)
+{
+    const char *code = json_string_value(json_object_get(reason, "error-code"));
+    const char *message = json_string_value(json_object_get(reason, "error-message"));
+    if (!code)
+        return error_set(err, RC_MALFORMED, "reason.error-code: missing, or not a string");
+    r->code = strdup(code);
+    r->reason = message ? strdup(message) : NULL;
+    return r->code || error_memory(err);
+}
+
+static bool read_common(opening *o, response *r, const struct response_question *q,
+                        struct error *err)
+{
+    (void)q;
+    AUTO(char) *status = NULL;
+    AUTO(char) *ver = NULL;
+    if (!required_text(o->tbs, o->path, "ver", &ver, err) ||
+        !required_text(o->tbs, o->path, "status", &status, err) ||
+        !required_text(o->tbs, o->path, "rid", &r->rid, err) ||
+        !required_text(o->tbs, o->path, "tid", &r->tid, err))
+        return false;
+    if (strcmp(ver, "1.0") != 0)
+        return error_set(err, RC_MALFORMED, "%s.ver: \"%.20s\", not \"1.0\"", o->path, ver);
+    r->passed = strcmp(status, "pass") == 0;
+    if (!r->passed && strcmp(status, "fail") != 0)
+        return error_set(err, RC_MALFORMED, "%s.status: \"%.20s\", neither pass nor fail", o->path,
+                         status);
+    r->signerreq = member_true(o->tbs, "signerreq");
+    const struct json_value *reason = json_member(o->tbs, "reason");
+    if (!reason)
+        return true;
+    AUTO(json_t) *json = json_load_value(reason, "reason", err);
+    return json && read_reason(json, r, err);
+}
+
+static bool check_ids(opening *o, response *r, const struct response_question *q, struct error *err)
+{
+    (void)o;
+    if (q->rid && strcmp(q->rid, r->rid) != 0)
+        return error_set(err, RC_UNTRUSTED, "rid: \"%.80s\", the request has \"%.80s\"", r->rid,
+                         q->rid);
+    if (q->tid && strcmp(q->tid, r->tid) != 0)
+        return error_set(err, RC_UNTRUSTED, "tid: \"%.80s\", the session has \"%.80s\"", r->tid,
+                         q->tid);
+    return true;
+}
+
+static bool decrypt(opening *o, response *r, const struct response_question *q, struct error *err)
+{
+    const char *name = r->type->id == MESSAGE_GET_DEVICE_STATE ? "edsi" : "content";
+    const struct json_value *value = json_member(o->tbs, name);
+    if (!value)
+        return true;
+    AUTO(jwe) *sealed = jwe_from_value(value, name, err);
+    if (!sealed)
+        return false;
+    if (!q->cek.size && !q->tam_key)
+        return error_set(err, RC_DECRYPT, "%s: no key of the TAM to open it with", name);
+    key *keys[] = {q->tam_key};
+    r->plaintext = q->cek.size ? jwe_decrypt_with_cek(sealed, q->cek, err)
+                               : jwe_decrypt(sealed, keys, 1, NULL, err);
+    return r->plaintext != NULL;
+}
+
+static bool read_content(opening *o, response *r, const struct response_question *q,
+                         struct error *err)
+{
+    (void)o;
+    (void)q;
+    if (!r->plaintext)
+        return true;
+    r->content = json_load_span(buffer_span(r->plaintext),
+                                r->type->id == MESSAGE_GET_DEVICE_STATE ? "edsi" : "content", err);
+    if (!r->content)
+        return false;
+    const json_t *reason = json_object_get(r->content, "reason");
+    if (reason && !r->code && !read_reason(reason, r, err))
+        return false;
+    json_t *inner = json_object_get(r->content, "dsi");
+    if (!inner)
+        return true;
+    r->device = r->type->id == MESSAGE_GET_DEVICE_STATE ? dsi_parse(buffer_span(r->plaintext), err)
+                                                        : dsi_from_json(inner, err);
+    return r->device != NULL;
+}
+
+/* The certificate that speaks for this answer: the one remembered, or the DSI's own; NULL when
+ * there is none. */
+static X509 *tee_certificate(const response *r, const struct response_question *q)
+{
+    if (q->tee_cert)
+        return q->tee_cert;
+    return r->device ? sk_X509_value(r->device->tee_chain, 0) : NULL;
+}
+
+/* A failed GetDeviceState comes before any certificate: it stays unauthenticated, and r says so. */
+static bool cannot_be_authenticated(const response *r)
+{
+    return r->type->id == MESSAGE_GET_DEVICE_STATE && !r->passed;
+}
+
+static bool check_tee_chain(opening *o, response *r, const struct response_question *q,
+                            struct error *err)
+{
+    (void)o;
+    X509 *cert = tee_certificate(r, q);
+    if (!cert && !q->tee_key && !cannot_be_authenticated(r)) {
+        error_set(err, RC_UNTRUSTED, "%s: no TEE certificate to verify it with", r->type->response);
+        return error_hint(err, "give the device's state with --device");
+    }
+    if (!cert || !q->tee_anchors || q->tee_key)
+        return true;
+    AUTO(X509_stack) *path = chain_verify(
+        &(struct chain_question){.leaf = cert,
+                                 .others = r->device ? r->device->tee_chain : q->tee_others,
+                                 .anchors = q->tee_anchors,
+                                 .role = ROLE_TEE,
+                                 .at = q->at},
+        err);
+    return path != NULL;
+}
+
+static bool check_signature(opening *o, response *r, const struct response_question *q,
+                            struct error *err)
+{
+    X509 *cert = tee_certificate(r, q);
+    if (!cert && !q->tee_key)
+        return true;
+    AUTO(key) *own = q->tee_key
+                         ? NULL
+                         : key_from_pkey(X509_get_pubkey(cert), false, "TEE certificate", err);
+    const key *k = q->tee_key ? q->tee_key : own;
+    r->authenticated = k && k->pkey && jws_verify(o->jws, 0, k, err);
+    return r->authenticated;
+}
+
+/* A pass must carry what its type promises, and be for a device that is the certificate's. */
+static bool check_content(opening *o, response *r, const struct response_question *q,
+                          struct error *err)
+{
+    (void)o;
+    if (!r->passed)
+        return r->code || error_set(err, RC_MALFORMED, "reason: missing in a failure");
+    if (r->type->id == MESSAGE_GET_DEVICE_STATE)
+        return r->device || error_set(err, RC_MALFORMED, "edsi: missing, or without a DSI");
+    const char *did;
+    if (!r->content)
+        return error_set(err, RC_MALFORMED, "content: missing");
+    if (!json_get_text(r->content, "content", "did", &did, err))
+        return false;
+    X509 *cert = tee_certificate(r, q);
+    AUTO(char) *own = cert ? cert_did(cert, err) : NULL;
+    if (cert && !own)
+        return false;
+    if (own && strcmp(own, did) != 0)
+        return error_set(err, RC_UNTRUSTED, "content.did: not that of the TEE certificate");
+    if (q->tee_cert && r->device && strcmp(r->device->did, own) != 0)
+        return error_set(err, RC_UNTRUSTED, "content.dsi: of another device");
+    return true;
+}
+
+/* The outer name; for a broker's error there is nothing behind it to check. */
+static bool read_outer(opening *o, response *r, const struct response_question *q,
+                       struct error *err)
+{
+    (void)q;
+    const struct json_value *root = json_root(o->doc);
+    if (root->kind != JSON_KIND_OBJECT || root->count != 1)
+        return error_set(err, RC_MALFORMED, "answer: not an object with one member");
+    r->type = message_find_response(root->first->name);
+    if (!r->type)
+        return error_set(err, RC_MALFORMED, "answer: \"%.*s\" is no response of OTrP",
+                         (int)(root->first->name.size < 60 ? root->first->name.size : 60),
+                         (const char *)root->first->name.data);
+    return read_tbs(o, root->first, r, err);
+}
+
+typedef bool (*response_function)(opening *o, response *r, const struct response_question *q,
+                                  struct error *err);
+
+/* CHECK(name, function, title, section): what a TAM does with a response, in this order. */
+#define CHECKS                                                                                     \
+    CHECK("envelope", read_outer, "one known member, flattened JWS, matching inner name",          \
+          "RFC 7515 section 7.2.2")                                                                \
+    CHECK("members", read_common, "ver, status, rid and tid there", "OTrP common members")         \
+    CHECK("session", check_ids, "rid and tid are those of the request", "OTrP common members")     \
+    CHECK("decryption", decrypt, "edsi or content opens", "RFC 7516 section 5.2")                  \
+    CHECK("content", read_content, "the plaintext has its members", "OTrP messages")               \
+    CHECK("trust", check_tee_chain, "the TEE certificate chains to a TEE root",                    \
+          "RFC 5280 section 6")                                                                    \
+    CHECK("signature", check_signature, "JWS signature by the TEE's key", "RFC 7515 section 5.2")  \
+    CHECK("device", check_content, "did and DSI are the TEE's, the answer is complete",            \
+          "OTrP messages")
+
+const struct response_check response_checks[] = {
+#define CHECK(name, function, title, section) {name, title, section},
+    CHECKS
+#undef CHECK
+};
+const size_t response_check_count = COUNT(response_checks);
+
+static const response_function functions[] = {
+#define CHECK(name, function, title, section) function,
+    CHECKS
+#undef CHECK
+};
+
+response *response_explain(struct span text, const struct response_question *q,
+                           response_report report, void *context, struct error *err)
+{
+    opening way = {.doc = json_doc_parse(text, "answer", err)};
+    AUTO(opening) *o = &way;
+    AUTO(response) *r = o->doc ? calloc(1, sizeof *r) : NULL;
+    if (!r)
+        return NULL;
+    const struct json_value *root = json_root(o->doc);
+    if (root->kind == JSON_KIND_OBJECT && root->count == 1 &&
+        span_is(root->first->name, "OTrPBrokerError"))
+        return read_broker_error(root->first, err);
+    bool passed = true;
+    for (size_t i = 0; i < COUNT(functions); i++) {
+        bool reached = passed;
+        passed = passed && functions[i](o, r, q, err);
+        if (report)
+            report(context, &response_checks[i], passed, reached ? err : NULL);
+    }
+    r->payload = TAKE(o->payload);
+    return passed ? TAKE(r) : NULL;
+}
+
+response *response_open(struct span text, const struct response_question *q, struct error *err)
+{
+    return response_explain(text, q, NULL, NULL, err);
+}

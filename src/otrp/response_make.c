@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "otrp/response.h"
+
+#include <string.h>
+
+static json_t *reason_json(const struct response_draft *d)
+{
+    return json_pack("{s:s, s:s*}", "error-code", error_code_name(d->code), "error-message",
+                     d->message);
+}
+
+static json_t *tbs_json(const struct response_draft *d)
+{
+    json_t *tbs = json_pack("{s:s, s:s, s:s, s:s}", "ver", "1.0", "status",
+                            d->code == ERR_NONE ? "pass" : "fail", "rid", d->rid, "tid", d->tid);
+    if (tbs && d->code != ERR_NONE && !d->content)
+        json_object_set_new(tbs, "reason", reason_json(d));
+    if (tbs && d->supported)
+        json_object_set(tbs, "supportedsigalgs", (json_t *)d->supported);
+    if (tbs && d->type->id == MESSAGE_GET_DEVICE_STATE && d->code == ERR_NONE)
+        json_object_set_new(tbs, "signerreq", json_boolean(d->signerreq));
+    return tbs;
+}
+
+static buffer *seal_content(const struct response_draft *d, struct error *err)
+{
+    AUTO(json_t) *content = json_deep_copy(d->content);
+    if (content && d->code != ERR_NONE)
+        json_object_set_new(content, "reason", reason_json(d));
+    AUTO(buffer) *plaintext = content ? json_canonical(content) : NULL;
+    if (!plaintext) {
+        error_memory(err);
+        return NULL;
+    }
+    key *keys[] = {d->tam_key};
+    return jwe_encrypt(&(struct jwe_how){.keys = keys,
+                                         .count = 1,
+                                         .enc = d->enc,
+                                         .cek = d->cek,
+                                         .serialization = SERIALIZATION_GENERAL},
+                       buffer_span(plaintext), NULL, err);
+}
+
+static buffer *payload_text(const struct response_draft *d, struct error *err)
+{
+    AUTO(json_t) *tbs = tbs_json(d);
+    AUTO(buffer) *text = tbs ? json_compact(tbs) : NULL;
+    AUTO(buffer) *sealed = text && d->content ? seal_content(d, err) : NULL;
+    AUTO(buffer) *out = text ? buffer_new(text->size + (sealed ? sealed->size : 0) + 100) : NULL;
+    if (!out || (d->content && !sealed)) {
+        if (!out)
+            error_memory(err);
+        return NULL;
+    }
+    buffer_put_format(out, "{\"%s\":", d->type->response_tbs_name);
+    buffer_put(out, text->data, text->size - 1);
+    if (sealed) {
+        bool state = d->type->id == MESSAGE_GET_DEVICE_STATE;
+        buffer_put_format(out, ",\"%s\":", state ? "edsi" : "content");
+        buffer_put_span(out, buffer_span(sealed));
+    }
+    buffer_put_text(out, "}}");
+    return out->failed ? (error_memory(err), NULL) : TAKE(out);
+}
+
+buffer *response_make(const struct response_draft *d, struct error *err)
+{
+    AUTO(buffer) *payload = payload_text(d, err);
+    if (!payload)
+        return NULL;
+    key *keys[] = {d->tee_key};
+    AUTO(buffer) *message = jws_sign(
+        &(struct jws_how){.keys = keys, .count = 1, .alg = d->sign_alg}, buffer_span(payload), err);
+    AUTO(buffer) *out = message ? buffer_new(message->size + 100) : NULL;
+    if (!out)
+        return NULL;
+    bool array = d->type->id == MESSAGE_GET_DEVICE_STATE;
+    buffer_put_format(out, "{\"%s\":", d->type->response);
+    if (array)
+        buffer_put_text(out, "[{\"" GET_DEVICE_STATE_ELEMENT "\":");
+    buffer_put_span(out, buffer_span(message));
+    buffer_put_text(out, array ? "}]}" : "}");
+    return out->failed ? (error_memory(err), NULL) : TAKE(out);
+}
+
+buffer *broker_error_make(const char *rid, const char *tid, enum error_code_id code)
+{
+    AUTO(json_t) *error = json_pack("{s:{s:s, s:s, s:s, s:s}}", "OTrPBrokerError", "ver", "1.0",
+                                    "rid", rid, "tid", tid, "errcode", error_code_name(code));
+    return error ? json_compact(error) : NULL;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "otrp/sealed.h"
+
+#include "otrp/message.h"
+#include "otrp/response.h"
+#include "util/base64.h"
+
+void sealed_free(sealed *s)
+{
+    if (!s)
+        return;
+    jwe_free(s->jwe);
+    json_doc_free(s->tbs_doc);
+    json_doc_free(s->doc);
+    buffer_free(s->payload);
+    free(s);
+}
+
+/* The JWS inside an OTrP message; NULL when value is none. */
+static const struct json_value *message_jws(const struct json_value *root)
+{
+    const struct json_value *inner = root->kind == JSON_KIND_OBJECT && root->count == 1
+                                         ? root->first
+                                         : NULL;
+    if (inner && inner->kind == JSON_KIND_ARRAY && inner->count == 1)
+        inner = json_member(inner->first, GET_DEVICE_STATE_ELEMENT);
+    return json_member(inner, "payload") ? inner : NULL;
+}
+
+static const struct json_value *encrypted_member(const struct json_value *tbs_root)
+{
+    static const char *const names[] = {"edsi", "content"};
+    const struct json_value *tbs = tbs_root->kind == JSON_KIND_OBJECT && tbs_root->count == 1
+                                       ? tbs_root->first
+                                       : NULL;
+    for (size_t i = 0; tbs && i < COUNT(names); i++) {
+        const struct json_value *member = json_member(tbs, names[i]);
+        if (member)
+            return member;
+    }
+    return NULL;
+}
+
+static bool find_in_message(sealed *s, const struct json_value *message, struct error *err)
+{
+    struct span payload;
+    if (!member_string(message, "message", "payload", true, &payload, err))
+        return false;
+    s->payload = base64url_decode(payload, "payload", err);
+    s->tbs_doc = s->payload ? json_doc_parse(buffer_span(s->payload), "payload", err) : NULL;
+    if (!s->tbs_doc)
+        return false;
+    const struct json_value *member = encrypted_member(json_root(s->tbs_doc));
+    if (!member)
+        return error_set(err, RC_MALFORMED,
+                         "message: no edsi and no content in it: nothing is encrypted");
+    s->jwe = jwe_from_value(member, span_is(member->name, "edsi") ? "edsi" : "content", err);
+    return s->jwe != NULL;
+}
+
+sealed *sealed_find(struct span text, struct error *err)
+{
+    AUTO(sealed) *s = calloc(1, sizeof *s);
+    if (!s) {
+        error_memory(err);
+        return NULL;
+    }
+    text = span_trim(text);
+    if (text.size == 0 || text.data[0] != '{') {
+        s->jwe = jwe_parse(text, "JWE", err);
+        return s->jwe ? TAKE(s) : NULL;
+    }
+    s->doc = json_doc_parse(text, "message", err);
+    if (!s->doc)
+        return NULL;
+    const struct json_value *message = message_jws(json_root(s->doc));
+    if (message)
+        return find_in_message(s, message, err) ? TAKE(s) : NULL;
+    s->jwe = jwe_from_value(json_root(s->doc), "JWE", err);
+    return s->jwe ? TAKE(s) : NULL;
+}
+
+dsi *device_state_open(struct span text, key *tam_key, const X509_stack *anchors, time_t at,
+                       struct error *err)
+{
+    AUTO(json_doc) *doc = json_doc_parse(text, "device state", err);
+    if (!doc)
+        return NULL;
+    if (json_member(json_root(doc), "dsi"))
+        return dsi_parse(span_trim(text), err);
+    AUTO(response) *answer = response_open(
+        text, &(struct response_question){.tam_key = tam_key, .tee_anchors = anchors, .at = at},
+        err);
+    if (!answer)
+        return NULL;
+    if (!answer->device)
+        error_set(err, RC_MALFORMED, "device state: the answer holds none%s%s",
+                  answer->code ? ", it is " : "", answer->code ? answer->code : "");
+    return TAKE(answer->device);
+}
