@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/device.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include "sim/device_schema.h"
+#include "util/file.h"
+#include "util/json.h"
+#include "util/openssl_error.h"
+#include "util/secret.h"
+
+AUTO_DEFINE(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
+
+void device_free(device *dev)
+{
+    if (!dev)
+        return;
+    sqlite3_close(dev->db);
+    free(dev->name);
+    free(dev->version);
+    free(dev->did);
+    key_free(dev->tee_key);
+    sk_X509_pop_free(dev->tee_chain, X509_free);
+    sk_X509_pop_free(dev->tam_anchors, X509_free);
+    key_free(dev->tfw_key);
+    sk_X509_pop_free(dev->tfw_chain, X509_free);
+    sk_X509_pop_free(dev->tfw_anchors, X509_free);
+    OPENSSL_cleanse(dev->fuse, sizeof dev->fuse);
+    free(dev);
+}
+
+/* ---- the folder ---- */
+
+static bool fuse_make(const char *path, struct error *err)
+{
+    AUTO(buffer) *fuse = buffer_secret(FUSE_BYTES);
+    AUTO(output_set) *outputs = output_set_new(false);
+    if (!fuse || !outputs || !random_fill(fuse->data, FUSE_BYTES, err))
+        return fuse && outputs ? false : error_memory(err);
+    fuse->size = FUSE_BYTES;
+    return output_add(outputs, path, buffer_span(fuse), OUTPUT_PRIVATE, err) &&
+           output_commit(outputs, err);
+}
+
+static bool fuse_read(const char *path, uint8_t fuse[FUSE_BYTES], struct error *err)
+{
+    AUTO(buffer) *bytes = input_read(path, 4096, err);
+    if (!bytes)
+        return false;
+    if (bytes->size != FUSE_BYTES)
+        return error_set(err, RC_MALFORMED, "%s: %zu bytes, a fuse key has %d", path, bytes->size,
+                         FUSE_BYTES);
+    memcpy(fuse, bytes->data, FUSE_BYTES);
+    return true;
+}
+
+static sqlite3 *state_open(const char *dir, bool create, struct error *err)
+{
+    AUTO(char) *path = path_join(dir, "state.db");
+    if (!path) {
+        error_memory(err);
+        return NULL;
+    }
+    sqlite3 *db = sql_open(path, create, DEVICE_SCHEMA, DEVICE_SCHEMA_VERSION, err);
+    if (!db && !create && !path_exists(path))
+        error_hint(err, "make a device with 'otrp tee-sim init --state %s --pki PKI'", dir);
+    return db;
+}
+
+/* ---- keys and certificates in the database ---- */
+
+static buffer *pkey_to_der(const EVP_PKEY *pkey, struct error *err)
+{
+    AUTO(PKCS8_PRIV_KEY_INFO) *info = EVP_PKEY2PKCS8(pkey);
+    int size = info ? i2d_PKCS8_PRIV_KEY_INFO(info, NULL) : 0;
+    AUTO(buffer) *der = size > 0 ? buffer_secret((size_t)size) : NULL;
+    if (!der) {
+        error_openssl(err, RC_INTERNAL, "a private key cannot be encoded");
+        return NULL;
+    }
+    uint8_t *p = der->data;
+    der->size = (size_t)i2d_PKCS8_PRIV_KEY_INFO(info, &p);
+    return TAKE(der);
+}
+
+static buffer *seal_key(const uint8_t *fuse, const char *label, const key *k, struct error *err)
+{
+    AUTO(buffer) *der = pkey_to_der(k->pkey, err);
+    return der ? seal(fuse, label, buffer_span(der), err) : NULL;
+}
+
+static key *unseal_key(const uint8_t *fuse, const char *label, struct span sealed,
+                       struct error *err)
+{
+    AUTO(buffer) *der = unseal(fuse, label, sealed, err);
+    EVP_PKEY *pkey = der ? pkey_from_pkcs8(buffer_span(der)) : NULL;
+    if (pkey)
+        return key_from_pkey(pkey, true, label, err);
+    if (der)
+        error_openssl(err, RC_INTERNAL, "%s: cannot be read", label);
+    return NULL;
+}
+
+static buffer *stack_to_pem(const X509_stack *certs, struct error *err)
+{
+    AUTO(buffer) *text = buffer_new(4096);
+    for (int i = 0; text && i < sk_X509_num(certs); i++) {
+        AUTO(buffer) *pem = cert_to_pem(sk_X509_value(certs, i), err);
+        if (!pem)
+            return NULL;
+        buffer_put_span(text, buffer_span(pem));
+    }
+    return TAKE(text);
+}
+
+/* ---- making ---- */
+
+static bool insert_device(sqlite3 *db, const uint8_t *fuse, const struct device_parts *parts,
+                          struct error *err)
+{
+    AUTO(buffer) *k = seal_key(fuse, "TEE key", parts->tee_key, err);
+    AUTO(buffer) *chain = k ? stack_to_pem(parts->tee_chain, err) : NULL;
+    AUTO(buffer) *anchors = chain ? stack_to_pem(parts->tam_anchors, err) : NULL;
+    if (!anchors)
+        return false;
+    if (!sql_run(db, err,
+                 "INSERT INTO device (name, version, key, chain, tam_anchors, max_sds, max_tas, "
+                 "max_bytes, max_replays, signerreq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 "ttbbbiiiii", parts->name, parts->version, buffer_span(k), buffer_span(chain),
+                 buffer_span(anchors), parts->limits.sds, parts->limits.tas, parts->limits.bytes,
+                 parts->limits.replays, (long long)parts->signerreq))
+        return false;
+    if (!parts->tfw_key)
+        return true;
+    AUTO(buffer) *tfw_key = seal_key(fuse, "TFW key", parts->tfw_key, err);
+    AUTO(buffer) *tfw_chain = tfw_key ? stack_to_pem(parts->tfw_chain, err) : NULL;
+    AUTO(buffer) *tfw_anchors = tfw_chain ? stack_to_pem(parts->tfw_anchors, err) : NULL;
+    return tfw_anchors &&
+           sql_run(db, err,
+                   "UPDATE device SET tfw_key = ?, tfw_chain = ?, tfw_anchors = ? WHERE name = ?",
+                   "bbbt", buffer_span(tfw_key), buffer_span(tfw_chain), buffer_span(tfw_anchors),
+                   parts->name);
+}
+
+static bool add_device(const char *dir, const char *fuse_path, const struct device_parts *parts,
+                       struct error *err)
+{
+    uint8_t fuse[FUSE_BYTES];
+    sqlite3 *db = fuse_read(fuse_path, fuse, err) ? state_open(dir, true, err) : NULL;
+    if (!db)
+        return false;
+    long long there = 0;
+    bool added = sql_run(db, err, "BEGIN IMMEDIATE", "") &&
+                 sql_number(db, &there, 0, err, "SELECT count(*) FROM device WHERE name = ?", "t",
+                            parts->name);
+    if (added && there) {
+        error_set(err, RC_USAGE, "%s: has a device \"%s\" already", dir, parts->name);
+        added = error_hint(
+            err, "'otrp tee-sim reset' empties it; another --name or --state makes another");
+    }
+    added = added && insert_device(db, fuse, parts, err) && sql_run(db, err, "COMMIT", "");
+    OPENSSL_cleanse(fuse, sizeof fuse);
+    sqlite3_close(db);
+    return added;
+}
+
+bool device_create(const char *dir, const struct device_parts *parts, struct error *err)
+{
+    AUTO(char) *fuse_path = path_join(dir, "fuse.key");
+    AUTO(output_set) *made = output_set_new(false); /* takes the folder back when this fails */
+    if (!fuse_path || !made)
+        return error_memory(err);
+    if (!output_directory(made, dir, err))
+        return false;
+    bool fresh = !path_exists(fuse_path);
+    if (fresh && !fuse_make(fuse_path, err))
+        return false;
+    bool created = add_device(dir, fuse_path, parts, err);
+    if (created)
+        return output_commit(made, err);
+    if (fresh) {
+        static const char *const files[] = {"fuse.key", "state.db", "state.db-wal", "state.db-shm"};
+        for (size_t i = 0; i < COUNT(files); i++) {
+            AUTO(char) *path = path_join(dir, files[i]);
+            if (path)
+                unlink(path);
+        }
+    }
+    return false;
+}
+
+/* ---- opening ---- */
+
+static bool load_firmware(device *dev, sqlite3_stmt *row, struct error *err)
+{
+    if (sqlite3_column_type(row, 5) == SQLITE_NULL)
+        return true;
+    dev->tfw_key = unseal_key(dev->fuse, "TFW key", sql_blob(row, 5), err);
+    dev->tfw_chain = dev->tfw_key ? cert_parse(sql_blob(row, 6), "TFW chain", err) : NULL;
+    dev->tfw_anchors = dev->tfw_chain ? cert_parse(sql_blob(row, 7), "TFW roots", err) : NULL;
+    return dev->tfw_anchors != NULL;
+}
+
+static bool load_device(device *dev, sqlite3_stmt *row, struct error *err)
+{
+    dev->id = sqlite3_column_int64(row, 0);
+    dev->name = sql_text(row, 1);
+    dev->version = sql_text(row, 13);
+    dev->tee_key = unseal_key(dev->fuse, "TEE key", sql_blob(row, 2), err);
+    dev->tee_chain = dev->tee_key ? cert_parse(sql_blob(row, 3), "TEE chain", err) : NULL;
+    dev->tam_anchors = dev->tee_chain ? cert_parse(sql_blob(row, 4), "TAM roots", err) : NULL;
+    if (!dev->tam_anchors || !load_firmware(dev, row, err))
+        return false;
+    dev->limits = (struct device_limits){sqlite3_column_int64(row, 8), sqlite3_column_int64(row, 9),
+                                         sqlite3_column_int64(row, 10),
+                                         sqlite3_column_int64(row, 11)};
+    dev->signerreq = sqlite3_column_int(row, 12) != 0;
+    dev->did = cert_did(sk_X509_value(dev->tee_chain, 0), err);
+    return dev->did && ((dev->name && dev->version) || error_memory(err));
+}
+
+static bool choose_device(device *dev, const char *dir, const char *name, struct error *err)
+{
+    bool more;
+    AUTO(sqlite3_stmt) *row = sql_query(dev->db, err,
+                                        "SELECT id, name, key, chain, tam_anchors, tfw_key, "
+                                        "tfw_chain, tfw_anchors, max_sds, max_tas,"
+                                        " max_bytes, max_replays, signerreq, version FROM device "
+                                        "WHERE ?1 IS NULL OR name = ?1 LIMIT 2",
+                                        "t", name);
+    if (!row || !sql_next(dev->db, row, &more, err))
+        return false;
+    if (!more)
+        return error_set(err, RC_USAGE, "%s: no device%s%s%s", dir, name ? " \"" : "",
+                         name ? name : "", name ? "\"" : "");
+    if (!load_device(dev, row, err) || !sql_next(dev->db, row, &more, err))
+        return error_prefix(err, "%s", dir);
+    if (!more)
+        return true;
+    error_set(err, RC_USAGE, "%s: holds several devices", dir);
+    return error_hint(err, "choose one with --device NAME");
+}
+
+device *device_open(const char *dir, const char *name, struct error *err)
+{
+    AUTO(device) *dev = calloc(1, sizeof *dev);
+    AUTO(char) *fuse_path = path_join(dir, "fuse.key");
+    if (!dev || !fuse_path) {
+        error_memory(err);
+        return NULL;
+    }
+    dev->db = state_open(dir, false, err);
+    if (!dev->db || !fuse_read(fuse_path, dev->fuse, err) || !choose_device(dev, dir, name, err))
+        return NULL;
+    return TAKE(dev);
+}
+
+json_t *device_names(const char *dir, struct error *err)
+{
+    sqlite3 *db = state_open(dir, false, err);
+    if (!db)
+        return NULL;
+    AUTO(json_t) *names = json_array();
+    sqlite3_stmt *rows = sql_query(db, err, "SELECT name FROM device ORDER BY id", "");
+    bool more = true, read = rows != NULL;
+    while (read && more) {
+        read = sql_next(db, rows, &more, err);
+        if (read && more)
+            json_array_append_new(names, json_string((const char *)sqlite3_column_text(rows, 0)));
+    }
+    sqlite3_finalize(rows);
+    sqlite3_close(db);
+    return read ? TAKE(names) : NULL;
+}
+
+bool device_reset(device *dev, struct error *err)
+{
+    return sql_run(dev->db, err, "BEGIN IMMEDIATE", "") &&
+           sql_run(dev->db, err, "DELETE FROM sd WHERE device = ?", "i", dev->id) &&
+           sql_run(dev->db, err, "DELETE FROM aik WHERE device = ?", "i", dev->id) &&
+           sql_run(dev->db, err, "DELETE FROM signer WHERE device = ?", "i", dev->id) &&
+           sql_run(dev->db, err, "DELETE FROM ocsp WHERE device = ?", "i", dev->id) &&
+           sql_run(dev->db, err, "UPDATE tam SET changed = 1 WHERE device = ?", "i", dev->id) &&
+           sql_run(dev->db, err, "COMMIT", "");
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * device.h: the software TEE's device: its identity and what it holds, in SQLite.
+ *
+ *     AUTO(device) *dev = device_open("device", NULL, err);
+ *     AUTO(buffer) *answer = tee_process(dev, request, &outcome, err);
+ *
+ * A state folder holds state.db and fuse.key. Private keys and TA bytes are sealed under the fuse
+ * (seal.h). Objects belong to a TAM by its tamid; a query without it is a mistake.
+ */
+#ifndef OTRP_SIM_DEVICE_H
+#define OTRP_SIM_DEVICE_H
+
+#include "jose/key.h"
+#include <jansson.h>
+
+#include "pki/cert.h"
+#include "sim/seal.h"
+#include "sim/sql.h"
+#include "util/clock.h"
+
+struct device_limits {
+    long long sds, tas, bytes, replays; /* SDs; TAs; bytes of all TAs; recorded requests per TAM */
+};
+
+typedef struct device {
+    sqlite3 *db;
+    long long id;
+    char *name, *version; /* dsi.tee.name and ver */
+    char *did;
+    key *tee_key;
+    X509_stack *tee_chain; /* own certificate first */
+    X509_stack *tam_anchors;
+    key *tfw_key;          /* NULL: no trusted firmware */
+    X509_stack *tfw_chain; /* firmware's certificate first */
+    X509_stack *tfw_anchors;
+    struct device_limits limits;
+    bool signerreq;
+    uint8_t fuse[FUSE_BYTES];
+    struct clock clock;
+} device;
+
+/* What a new device is made of; everything is borrowed. */
+struct device_parts {
+    const char *name, *version;
+    const key *tee_key;
+    const X509_stack *tee_chain, *tam_anchors;
+    const key *tfw_key; /* NULL: none, with its chain and anchors */
+    const X509_stack *tfw_chain, *tfw_anchors;
+    struct device_limits limits;
+    bool signerreq;
+};
+
+/* Makes a device in the state folder, which is made where it is not there. RC_USAGE when it has a
+ * device of that name. */
+bool device_create(const char *dir, const struct device_parts *parts, struct error *err) MUST_CHECK;
+
+/* Opens the device of that name, or the only one with NULL. */
+device *device_open(const char *dir, const char *name, struct error *err) MUST_CHECK;
+void device_free(device *dev);
+
+/* Empties the device of everything but its identity; the replay record stays. */
+bool device_reset(device *dev, struct error *err) MUST_CHECK;
+
+/* The names of the devices of a state folder, an array of strings. Owned by the caller. */
+json_t *device_names(const char *dir, struct error *err) MUST_CHECK;
+
+/* ---- what a device holds; tamid is always that of the asking TAM ---- */
+
+/* Row of the SD, 0 when there is none. spid NULL: any; *count gets how many fit. */
+bool device_find_sd(device *dev, const char *tamid, const char *spid, const char *name,
+                    long long *sd, int *count, struct error *err) MUST_CHECK;
+/* Row of the TA in the SD, 0 when there is none. */
+bool device_find_ta(device *dev, long long sd, const char *taid, long long *ta,
+                    struct error *err) MUST_CHECK;
+/* The SP certificates that an SD stores. */
+X509_stack *device_sd_certs(device *dev, long long sd, struct error *err) MUST_CHECK;
+bool device_add_sd_cert(device *dev, long long sd, const X509 *cert, struct error *err) MUST_CHECK;
+
+/* The private SP AIK; NULL with err->rc RC_OK when there is none. */
+key *device_aik(device *dev, const char *tamid, const char *spid, struct error *err) MUST_CHECK;
+/* Makes one: RSA-2048 or P-256, as the device key is. one that is there is replaced. */
+key *device_make_aik(device *dev, const char *tamid, const char *spid,
+                     struct error *err) MUST_CHECK;
+/* Removes the AIK when the SP has no SD left. */
+bool device_drop_unused_aik(device *dev, const char *tamid, const char *spid,
+                            struct error *err) MUST_CHECK;
+
+/* The "dsi" object for a TAM: tfwdata over tid, the TEE, the SDs and AIKs of that TAM. */
+json_t *device_dsi(device *dev, const char *tamid, const char *tid, struct error *err) MUST_CHECK;
+
+AUTO_DEFINE(device, device_free)
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/sql.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool fault(sqlite3 *db, const char *what, struct error *err)
+{
+    int code = db ? sqlite3_errcode(db) : SQLITE_NOMEM;
+    error_set(err, RC_INTERNAL, "%s: %s", what, db ? sqlite3_errmsg(db) : "out of memory");
+    if (code == SQLITE_BUSY)
+        error_hint(err, "another process has worked on this state for more than %d s",
+                   SQL_BUSY_MS / 1000);
+    return false;
+}
+
+static bool execute(sqlite3 *db, const char *text, struct error *err)
+{
+    return sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK || fault(db, "state", err);
+}
+
+static bool make_schema(sqlite3 *db, const char *path, const char *schema, int version,
+                        struct error *err)
+{
+    long long found;
+    if (!sql_number(db, &found, 0, err, "PRAGMA user_version", ""))
+        return error_prefix(err, "%s", path);
+    if (found == version)
+        return true;
+    if (found != 0) {
+        error_set(err, RC_USAGE, "%s: made by a newer version (schema %lld, this one knows %d)",
+                  path, found, version);
+        return error_hint(err, "use that version of otrp, or make a new state");
+    }
+    char mark[64];
+    snprintf(mark, sizeof mark, "PRAGMA user_version = %d", version);
+    return execute(db, "BEGIN IMMEDIATE", err) && execute(db, schema, err) &&
+           execute(db, mark, err) && execute(db, "COMMIT", err);
+}
+
+sqlite3 *sql_open(const char *path, bool create, const char *schema, int version, struct error *err)
+{
+    if (create) { /* private from the first byte; SQLite keeps the mode for its journal */
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0) {
+            error_errno(err, RC_USAGE, "%s: cannot create", path);
+            return NULL;
+        }
+        close(fd);
+    } else if (access(path, R_OK | W_OK) != 0) {
+        error_errno(err, RC_USAGE, "%s: cannot open", path);
+        return NULL;
+    }
+    sqlite3 *db = NULL;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
+        SQLITE_OK) {
+        fault(db, path, err);
+        sqlite3_close(db);
+        return NULL;
+    }
+    sqlite3_busy_timeout(db, SQL_BUSY_MS);
+    if (execute(db,
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                "PRAGMA secure_delete = ON",
+                err) &&
+        make_schema(db, path, schema, version, err))
+        return db;
+    error_prefix(err, "%s", path);
+    sqlite3_close(db);
+    return NULL;
+}
+
+static int bind_value(sqlite3_stmt *s, int at, char type, va_list *args)
+{
+    switch (type) {
+    case 'i':
+        return sqlite3_bind_int64(s, at, va_arg(*args, long long));
+    case 't':
+        return sqlite3_bind_text(s, at, va_arg(*args, const char *), -1, SQLITE_TRANSIENT);
+    default: {
+        struct span b = va_arg(*args, struct span);
+        return sqlite3_bind_blob64(s, at, b.data ? b.data : (const uint8_t *)"", b.size,
+                                   SQLITE_STATIC);
+    }
+    }
+}
+
+static sqlite3_stmt *prepare(sqlite3 *db, struct error *err, const char *text, const char *types,
+                             va_list *args)
+{
+    sqlite3_stmt *s = NULL;
+    bool ready = sqlite3_prepare_v2(db, text, -1, &s, NULL) == SQLITE_OK;
+    for (int i = 0; ready && types[i]; i++)
+        ready = bind_value(s, i + 1, types[i], args) == SQLITE_OK;
+    if (ready)
+        return s;
+    fault(db, "state", err);
+    sqlite3_finalize(s);
+    return NULL;
+}
+
+sqlite3_stmt *sql_query(sqlite3 *db, struct error *err, const char *text, const char *types, ...)
+{
+    va_list args;
+    va_start(args, types);
+    sqlite3_stmt *s = prepare(db, err, text, types, &args);
+    va_end(args);
+    return s;
+}
+
+bool sql_next(sqlite3 *db, sqlite3_stmt *rows, bool *more, struct error *err)
+{
+    int rc = sqlite3_step(rows);
+    *more = rc == SQLITE_ROW;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE || fault(db, "state", err);
+}
+
+bool sql_run(sqlite3 *db, struct error *err, const char *text, const char *types, ...)
+{
+    va_list args;
+    va_start(args, types);
+    AUTO(sqlite3_stmt) *s = prepare(db, err, text, types, &args);
+    va_end(args);
+    bool more;
+    return s && sql_next(db, s, &more, err);
+}
+
+bool sql_number(sqlite3 *db, long long *number, long long fallback, struct error *err,
+                const char *text, const char *types, ...)
+{
+    va_list args;
+    va_start(args, types);
+    AUTO(sqlite3_stmt) *s = prepare(db, err, text, types, &args);
+    va_end(args);
+    bool more;
+    if (!s || !sql_next(db, s, &more, err))
+        return false;
+    *number = more ? sqlite3_column_int64(s, 0) : fallback;
+    return true;
+}
+
+struct span sql_blob(sqlite3_stmt *rows, int column)
+{
+    const void *data = sqlite3_column_blob(rows, column);
+    return SPAN(data, data ? (size_t)sqlite3_column_bytes(rows, column) : 0);
+}
+
+char *sql_text(sqlite3_stmt *rows, int column)
+{
+    const unsigned char *text = sqlite3_column_text(rows, column);
+    return text ? strdup((const char *)text) : NULL;
+}

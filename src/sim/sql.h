@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sql.h: SQLite with bound values and errors that say what failed.
+ *
+ *     AUTO(sqlite3_stmt) *rows = sql_query(db, err, "SELECT name FROM sd WHERE device = ? AND tamid
+ * = ?", "it", id, tamid); while (rows && sql_next(db, rows, &more, err) && more) ...
+ * sqlite3_column_text(rows, 0)
+ *
+ * Types of values: 'i' long long, 't' const char * (NULL: NULL), 'b' struct span.
+ */
+#ifndef OTRP_SIM_SQL_H
+#define OTRP_SIM_SQL_H
+
+#include <sqlite3.h>
+
+#include "util/buffer.h"
+
+/* How long a process waits for another one that writes, in milliseconds. */
+enum { SQL_BUSY_MS = 10000 };
+
+/* Opens the database at path (made 0600 with create). schema is run where user_version is 0, which
+ * then gets version; a newer one is refused. Commits are durable before they return. */
+sqlite3 *sql_open(const char *path, bool create, const char *schema, int version,
+                  struct error *err) MUST_CHECK;
+
+/* A statement with its values bound, before its first row; the caller finalises it. */
+sqlite3_stmt *sql_query(sqlite3 *db, struct error *err, const char *text, const char *types,
+                        ...) MUST_CHECK;
+
+/* Moves to the next row; *more is false behind the last. */
+bool sql_next(sqlite3 *db, sqlite3_stmt *rows, bool *more, struct error *err) MUST_CHECK;
+
+/* Runs a statement that gives no rows. */
+bool sql_run(sqlite3 *db, struct error *err, const char *text, const char *types, ...) MUST_CHECK;
+
+/* The integer in the first column of the first row; fallback when there is no row. False at a
+ * failure. */
+bool sql_number(sqlite3 *db, long long *number, long long fallback, struct error *err,
+                const char *text, const char *types, ...) MUST_CHECK;
+
+/* A column as borrowed bytes, or as a C string of the caller's (NULL without memory or for NULL).
+ */
+struct span sql_blob(sqlite3_stmt *rows, int column);
+char *sql_text(sqlite3_stmt *rows, int column);
+
+static inline void sql_finalize(sqlite3_stmt *statement)
+{
+    sqlite3_finalize(statement);
+}
+AUTO_DEFINE(sqlite3_stmt, sql_finalize)
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tee.h: the software TEE: one request in, one answer out (the draft's ProcessOTrPMessage).
+ *
+ *     struct tee_outcome outcome;
+ *     AUTO(buffer) *answer = tee_process(dev, request, &outcome, err);
+ *     if (!answer) ...   no answer is possible: the broker says ERR_AGENT_TEE_FAIL
+ *
+ * A request is one transaction: what it changed is durable before the answer is handed out, and a
+ * failed one leaves the state as it was, its replay record aside.
+ */
+#ifndef OTRP_SIM_TEE_H
+#define OTRP_SIM_TEE_H
+
+#include "otrp/request.h"
+#include "sim/device.h"
+
+struct tee_outcome {
+    const struct message_type *type; /* NULL: could not be told */
+    enum error_code_id code;         /* ERR_NONE: done */
+    struct error error;              /* why not */
+    char rid[256], tid[256];         /* as echoed */
+};
+
+buffer *tee_process(device *dev, struct span text, struct tee_outcome *outcome,
+                    struct error *err) MUST_CHECK;
+
+/* GetTAInformation: query is {"TAQuery":{...}}. The answer is a TAInformation or an
+ * OTrPBrokerError; *code says which. */
+buffer *tee_query(device *dev, struct span query, enum error_code_id *code,
+                  struct error *err) MUST_CHECK;
+
+/* The bytes of an installed TA (pdata: its personalisation data). tamid, spid and sdname may be
+ * NULL when what is left names one TA. RC_USAGE when none or several fit. */
+buffer *tee_export_ta(device *dev, const char *tamid, const char *spid, const char *sdname,
+                      const char *taid, bool pdata, struct error *err) MUST_CHECK;
+
+/* {"devices":[...]}: what is on the devices of a state folder, or on the one of that name. Owned by
+ * the caller. */
+json_t *device_report(const char *dir, const char *name, struct error *err) MUST_CHECK;
+
+#endif

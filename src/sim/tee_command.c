@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/tee_command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "otrp/dsi.h"
+#include "otrp/ta_package.h"
+#include "util/base64.h"
+
+/* The fields that commands share, read once; texts are owned. */
+typedef struct fields {
+    char *spid, *sdname, *taid;
+    long long sd; /* row; 0: none */
+} fields;
+
+static void fields_free(fields *f)
+{
+    free(f->spid);
+    free(f->sdname);
+    free(f->taid);
+}
+AUTO_DEFINE(fields, fields_free)
+
+static enum error_code_id refuse(enum error_code_id code, struct error *err, const char *why)
+{
+    error_set(err, RC_PEER, "%s", why);
+    return code;
+}
+
+/* A failing system below: err says what. */
+static enum error_code_id broken(void)
+{
+    return ERR_TEE_FAIL;
+}
+
+static bool read_fields(device *dev, const request *r, fields *f, struct error *err)
+{
+    int count;
+    f->spid = member_text(r->fields, "spid");
+    f->sdname = member_text(r->fields, "sdname");
+    f->taid = member_text(r->fields, "taid");
+    if (!f->sdname || !device_find_sd(dev, r->tamid, f->spid, f->sdname, &f->sd, &count, err))
+        return f->sdname ? false : error_memory(err);
+    if (f->spid || !f->sd)
+        return true;
+    AUTO(sqlite3_stmt) *row = sql_query(dev->db, err, "SELECT spid FROM sd WHERE id = ?", "i",
+                                        f->sd);
+    bool more;
+    if (!row || !sql_next(dev->db, row, &more, err) || !more)
+        return false;
+    f->spid = sql_text(row, 0);
+    return f->spid || error_memory(err);
+}
+
+static bool count_rows(device *dev, const char *query, long long *count, struct error *err)
+{
+    return sql_number(dev->db, count, 0, err, query, "i", dev->id);
+}
+
+/* A certificate in BASE64; a self-issued one must carry its own right signature. NULL when not. */
+static X509 *sp_certificate(struct span base64, struct error *err)
+{
+    AUTO(buffer) *der = base64_decode(base64, "spcert", err);
+    AUTO(X509) *cert = der ? cert_from_der(buffer_span(der), "spcert", err) : NULL;
+    if (!cert)
+        return NULL;
+    bool self_issued = X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0;
+    EVP_PKEY *own = X509_get0_pubkey(cert);
+    if (!own || (self_issued && X509_verify(cert, own) != 1)) {
+        error_set(err, RC_UNTRUSTED, "spcert: %s",
+                  own ? "its own signature is wrong" : "its key cannot be read");
+        return NULL;
+    }
+    AUTO(key) *k = key_from_pkey(X509_get_pubkey(cert), false, "spcert", err);
+    return k && pkey_check_strength(k->pkey, "spcert", false, err) ? TAKE(cert) : NULL;
+}
+
+/* ---- CreateSD ---- */
+
+static enum error_code_id create_sd(device *dev, const request *r, fields *f,
+                                    command_result *result, struct error *err)
+{
+    long long sds;
+    if (f->sd)
+        return refuse(ERR_SD_ALREADY_EXIST, err, "there is an SD of that name for this SP");
+    AUTO(X509) *cert = sp_certificate(json_member(r->fields, "spcert")->string, err);
+    if (!cert)
+        return ERR_SPCERT_INVALID;
+    if (!count_rows(dev, "SELECT count(*) FROM sd WHERE device = ?", &sds, err))
+        return broken();
+    if (sds >= dev->limits.sds)
+        return refuse(ERR_TEE_RESOURCE_FULL, err, "no room for another SD");
+    if (!sql_run(dev->db, err, "INSERT INTO sd (device, tamid, spid, name) VALUES (?, ?, ?, ?)",
+                 "ittt", dev->id, r->tamid, f->spid, f->sdname))
+        return broken();
+    f->sd = sqlite3_last_insert_rowid(dev->db);
+    if (!device_add_sd_cert(dev, f->sd, cert, err))
+        return broken();
+    AUTO(key) *there = device_aik(dev, r->tamid, f->spid, err);
+    if (!there && err->rc == RC_OK)
+        result->new_aik = device_make_aik(dev, r->tamid, f->spid, err);
+    if (!there && !result->new_aik)
+        return broken();
+    json_object_set_new(result->content, "sdname", json_string(f->sdname));
+    return ERR_NONE;
+}
+
+/* ---- UpdateSD ---- */
+
+static enum error_code_id rename_sd(device *dev, const request *r, fields *f,
+                                    const struct json_value *changes, struct error *err)
+{
+    AUTO(char) *newname = member_text(changes, "newsdname");
+    AUTO(char) *newspid = member_text(changes, "newspid");
+    const char *name = newname ? newname : f->sdname, *spid = newspid ? newspid : f->spid;
+    if (strcmp(name, f->sdname) == 0 && strcmp(spid, f->spid) == 0)
+        return ERR_NONE;
+    long long other;
+    int count;
+    if (!device_find_sd(dev, r->tamid, spid, name, &other, &count, err))
+        return broken();
+    if (other)
+        return refuse(ERR_SDNAME_ALREADY_USED, err, "there is an SD of the new name");
+    if (!sql_run(dev->db, err, "UPDATE sd SET name = ?, spid = ? WHERE id = ?", "tti", name, spid,
+                 f->sd))
+        return broken();
+    if (strcmp(spid, f->spid) != 0 && !device_drop_unused_aik(dev, r->tamid, f->spid, err))
+        return broken();
+    char *kept = strdup(spid);
+    if (!kept)
+        return error_memory(err), broken();
+    free(f->spid);
+    f->spid = kept;
+    return ERR_NONE;
+}
+
+static enum error_code_id change_certs(device *dev, fields *f, const struct json_value *changes,
+                                       struct error *err)
+{
+    const struct json_value *add = json_member(changes, "spcert");
+    const struct json_value *drop = json_member(changes, "deloldspcert");
+    long long left;
+    for (const struct json_value *e = add ? add->first : NULL; e; e = e->next) {
+        AUTO(X509) *cert = sp_certificate(e->string, err);
+        if (!cert)
+            return ERR_SPCERT_INVALID;
+        if (!device_add_sd_cert(dev, f->sd, cert, err))
+            return broken();
+    }
+    for (const struct json_value *e = drop ? drop->first : NULL; e; e = e->next) {
+        AUTO(char) *hash = span_dup(e->string);
+        if (!hash ||
+            !sql_run(dev->db, err, "DELETE FROM sd_cert WHERE sd = ? AND sha256 = lower(?)", "it",
+                     f->sd, hash))
+            return broken();
+    }
+    if (!sql_number(dev->db, &left, 0, err, "SELECT count(*) FROM sd_cert WHERE sd = ?", "i",
+                    f->sd))
+        return broken();
+    return left ? ERR_NONE
+                : refuse(ERR_SPCERT_INVALID, err, "the last SP certificate of an SD must stay");
+}
+
+static enum error_code_id update_sd(device *dev, const request *r, fields *f,
+                                    command_result *result, struct error *err)
+{
+    const struct json_value *changes = json_member(r->fields, "changes");
+    enum error_code_id code = rename_sd(dev, r, f, changes, err);
+    if (code == ERR_NONE)
+        code = change_certs(dev, f, changes, err);
+    if (code != ERR_NONE)
+        return code;
+    AUTO(key) *there = device_aik(dev, r->tamid, f->spid, err);
+    if (!there && err->rc != RC_OK)
+        return broken();
+    if (!there || member_true(changes, "renewteespaik")) {
+        result->new_aik = device_make_aik(dev, r->tamid, f->spid, err);
+        if (!result->new_aik)
+            return broken();
+    }
+    return ERR_NONE;
+}
+
+/* ---- DeleteSD ---- */
+
+static enum error_code_id delete_sd(device *dev, const request *r, fields *f,
+                                    command_result *result, struct error *err)
+{
+    (void)result;
+    long long tas;
+    if (!sql_number(dev->db, &tas, 0, err, "SELECT count(*) FROM ta WHERE sd = ?", "i", f->sd))
+        return broken();
+    if (tas && !member_true(r->fields, "deleteta"))
+        return refuse(ERR_SD_NOT_EMPTY, err, "there are TAs in the SD, and deleteta is false");
+    if (!sql_run(dev->db, err, "DELETE FROM sd WHERE id = ?", "i", f->sd) ||
+        !device_drop_unused_aik(dev, r->tamid, f->spid, err))
+        return broken();
+    return ERR_NONE;
+}
+
+/* ---- InstallTA and UpdateTA ---- */
+
+static enum error_code_id ta_invalid(struct error *err)
+{
+    /* one message for every fault, so that nobody learns which SPs or packages a device accepts */
+    return refuse(ERR_TA_INVALID, err, "the TA cannot be accepted");
+}
+
+/* What a request brings for a TA, opened. */
+typedef struct delivery {
+    ta_package *package; /* NULL in an UpdateTA of personalisation data alone */
+    buffer *pdata;
+    X509_stack *candidates; /* certificates of the SD, and spcert */
+    X509 *spcert;           /* borrowed from candidates; NULL: not given */
+} delivery;
+
+static void delivery_free(delivery *d)
+{
+    ta_package_free(d->package);
+    buffer_free(d->pdata);
+    sk_X509_pop_free(d->candidates, X509_free);
+}
+AUTO_DEFINE(delivery, delivery_free)
+
+static bool read_candidates(device *dev, const request *r, const fields *f, delivery *d,
+                            struct error *err)
+{
+    d->candidates = device_sd_certs(dev, f->sd, err);
+    const struct json_value *spcert = json_member(r->fields, "spcert");
+    if (!d->candidates || !spcert)
+        return d->candidates != NULL;
+    d->spcert = sp_certificate(spcert->string, err);
+    if (d->spcert && sk_X509_push(d->candidates, d->spcert))
+        return true;
+    X509_free(d->spcert);
+    return false;
+}
+
+static enum error_code_id open_delivery(device *dev, const request *r, const fields *f, delivery *d,
+                                        struct error *err)
+{
+    if (!read_candidates(dev, r, f, d, err))
+        return ta_invalid(err);
+    AUTO(key) *aik = device_aik(dev, r->tamid, f->spid, err);
+    if (!aik)
+        return err->rc == RC_OK ? ta_invalid(err) : broken();
+    AUTO(buffer) *text = NULL;
+    bool unsupported;
+    if (!encrypted_ta_open(json_member(r->tbs, "encrypted_ta"), r->type->id, aik, &text, &d->pdata,
+                           &unsupported, err))
+        return unsupported ? ERR_UNSUPPORTED_CRYPTO_ALG : ta_invalid(err);
+    if (!text)
+        return ERR_NONE;
+    d->package = ta_package_open(buffer_span(text), d->candidates, err);
+    if (!d->package || (d->package->taid && strcmp(d->package->taid, f->taid) != 0))
+        return ta_invalid(err);
+    return ERR_NONE;
+}
+
+static bool has_room(device *dev, const delivery *d, long long replaced, bool *room,
+                     struct error *err)
+{
+    long long bytes;
+    if (!sql_number(
+            dev->db, &bytes, 0, err,
+            "SELECT coalesce(sum(size), 0) FROM ta JOIN sd ON sd.id = ta.sd WHERE sd.device = ?"
+            " AND ta.id <> ?",
+            "ii", dev->id, replaced))
+        return false;
+    long long wanted = (long long)(d->package ? d->package->ta->size : 0) +
+                       (long long)(d->pdata ? d->pdata->size : 0);
+    *room = bytes + wanted <= dev->limits.bytes;
+    return true;
+}
+
+void ta_label(long long ta, const char *what, char label[64])
+{
+    snprintf(label, 64, "TA %lld %s", ta, what);
+}
+
+static bool put_sealed(device *dev, long long ta, const char *column, const buffer *data,
+                       struct error *err)
+{
+    char label[64], statement[80];
+    if (!data)
+        return true;
+    ta_label(ta, column, label);
+    AUTO(buffer) *sealed = seal(dev->fuse, label, buffer_span(data), err);
+    snprintf(statement, sizeof statement, "UPDATE ta SET %s = ? WHERE id = ?", column);
+    return sealed && sql_run(dev->db, err, statement, "bi", buffer_span(sealed), ta);
+}
+
+static buffer *pem_of(const X509_stack *certs, const X509 *first, struct error *err)
+{
+    AUTO(buffer) *text = first ? cert_to_pem(first, err) : buffer_new(0);
+    for (int i = 0; text && i < sk_X509_num(certs); i++) {
+        if (first && X509_cmp(first, sk_X509_value(certs, i)) == 0)
+            continue;
+        AUTO(buffer) *pem = cert_to_pem(sk_X509_value(certs, i), err);
+        if (!pem)
+            return NULL;
+        buffer_put_span(text, buffer_span(pem));
+    }
+    return TAKE(text);
+}
+
+/* Writes what a delivery brings into the row of the TA. */
+static bool put_ta(device *dev, const request *r, const fields *f, const delivery *d, long long ta,
+                   struct error *err)
+{
+    if (d->package) {
+        AUTO(buffer) *signer = pem_of(d->package->signers, d->package->signer, err);
+        if (!signer ||
+            !sql_run(dev->db, err, "UPDATE ta SET version = nullif(?, -1), signer = ? WHERE id = ?",
+                     "ibi", d->package->version, buffer_span(signer), ta) ||
+            !put_sealed(dev, ta, "code", d->package->ta, err))
+            return false;
+        if (d->package->signer == d->spcert && !device_add_sd_cert(dev, f->sd, d->spcert, err))
+            return false;
+    }
+    AUTO(buffer) *tam = pem_of(r->path, NULL, err);
+    return tam &&
+           sql_run(dev->db, err, "UPDATE ta SET tam_chain = ? WHERE id = ?", "bi", buffer_span(tam),
+                   ta) &&
+           put_sealed(dev, ta, "pdata", d->pdata, err) &&
+           sql_run(dev->db, err,
+                   "UPDATE ta SET size = coalesce(length(code) - 28, 0) + coalesce(length(pdata) - "
+                   "28, 0)"
+                   " WHERE id = ?",
+                   "i", ta);
+}
+
+static enum error_code_id install_ta(device *dev, const request *r, fields *f,
+                                     command_result *result, struct error *err)
+{
+    (void)result;
+    long long ta, tas;
+    bool room;
+    if (!device_find_ta(dev, f->sd, f->taid, &ta, err))
+        return broken();
+    if (ta)
+        return refuse(ERR_TA_ALREADY_INSTALLED, err, "there is a TA of that taid in the SD");
+    delivery opened = {NULL};
+    AUTO(delivery) *d = &opened;
+    enum error_code_id code = open_delivery(dev, r, f, d, err);
+    if (code != ERR_NONE)
+        return code;
+    if (!count_rows(dev, "SELECT count(*) FROM ta JOIN sd ON sd.id = ta.sd WHERE sd.device = ?",
+                    &tas, err) ||
+        !has_room(dev, d, 0, &room, err))
+        return broken();
+    if (tas >= dev->limits.tas || !room)
+        return refuse(ERR_TEE_RESOURCE_FULL, err, "no room for the TA");
+    AUTO(char) *taname = member_text(r->fields, "taname");
+    if (!sql_run(dev->db, err,
+                 "INSERT INTO ta (sd, taid, taname, size, signer, tam_chain) VALUES (?, ?, ?, 0, "
+                 "'', '')",
+                 "itt", f->sd, f->taid, taname) ||
+        !put_ta(dev, r, f, d, sqlite3_last_insert_rowid(dev->db), err))
+        return broken();
+    return ERR_NONE;
+}
+
+static enum error_code_id update_ta(device *dev, const request *r, fields *f,
+                                    command_result *result, struct error *err)
+{
+    (void)result;
+    const struct json_value *encrypted = json_member(r->tbs, "encrypted_ta");
+    long long ta, version;
+    bool room;
+    if (!json_member(encrypted, "ciphernewtadata") && !json_member(encrypted, "ciphernewpdata"))
+        return refuse(ERR_REQUEST_INVALID, err,
+                      "encrypted_ta: neither ciphernewtadata nor ciphernewpdata");
+    if (!device_find_ta(dev, f->sd, f->taid, &ta, err))
+        return broken();
+    if (!ta)
+        return refuse(ERR_TA_NOT_FOUND, err, "there is no TA of that taid in the SD");
+    delivery opened = {NULL};
+    AUTO(delivery) *d = &opened;
+    enum error_code_id code = open_delivery(dev, r, f, d, err);
+    if (code != ERR_NONE)
+        return code;
+    if (!sql_number(dev->db, &version, TA_NO_VERSION, err,
+                    "SELECT coalesce(version, -1) FROM ta WHERE id = ?", "i", ta) ||
+        !has_room(dev, d, ta, &room, err))
+        return broken();
+    if (d->package && d->package->version < version)
+        return ta_invalid(err);
+    if (!room)
+        return refuse(ERR_TEE_RESOURCE_FULL, err, "no room for the TA");
+    return put_ta(dev, r, f, d, ta, err) ? ERR_NONE : broken();
+}
+
+/* ---- DeleteTA ---- */
+
+static enum error_code_id delete_ta(device *dev, const request *r, fields *f,
+                                    command_result *result, struct error *err)
+{
+    (void)r;
+    (void)result;
+    long long ta;
+    if (!device_find_ta(dev, f->sd, f->taid, &ta, err))
+        return broken();
+    if (!ta)
+        return refuse(ERR_TA_NOT_FOUND, err, "there is no TA of that taid in the SD");
+    return sql_run(dev->db, err, "DELETE FROM ta WHERE id = ?", "i", ta) ? ERR_NONE : broken();
+}
+
+typedef enum error_code_id (*command_function)(device *dev, const request *r, fields *f,
+                                               command_result *result, struct error *err);
+
+static const command_function commands[MESSAGE_COUNT] = {
+    [MESSAGE_CREATE_SD] = create_sd, [MESSAGE_UPDATE_SD] = update_sd,
+    [MESSAGE_DELETE_SD] = delete_sd, [MESSAGE_INSTALL_TA] = install_ta,
+    [MESSAGE_UPDATE_TA] = update_ta, [MESSAGE_DELETE_TA] = delete_ta,
+};
+
+enum error_code_id tee_command(device *dev, const request *r, command_result *result,
+                               struct error *err)
+{
+    fields read = {NULL};
+    AUTO(fields) *f = &read;
+    result->content = json_pack("{s:s}", "did", dev->did);
+    if (!result->content)
+        return error_memory(err), broken();
+    if (!commands[r->type->id]) /* GetDeviceState changes nothing */
+        return ERR_NONE;
+    if (!read_fields(dev, r, f, err))
+        return broken();
+    return commands[r->type->id](dev, r, f, result, err);
+}
