@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "jose/jwk.h"
+#include "pki/layout.h"
 
 key_set *call_keys(const struct applet_call *call, const char *source, enum key_part part,
                    struct error *err)
@@ -76,4 +77,41 @@ bool cek_add(output_set *outputs, const char *path, const buffer *cek, struct er
     AUTO(buffer) *text = json_pretty(jwk);
     return text ? output_add(outputs, path, buffer_span(text), OUTPUT_PRIVATE, err)
                 : error_memory(err);
+}
+
+static json_t *ocsp_load(const char *path, struct error *err)
+{
+    AUTO(buffer) *text = input_read(path, LIMIT_SMALL_JSON, err);
+    AUTO(json_t) *set = text ? json_load_span(buffer_span(text), path, err) : NULL;
+    if (set && !json_is_array(set)) {
+        error_set(err, RC_MALFORMED, "%s: a stapling set is a JSON array of BASE64", path);
+        return NULL;
+    }
+    return TAKE(set);
+}
+
+bool tam_identity_load(const struct applet_call *call, const struct tam_options *o, key_set **keys,
+                       X509_stack **chain, json_t **ocsp, struct error *err)
+{
+    AUTO(identity) *id = o->pki ? identity_find(o->pki, ROLE_TAM, o->tam ? o->tam : "mytam", err)
+                                : NULL;
+    if (o->pki && !id)
+        return false;
+    const char *key_path = o->key ? o->key : id ? id->key_path : NULL;
+    const char *chain_path = o->cert ? o->cert : id ? id->chain_path : NULL;
+    const char *ocsp_path = o->ocsp ? o->ocsp : id && !o->cert ? id->ocsp_path : NULL;
+    if (!key_path || !chain_path) {
+        error_set(err, RC_USAGE, "no TAM to sign with");
+        return error_hint(err, "give --pki DIR, or --tam-key and --tam-cert");
+    }
+    *keys = call_keys(call, key_path, KEY_PRIVATE, err);
+    *chain = *keys ? cert_load(chain_path, err) : NULL;
+    if (!*chain)
+        return false;
+    if ((*keys)->count != 1 ||
+        EVP_PKEY_eq(X509_get0_pubkey(sk_X509_value(*chain, 0)), (*keys)->keys[0]->pkey) != 1)
+        return error_set(err, RC_USAGE, "%s: is not the key of the certificate in %s", key_path,
+                         chain_path);
+    *ocsp = ocsp_path ? ocsp_load(ocsp_path, err) : NULL;
+    return !ocsp_path || *ocsp;
 }

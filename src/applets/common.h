@@ -5,6 +5,7 @@
 
 #include "applet.h"
 #include "jose/jwa.h"
+#include "pki/cert.h"
 #include "util/file.h"
 #include "util/json.h"
 #include "util/limits.h"
@@ -25,6 +26,17 @@ bool option_algorithm(const char *option, enum jwa_kind kind, const char *text,
 /* The JSON object that an option gives, or NULL text: *object NULL. Owned by the caller. */
 bool option_object(const char *option, const char *text, json_t **object,
                    struct error *err) MUST_CHECK;
+
+/* The TAM that options name: of a PKI directory, or of files that stand for parts of it. */
+struct tam_options {
+    const char *pki, *tam, *key, *cert, *ocsp;
+};
+
+/* Loads its one private key, its chain (own certificate first) and its stapling set (NULL when
+ * there is none). RC_USAGE when the key is not the certificate's. All owned by the caller. */
+bool tam_identity_load(const struct applet_call *call, const struct tam_options *options,
+                       key_set **keys, X509_stack **chain, json_t **ocsp,
+                       struct error *err) MUST_CHECK;
 
 /* A content encryption key in a JWK of type oct: read, and added to what is written (0600). */
 buffer *cek_load(const char *path, struct error *err) MUST_CHECK;

@@ -106,48 +106,13 @@ static void materials_free(materials *m)
 }
 AUTO_DEFINE(materials, materials_free)
 
-static json_t *ocsp_load(const char *path, struct error *err)
-{
-    AUTO(buffer) *text = input_read(path, LIMIT_SMALL_JSON, err);
-    AUTO(json_t) *set = text ? json_load_span(buffer_span(text), path, err) : NULL;
-    if (set && !json_is_array(set)) {
-        error_set(err, RC_MALFORMED, "%s: a stapling set is a JSON array of BASE64", path);
-        return NULL;
-    }
-    return TAKE(set);
-}
-
 static bool load_tam(const struct applet_call *call, materials *m, struct error *err)
 {
     const struct make_request *o = call->options;
-    AUTO(identity) *id = NULL;
-    if (o->pki) {
-        id = identity_find(o->pki, ROLE_TAM, o->tam ? o->tam : "mytam", err);
-        if (!id)
-            return false;
-    }
-    const char *key_path = o->tam_key ? o->tam_key : id ? id->key_path : NULL;
-    const char *chain_path = o->tam_cert ? o->tam_cert : id ? id->chain_path : NULL;
-    const char *ocsp_path = o->ocsp ? o->ocsp : id && !o->tam_cert ? id->ocsp_path : NULL;
-    if (!key_path || !chain_path) {
-        error_set(err, RC_USAGE, "no TAM to sign with");
-        return error_hint(err, "give --pki DIR, or --tam-key and --tam-cert");
-    }
-    m->tam_keys = call_keys(call, key_path, KEY_PRIVATE, err);
-    m->tam_chain = m->tam_keys ? cert_load(chain_path, err) : NULL;
-    if (!m->tam_chain)
+    const struct tam_options tam = {o->pki, o->tam, o->tam_key, o->tam_cert, o->ocsp};
+    if (!tam_identity_load(call, &tam, &m->tam_keys, &m->tam_chain, &m->ocsp, err))
         return false;
-    if (m->tam_keys->count != 1)
-        return error_set(err, RC_USAGE, "%s: one key is needed, there are %zu", key_path,
-                         m->tam_keys->count);
-    X509 *cert = sk_X509_value(m->tam_chain, 0);
-    if (EVP_PKEY_eq(X509_get0_pubkey(cert), m->tam_keys->keys[0]->pkey) != 1)
-        return error_set(err, RC_USAGE, "%s: is not the key of the certificate in %s", key_path,
-                         chain_path);
-    m->ocsp = ocsp_path ? ocsp_load(ocsp_path, err) : NULL;
-    if (ocsp_path && !m->ocsp)
-        return false;
-    m->tamid = o->tamid ? strdup(o->tamid) : cert_tamid(cert, err);
+    m->tamid = o->tamid ? strdup(o->tamid) : cert_tamid(sk_X509_value(m->tam_chain, 0), err);
     return m->tamid != NULL;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pki/chain.h"
+#include "util/base64.h"
 
 void response_free(response *r)
 {
@@ -338,4 +339,24 @@ response *response_explain(struct span text, const struct response_question *q,
 response *response_open(struct span text, const struct response_question *q, struct error *err)
 {
     return response_explain(text, q, NULL, NULL, err);
+}
+
+char *response_tid(struct span text)
+{
+    struct error ignored;
+    AUTO(json_doc) *doc = json_doc_parse(text, "answer", &ignored);
+    const struct json_value *root = doc ? json_root(doc) : NULL;
+    if (!root || root->kind != JSON_KIND_OBJECT || root->count != 1)
+        return NULL;
+    if (span_is(root->first->name, "OTrPBrokerError"))
+        return member_text(root->first, "tid");
+    const struct message_type *type = message_find_response(root->first->name);
+    const struct json_value *value = type ? signed_part(root->first, type, &ignored) : NULL;
+    struct span encoded;
+    if (!value || !member_string(value, "answer", "payload", true, &encoded, &ignored))
+        return NULL;
+    AUTO(buffer) *payload = base64url_decode(encoded, "payload", &ignored);
+    AUTO(json_doc) *tbs = payload ? json_doc_parse(buffer_span(payload), "payload", &ignored)
+                                  : NULL;
+    return tbs ? member_text(json_member(json_root(tbs), type->response_tbs_name), "tid") : NULL;
 }

@@ -88,6 +88,10 @@ response *response_open(struct span text, const struct response_question *questi
                         struct error *err) MUST_CHECK;
 void response_free(response *r);
 
+/* The tid that an answer claims, to find the session that it may belong to: not believed for
+ * anything else. Owned by the caller; NULL when there is none. */
+char *response_tid(struct span text);
+
 AUTO_DEFINE(response, response_free)
 
 #endif
