@@ -17,7 +17,7 @@ enum { MOST_STEPS = 1000 };
 struct send {
     const char *url, *tee, *device, *accept, *cacert, *cert, *key, *transcript, *out, *message;
     struct text_list header;
-    long timeout, connect_timeout, max_bytes;
+    long timeout, connect_timeout, wait, max_bytes;
     bool location;
 };
 
@@ -31,6 +31,8 @@ static const struct option_row options[] = {
     OPT_NUMBER(send, timeout, 0, "SECONDS", 1, 86400, "wait so long for an answer (default 30)"),
     OPT_NUMBER(send, connect_timeout, 0, "SECONDS", 1, 86400,
                "wait so long for a connection (default 10)"),
+    OPT_NUMBER(send, wait, 0, "SECONDS", 0, 86400,
+               "try again for so long while nothing listens there yet (default 0)"),
     OPT_NUMBER(send, max_bytes, 0, "N", 1024, LIMIT_FILE_BYTES,
                "largest message that is accepted (default 64 MiB)"),
     OPT_TEXT(send, cacert, 0, "FILE", OPT_FILE, "trust these CAs for https"),

@@ -25,6 +25,7 @@ struct http_client_options {
     const char *accept;              /* Accept header; NULL: application/otrp+json */
     long timeout_ms;                 /* for a whole answer; 0: no limit */
     long connect_timeout_ms;         /* 0: as timeout_ms */
+    long wait_ms;                    /* while nothing listens there yet, try again for so long */
     size_t max_bytes;                /* of an answer's body */
     const char *cacert, *cert, *key; /* PEM files, or NULL */
     const struct text_list *headers; /* further request headers "Name: value", or NULL */

@@ -35,7 +35,7 @@ struct http_client {
     struct curl_slist *with_body, *without_body; /* request headers */
     buffer *body, *headers;
     size_t max_bytes;
-    long timeout_ms, connect_timeout_ms;
+    long timeout_ms, connect_timeout_ms, wait_ms;
     bool body_too_large, headers_too_large;
     bool cacert, cert;
     char reason[CURL_ERROR_SIZE]; /* curl's */
@@ -292,6 +292,7 @@ static struct http_client *client_open(const struct http_client_options *options
     }
     client->max_bytes = options->max_bytes;
     client->timeout_ms = options->timeout_ms;
+    client->wait_ms = options->wait_ms;
     client->connect_timeout_ms = options->connect_timeout_ms ? options->connect_timeout_ms
                                                              : options->timeout_ms;
     client->cacert = options->cacert != NULL;
@@ -477,6 +478,19 @@ static CURLcode perform(CURL *easy)
     return code;
 }
 
+/* A peer that is just starting refuses connections: where the user says so, that is waited for. */
+static CURLcode perform_when_there(struct http_client *client)
+{
+    enum { PAUSE_MS = 20 };
+    CURLcode code = perform(client->easy);
+    for (long waited = 0; code == CURLE_COULDNT_CONNECT && waited < client->wait_ms;
+         waited += PAUSE_MS) {
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
+        code = perform(client->easy);
+    }
+    return code;
+}
+
 static bool client_post(struct http_client *client, struct span body, struct http_answer *answer,
                         struct error *err)
 {
@@ -489,7 +503,7 @@ static bool client_post(struct http_client *client, struct span body, struct htt
         !SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.size) ||
         !SET(CURLOPT_HTTPHEADER, body.size ? client->with_body : client->without_body))
         return error_memory(err);
-    CURLcode code = perform(client->easy);
+    CURLcode code = perform_when_there(client);
     if (code != CURLE_OK)
         return fail(client, code, err);
 

@@ -7,11 +7,9 @@
 
 static bool parse_seconds(const char *text, time_t *at)
 {
-    char *end;
     errno = 0;
-    long long seconds = strtoll(text, &end, 10);
-    *at = (time_t)seconds;
-    return !errno && end != text && !*end && seconds >= 0;
+    *at = (time_t)strtoll(text, NULL, 10);
+    return !errno && *text && text[strspn(text, "0123456789")] == '\0';
 }
 
 static bool parse_time(const char *text, time_t *at)
@@ -20,12 +18,16 @@ static bool parse_time(const char *text, time_t *at)
         return parse_seconds(text + 1, at);
     static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d", "%Y%m%d%H%M%SZ"};
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        /* strptime also takes blanks, numbers cut short and the 31st of February: what is read
+         * must be what stands there. */
         struct tm tm = {0};
+        char again[40];
         const char *end = strptime(text, forms[i], &tm);
-        if (end && !*end) {
-            *at = timegm(&tm);
-            return true;
-        }
+        if (!end || *end)
+            continue;
+        *at = timegm(&tm);
+        return gmtime_r(at, &tm) && strftime(again, sizeof again, forms[i], &tm) &&
+               strcmp(again, text) == 0;
     }
     return false;
 }

@@ -71,6 +71,7 @@ buffer *input_read(const char *path, size_t max_bytes, struct error *err)
 struct output {
     char *path;  /* NULL: standard output */
     char *aside; /* where it is written until commit; NULL once it is in place */
+    char *old;   /* the file that it replaced, until all outputs are in place */
     bool replaces;
     bool placed;
     buffer *text; /* for standard output */
@@ -100,7 +101,10 @@ void output_set_free(output_set *set)
         struct output *o = &set->outputs[i];
         if (o->aside)
             unlink(o->aside);
+        if (o->old)
+            unlink(o->old);
         free(o->aside);
+        free(o->old);
         free(o->path);
         buffer_free(o->text);
     }
@@ -131,8 +135,19 @@ bool path_exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 bool output_check(const output_set *set, const char *path, struct error *err)
 {
+    if (!to_stdout(path) && is_directory(path))
+        return error_set(err, RC_USAGE, "%s: is a directory", path);
+    for (size_t i = 0; !to_stdout(path) && i < set->count; i++)
+        if (set->outputs[i].path && strcmp(set->outputs[i].path, path) == 0)
+            return error_set(err, RC_USAGE, "%s: is to be written twice", path);
     if (to_stdout(path) || set->force || !path_exists(path) || is_special(path))
         return true;
     error_set(err, RC_USAGE, "%s: exists already", path);
@@ -218,8 +233,20 @@ bool output_add(output_set *set, const char *path, struct span data, enum output
     return write_aside(o, data, kind, err);
 }
 
+/* Gives the file that is about to be replaced a second name, so that there is a way back. Not every
+ * file system and owner allows it; then there is none. */
+static void keep_old(struct output *o)
+{
+    if (asprintf(&o->old, "%s~", o->aside) < 0)
+        o->old = NULL;
+    else if (link(o->path, o->old) != 0)
+        free(TAKE(o->old));
+}
+
 static bool put_in_place(struct output *o, bool force, struct error *err)
 {
+    if (force && o->replaces)
+        keep_old(o);
     if (force ? rename(o->aside, o->path) != 0 : link(o->aside, o->path) != 0) {
         bool taken = errno == EEXIST;
         error_errno(err, taken ? RC_USAGE : RC_INTERNAL, "%s: cannot put in place", o->path);
@@ -282,7 +309,10 @@ bool output_commit(output_set *set, struct error *err)
         struct output *o = &set->outputs[i];
         if (!o->placed)
             continue;
-        if (!done && !o->replaces) {
+        if (!done && o->old) {
+            if (rename(o->old, o->path) == 0)
+                free(TAKE(o->old));
+        } else if (!done && !o->replaces) {
             unlink(o->path);
         } else if (!synced || !same_directory(synced, o->path)) {
             sync_directory_of(o->path);

@@ -61,6 +61,12 @@ static struct slot slot_of(const struct option_set *set, const struct option_row
     return (struct slot){row, (char *)set->storage + row->offset};
 }
 
+/* Not isdigit, which asks the locale. */
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 static bool slot_store(struct slot slot, const char *shown, const char *value, struct error *err)
 {
     const struct option_row *row = slot.row;
@@ -86,9 +92,11 @@ static bool slot_store(struct slot slot, const char *shown, const char *value, s
         char *end;
         errno = 0;
         long number = strtol(value, &end, 10);
-        if (errno || end == value || *end || number < row->min || number > row->max)
+        if (errno || !is_digit(value[value[0] == '-']) || *end || number < row->min || number > row->max)
             return error_set(err, RC_USAGE, "%s: '%s' is not a whole number from %ld to %ld", shown,
                              value, row->min, row->max);
+        if (*(long *)slot.value)
+            return error_set(err, RC_USAGE, "%s is given twice", shown);
         *(long *)slot.value = number;
         return true;
     }
@@ -97,6 +105,8 @@ static bool slot_store(struct slot slot, const char *shown, const char *value, s
         for (; row->choices[count]; count++) {
             if (strcmp(row->choices[count], value))
                 continue;
+            if (*(const char **)slot.value)
+                return error_set(err, RC_USAGE, "%s is given twice", shown);
             *(const char **)slot.value = row->choices[count];
             return true;
         }
