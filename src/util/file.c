@@ -72,7 +72,7 @@ struct output {
     char *path;  /* NULL: standard output */
     char *aside; /* where it is written until commit; NULL once it is in place */
     char *old;   /* the file that it replaced, until all outputs are in place */
-    bool replaces;
+    bool replaced; /* something was there */
     bool placed;
     buffer *text; /* for standard output */
 };
@@ -145,8 +145,9 @@ bool output_check(const output_set *set, const char *path, struct error *err)
 {
     if (!to_stdout(path) && is_directory(path))
         return error_set(err, RC_USAGE, "%s: is a directory", path);
-    for (size_t i = 0; !to_stdout(path) && i < set->count; i++)
-        if (set->outputs[i].path && strcmp(set->outputs[i].path, path) == 0)
+    /* two options may name one file; what writes many files chooses their names itself */
+    for (size_t i = 0; !to_stdout(path) && i < set->count && i < 16; i++)
+        if (set->outputs[i].aside && strcmp(set->outputs[i].path, path) == 0)
             return error_set(err, RC_USAGE, "%s: is to be written twice", path);
     if (to_stdout(path) || set->force || !path_exists(path) || is_special(path))
         return true;
@@ -229,7 +230,6 @@ bool output_add(output_set *set, const char *path, struct span data, enum output
     o->path = strdup(path);
     if (!o->path)
         return error_memory(err);
-    o->replaces = path_exists(path);
     return write_aside(o, data, kind, err);
 }
 
@@ -243,20 +243,38 @@ static void keep_old(struct output *o)
         free(TAKE(o->old));
 }
 
+/* Renames without ever replacing; a link where the file system cannot do that in one step. */
+static bool rename_new(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno != EINVAL && errno != ENOSYS)
+        return false;
+    return link(from, to) == 0 && unlink(from) == 0;
+}
+
 static bool put_in_place(struct output *o, bool force, struct error *err)
 {
-    if (force && o->replaces)
+    o->replaced = force && path_exists(o->path);
+    if (o->replaced)
         keep_old(o);
-    if (force ? rename(o->aside, o->path) != 0 : link(o->aside, o->path) != 0) {
+    if (force ? rename(o->aside, o->path) != 0 : !rename_new(o->aside, o->path)) {
         bool taken = errno == EEXIST;
         error_errno(err, taken ? RC_USAGE : RC_INTERNAL, "%s: cannot put in place", o->path);
         return taken ? error_hint(err, "--force overwrites it") : false;
     }
-    if (!force)
-        unlink(o->aside);
     free(TAKE(o->aside));
     o->placed = true;
     return true;
+}
+
+/* What is in place goes; what it replaced comes back, where there is a way back. */
+static void take_back(struct output *o)
+{
+    if (!o->replaced)
+        unlink(o->path);
+    else if (o->old && rename(o->old, o->path) == 0)
+        free(TAKE(o->old));
 }
 
 static void sync_directory_of(const char *path)
@@ -309,11 +327,8 @@ bool output_commit(output_set *set, struct error *err)
         struct output *o = &set->outputs[i];
         if (!o->placed)
             continue;
-        if (!done && o->old) {
-            if (rename(o->old, o->path) == 0)
-                free(TAKE(o->old));
-        } else if (!done && !o->replaces) {
-            unlink(o->path);
+        if (!done) {
+            take_back(o);
         } else if (!synced || !same_directory(synced, o->path)) {
             sync_directory_of(o->path);
             synced = o->path;
