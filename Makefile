@@ -5,12 +5,11 @@
 # make lint       shellcheck, cppcheck, clang-format
 # make bench      the figures, each as a ratio within one run
 # make man        renews the OPTIONS blocks of the man pages
+# make format     lets clang-format have its way
 # make install    PREFIX=/usr/local DESTDIR=
 
 VARIANT ?= release
-CC      ?= gcc
 PREFIX  ?= /usr/local
-
 ifeq ($(origin CC),default)
 CC = gcc
 endif
@@ -30,19 +29,24 @@ endif
 
 CFLAGS  ?= $(OPTIMISE)
 OTRP_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden -pthread $(WARNINGS) $(HARDEN) -MMD -MP
-LIBS      = -lcrypto -ljansson -lsqlite3 -lpthread -ldl
+LIBS      = -lcrypto -ljansson -lpthread -ldl
 
 B        := build/$(VARIANT)
-MODULES  := src/net/http_client_module.c src/net/http_server_module.c
+MODULES  := src/net/http_client_module.c src/net/http_server_module.c src/sim/sqlite_module.c
 SOURCES  := $(filter-out $(MODULES),$(sort $(wildcard src/*.c src/*/*.c)))
 OBJECTS  := $(SOURCES:src/%.c=$(B)/obj/%.o)
 UTILITY  := $(B)/obj/util/error.o $(B)/obj/util/buffer.o
+UNIT     := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
+BENCH    := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 APPLETS  := $(shell sed -nE 's/^APPLET.[^"]*"([a-z-]+)".*/\1/p' src/applets.def)
-SHELLS   := bin/install-deps .ci/run $(wildcard samples/*.sh tests/*.sh tests/*/*.sh)
+SHELLS   := bin/install-deps .ci/run $(wildcard samples/*.sh tests/*.sh tests/*.bash tests/*/*.sh)
+C_FILES  := $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
+# For a make of our own: as many jobs as there are processors, unless the user has said how many.
+PARALLEL  = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 all: bin/otrp links
 
-build: $(B)/bin/otrp $(B)/lib/otrp/http-client.so $(B)/lib/otrp/http-server.so
+build: $(B)/bin/otrp $(B)/lib/otrp/http-client.so $(B)/lib/otrp/http-server.so $(B)/lib/otrp/sqlite.so
 
 bin/otrp: build
 	@mkdir -p bin
@@ -63,20 +67,81 @@ $(B)/lib/otrp/http-server.so: $(B)/obj/net/http_server_module.o $(UTILITY)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARD) -shared -Wl,-Bsymbolic -o $@ $^ -lmicrohttpd -lcrypto -lpthread $(LDFLAGS)
 
+$(B)/lib/otrp/sqlite.so: $(B)/obj/sim/sqlite_module.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LINKHARD) -shared -Wl,-Bsymbolic -o $@ $^ -lsqlite3 $(LDFLAGS)
+
 $(B)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OTRP_CFLAGS) -c -o $@ $<
 
--include $(OBJECTS:.o=.d) $(MODULES:src/%.c=$(B)/obj/%.d)
+$(B)/unit/%: tests/unit/%.c $(filter $(B)/obj/util/%,$(OBJECTS))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $(filter %.c %.o,$^) -lcmocka $(LIBS) $(LDFLAGS)
+
+$(B)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $< -lcrypto -ljansson $(LDFLAGS)
+
+-include $(OBJECTS:.o=.d) $(MODULES:src/%.c=$(B)/obj/%.d) $(UNIT:=.d) $(BENCH:=.d)
 
 demo: all
 	samples/demo.sh
 
+# What the tests run: each variant with its unit tests.
+tested: build unit
+unit: $(UNIT)
+tested-release: all
+	$(MAKE) VARIANT=release tested
+tested-%:
+	$(MAKE) VARIANT=$* tested
+
+check:
+	+@$(MAKE) --no-print-directory $(PARALLEL) tested-release tested-asan tested-clang
+	@tests/check.sh
+
+lint:
+	shellcheck $(SHELLS) $(wildcard tests/*.bats)
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+	    --std=c17 -D_GNU_SOURCE -Isrc -j $(shell nproc) src
+	clang-format --dry-run -Werror $(C_FILES)
+
+bench: all $(BENCH)
+	@tests/bench/run.sh $(B)/bench
+
+# Each page says where its options stand; the table of the applet says which they are.
+man: all
+	@for page in $(wildcard man/otrp-*.1); do \
+	    name=$${page#man/otrp-}; \
+	    bin/otrp help $${name%.1} --mdoc > $(B)/options && \
+	    awk -v block=$(B)/options '/^\.\\" OPTIONS END/ { inside = 0 } !inside { print } \
+	        /^\.\\" OPTIONS BEGIN/ { inside = 1; while ((getline line < block) > 0) print line }' \
+	        $$page > $(B)/page && \
+	    { cmp -s $(B)/page $$page || cp $(B)/page $$page; } || exit 1; \
+	done
+
 format:
-	clang-format -i $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.c)
+	clang-format -i $(C_FILES)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/otrp $(DESTDIR)$(PREFIX)/share/otrp/pki-templates
+	install -m 755 bin/otrp $(DESTDIR)$(PREFIX)/bin
+	for a in $(APPLETS); do ln -sf otrp $(DESTDIR)$(PREFIX)/bin/otrp-$$a; done
+	install -m 755 $(B)/lib/otrp/*.so $(DESTDIR)$(PREFIX)/lib/otrp
+	install -m 644 pki-templates/*.cnf $(DESTDIR)$(PREFIX)/share/otrp/pki-templates
+	for page in man/*.[1-8]; do \
+	    install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+
+uninstall:
+	for a in $(APPLETS); do rm -f $(DESTDIR)$(PREFIX)/bin/otrp-$$a; done
+	rm -rf $(DESTDIR)$(PREFIX)/bin/otrp $(DESTDIR)$(PREFIX)/lib/otrp $(DESTDIR)$(PREFIX)/share/otrp
+	for page in man/*.[1-8]; do \
+	    rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
+	done
 
 clean:
 	rm -rf build
 	find bin -mindepth 1 ! -name install-deps -delete
 
-.PHONY: all build links demo check lint bench man format clean install uninstall
+.PHONY: all build links unit tested check lint bench man format demo install uninstall clean

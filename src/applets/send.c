@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/module.h"
+#include "net/http.h"
 #include "net/otrp_http.h"
 #include "net/transcript.h"
 #include "otrp/response.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "net/module.h"
+#include "net/http.h"
 #include "net/otrp_http.h"
 #include "pki/layout.h"
 #include "pki/ocsp.h"

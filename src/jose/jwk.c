@@ -8,6 +8,7 @@
 #include <openssl/ec.h>
 #include <openssl/param_build.h>
 
+#include "jose/rsa_key.h"
 #include "util/base64.h"
 #include "util/json.h"
 #include "util/openssl_error.h"
@@ -16,18 +17,8 @@ AUTO_DEFINE(OSSL_PARAM_BLD, OSSL_PARAM_BLD_free)
 AUTO_DEFINE(OSSL_PARAM, OSSL_PARAM_free)
 AUTO_DEFINE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 
-/* The members of each key type and the OpenSSL parameters that hold them (RFC 7518 section 6). */
-struct jwk_member {
-    const char *name, *param;
-    bool private;
-};
-
-static const struct jwk_member rsa_members[] = {
-    {"n", OSSL_PKEY_PARAM_RSA_N, false},         {"e", OSSL_PKEY_PARAM_RSA_E, false},
-    {"d", OSSL_PKEY_PARAM_RSA_D, true},          {"p", OSSL_PKEY_PARAM_RSA_FACTOR1, true},
-    {"q", OSSL_PKEY_PARAM_RSA_FACTOR2, true},    {"dp", OSSL_PKEY_PARAM_RSA_EXPONENT1, true},
-    {"dq", OSSL_PKEY_PARAM_RSA_EXPONENT2, true}, {"qi", OSSL_PKEY_PARAM_RSA_COEFFICIENT1, true},
-};
+/* The members of an RSA key, in the order of its numbers (RFC 7518 section 6.3). */
+static const char *const rsa_members[RSA_NUMBERS] = {"n", "e", "d", "p", "q", "dp", "dq", "qi"};
 
 static const struct jwk_curve {
     const char *name, *group;
@@ -59,9 +50,8 @@ static bool set_bignum(json_t *jwk, const char *name, const EVP_PKEY *pkey, cons
 static bool put_rsa(json_t *jwk, const EVP_PKEY *pkey, enum key_part part)
 {
     json_object_set_new(jwk, "kty", json_string("RSA"));
-    for (size_t i = 0; i < COUNT(rsa_members); i++)
-        if ((part == KEY_PRIVATE || !rsa_members[i].private) &&
-            !set_bignum(jwk, rsa_members[i].name, pkey, rsa_members[i].param, 0))
+    for (int i = 0; i < (part == KEY_PRIVATE ? RSA_NUMBERS : RSA_D); i++)
+        if (!set_bignum(jwk, rsa_members[i], pkey, rsa_parameters[i], 0))
             return false;
     return true;
 }
@@ -129,14 +119,18 @@ static buffer *member_bytes(const json_t *jwk, const char *name, const char *mem
     return base64url_decode(span_text(text), what, err);
 }
 
-static bool push_bignum(OSSL_PARAM_BLD *params, const char *param, const json_t *jwk,
-                        const char *name, const char *member, BIGNUM **number, struct error *err)
+/* A member as a number; NULL with err set. */
+static BIGNUM *member_number(const json_t *jwk, const char *name, const char *member,
+                             struct error *err)
 {
     AUTO(buffer) *bytes = member_bytes(jwk, name, member, err);
-    if (!bytes)
-        return false;
-    *number = BN_bin2bn(bytes->data, (int)bytes->size, NULL);
-    return (*number && OSSL_PARAM_BLD_push_BN(params, param, *number)) || error_memory(err);
+    BIGNUM *number = bytes ? BN_secure_new() : NULL;
+    if (number && BN_bin2bn(bytes->data, (int)bytes->size, number))
+        return number;
+    BN_free(number);
+    if (bytes)
+        error_memory(err);
+    return NULL;
 }
 
 static EVP_PKEY *pkey_build(const char *type, OSSL_PARAM_BLD *builder, bool private,
@@ -153,42 +147,19 @@ static EVP_PKEY *pkey_build(const char *type, OSSL_PARAM_BLD *builder, bool priv
     return NULL;
 }
 
-/* n = p q, and d, dp, dq, qi fit: what EVP_PKEY_check proves with primality tests in 70 ms, these
- * prove as far as they depend on each other, in one. */
-static bool rsa_consistent(BIGNUM *const v[8])
-{
-    enum { N, E, D, P, Q, DP, DQ, QI };
-    BN_CTX *work = BN_CTX_secure_new();
-    BIGNUM *t = BN_secure_new(), *p1 = BN_secure_new(), *q1 = BN_secure_new();
-    bool fits = work && t && p1 && q1 && BN_mul(t, v[P], v[Q], work) && BN_cmp(t, v[N]) == 0 &&
-                BN_sub(p1, v[P], BN_value_one()) && BN_sub(q1, v[Q], BN_value_one()) &&
-                !BN_is_zero(p1) && !BN_is_zero(q1) && BN_mod_mul(t, v[E], v[D], p1, work) &&
-                BN_is_one(t) && BN_mod_mul(t, v[E], v[D], q1, work) && BN_is_one(t) &&
-                BN_mod(t, v[D], p1, work) && BN_cmp(t, v[DP]) == 0 && BN_mod(t, v[D], q1, work) &&
-                BN_cmp(t, v[DQ]) == 0 && BN_mod_mul(t, v[QI], v[Q], v[P], work) && BN_is_one(t);
-    BN_clear_free(t);
-    BN_clear_free(p1);
-    BN_clear_free(q1);
-    BN_CTX_free(work);
-    return fits;
-}
-
 static EVP_PKEY *rsa_from_jwk(const json_t *jwk, const char *name, bool private, struct error *err)
 {
-    AUTO(OSSL_PARAM_BLD) *params = OSSL_PARAM_BLD_new();
-    BIGNUM *numbers[COUNT(rsa_members)] = {NULL};
-    bool pushed = params || error_memory(err);
-    for (size_t i = 0; pushed && i < COUNT(rsa_members); i++)
-        if (private || !rsa_members[i].private)
-            pushed = push_bignum(params, rsa_members[i].param, jwk, name, rsa_members[i].name,
-                                 &numbers[i], err);
-    if (pushed && private && !rsa_consistent(numbers)) {
-        error_set(err, RC_MALFORMED, "%s: its private part does not belong to its public part",
-                  name);
-        pushed = false;
-    }
-    EVP_PKEY *pkey = pushed ? pkey_build("RSA", params, private, name, err) : NULL;
-    for (size_t i = 0; i < COUNT(numbers); i++)
+    BIGNUM *numbers[RSA_NUMBERS] = {NULL};
+    bool read = true;
+    for (int i = 0; read && i < (private ? RSA_NUMBERS : RSA_D); i++)
+        read = (numbers[i] = member_number(jwk, name, rsa_members[i], err)) != NULL;
+    if (read && private && !rsa_key_consistent(numbers))
+        read = error_set(err, RC_MALFORMED,
+                         "%s: its private part does not belong to its public part", name);
+    EVP_PKEY *pkey = read ? rsa_key_build(numbers, private) : NULL;
+    if (read && !pkey)
+        error_openssl(err, RC_MALFORMED, "%s: not a sound RSA key", name);
+    for (int i = 0; i < RSA_NUMBERS; i++)
         BN_clear_free(numbers[i]);
     return pkey;
 }
@@ -232,12 +203,14 @@ static EVP_PKEY *ec_from_jwk(const json_t *jwk, const char *name, bool private, 
     AUTO(OSSL_PARAM_BLD) *params = point ? OSSL_PARAM_BLD_new() : NULL;
     if (!params)
         return NULL;
-    BIGNUM *d = NULL;
+    BIGNUM *d = private ? member_number(jwk, name, "d", err) : NULL;
+    if (private && !d)
+        return NULL;
     OSSL_PARAM_BLD_push_utf8_string(params, OSSL_PKEY_PARAM_GROUP_NAME, curve->group, 0);
     OSSL_PARAM_BLD_push_octet_string(params, OSSL_PKEY_PARAM_PUB_KEY, point->data, point->size);
-    bool pushed = !private ||
-                  push_bignum(params, OSSL_PKEY_PARAM_PRIV_KEY, jwk, name, "d", &d, err);
-    AUTO(EVP_PKEY) *pkey = pushed ? pkey_build("EC", params, private, name, err) : NULL;
+    if (d)
+        OSSL_PARAM_BLD_push_BN(params, OSSL_PKEY_PARAM_PRIV_KEY, d);
+    AUTO(EVP_PKEY) *pkey = pkey_build("EC", params, private, name, err);
     BN_clear_free(d);
     if (!pkey)
         return NULL;

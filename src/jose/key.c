@@ -15,6 +15,7 @@
 #include <openssl/ui.h>
 
 #include "jose/jwk.h"
+#include "jose/rsa_key.h"
 #include "util/file.h"
 #include "util/json.h"
 #include "util/limits.h"
@@ -197,9 +198,14 @@ EVP_PKEY *pkey_from_pkcs8(struct span der)
     const uint8_t *p = der.data;
     AUTO(PKCS8_PRIV_KEY_INFO) *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)der.size);
     const ASN1_OBJECT *algorithm;
-    if (!info || !PKCS8_pkey_get0(&algorithm, NULL, NULL, NULL, info))
+    const uint8_t *inner;
+    int size;
+    if (!info || !PKCS8_pkey_get0(&algorithm, &inner, &size, NULL, info))
         return NULL;
     int nid = OBJ_obj2nid(algorithm);
+    EVP_PKEY *rsa = nid == NID_rsaEncryption ? rsa_key_from_der(SPAN(inner, (size_t)size)) : NULL;
+    if (rsa)
+        return rsa;
     const char *type = nid == NID_rsaEncryption          ? "RSA"
                        : nid == NID_X9_62_id_ecPublicKey ? "EC"
                                                          : NULL;

@@ -23,7 +23,7 @@ void device_free(device *dev)
 {
     if (!dev)
         return;
-    sqlite3_close(dev->db);
+    sql_close(dev->db);
     free(dev->name);
     free(dev->version);
     free(dev->did);
@@ -168,7 +168,7 @@ static bool add_device(const char *dir, const char *fuse_path, const struct devi
     }
     added = added && insert_device(db, fuse, parts, err) && sql_run(db, err, "COMMIT", "");
     OPENSSL_cleanse(fuse, sizeof fuse);
-    sqlite3_close(db);
+    sql_close(db);
     return added;
 }
 
@@ -201,7 +201,7 @@ bool device_create(const char *dir, const struct device_parts *parts, struct err
 
 static bool load_firmware(device *dev, sqlite3_stmt *row, struct error *err)
 {
-    if (sqlite3_column_type(row, 5) == SQLITE_NULL)
+    if (sqlite->column_type(row, 5) == SQLITE_NULL)
         return true;
     dev->tfw_key = unseal_key(dev->fuse, "TFW key", sql_blob(row, 5), err);
     dev->tfw_chain = dev->tfw_key ? cert_parse(sql_blob(row, 6), "TFW chain", err) : NULL;
@@ -211,7 +211,7 @@ static bool load_firmware(device *dev, sqlite3_stmt *row, struct error *err)
 
 static bool load_device(device *dev, sqlite3_stmt *row, struct error *err)
 {
-    dev->id = sqlite3_column_int64(row, 0);
+    dev->id = sqlite->column_int64(row, 0);
     dev->name = sql_text(row, 1);
     dev->version = sql_text(row, 13);
     dev->tee_key = unseal_key(dev->fuse, "TEE key", sql_blob(row, 2), err);
@@ -219,10 +219,10 @@ static bool load_device(device *dev, sqlite3_stmt *row, struct error *err)
     dev->tam_anchors = dev->tee_chain ? cert_parse(sql_blob(row, 4), "TAM roots", err) : NULL;
     if (!dev->tam_anchors || !load_firmware(dev, row, err))
         return false;
-    dev->limits = (struct device_limits){sqlite3_column_int64(row, 8), sqlite3_column_int64(row, 9),
-                                         sqlite3_column_int64(row, 10),
-                                         sqlite3_column_int64(row, 11)};
-    dev->signerreq = sqlite3_column_int(row, 12) != 0;
+    dev->limits = (struct device_limits){sqlite->column_int64(row, 8), sqlite->column_int64(row, 9),
+                                         sqlite->column_int64(row, 10),
+                                         sqlite->column_int64(row, 11)};
+    dev->signerreq = sqlite->column_int(row, 12) != 0;
     dev->did = cert_did(sk_X509_value(dev->tee_chain, 0), err);
     return dev->did && ((dev->name && dev->version) || error_memory(err));
 }
@@ -274,10 +274,10 @@ json_t *device_names(const char *dir, struct error *err)
     while (read && more) {
         read = sql_next(db, rows, &more, err);
         if (read && more)
-            json_array_append_new(names, json_string((const char *)sqlite3_column_text(rows, 0)));
+            json_array_append_new(names, json_string((const char *)sqlite->column_text(rows, 0)));
     }
-    sqlite3_finalize(rows);
-    sqlite3_close(db);
+    sql_finalize(rows);
+    sql_close(db);
     return read ? TAKE(names) : NULL;
 }
 

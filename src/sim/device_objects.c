@@ -28,7 +28,7 @@ bool device_find_sd(device *dev, const char *tamid, const char *spid, const char
         if (!sql_next(dev->db, rows, &more, err))
             return false;
         if (more) {
-            *sd = sqlite3_column_int64(rows, 0);
+            *sd = sqlite->column_int64(rows, 0);
             ++*count;
         }
     }
@@ -164,8 +164,8 @@ static json_t *talist(device *dev, long long sd, struct error *err)
             return NULL;
         if (more)
             json_array_append_new(
-                list, json_pack("{s:s, s:s*}", "taid", (const char *)sqlite3_column_text(rows, 0),
-                                "taname", (const char *)sqlite3_column_text(rows, 1)));
+                list, json_pack("{s:s, s:s*}", "taid", (const char *)sqlite->column_text(rows, 0),
+                                "taname", (const char *)sqlite->column_text(rows, 1)));
     }
     return rows ? TAKE(list) : NULL;
 }
@@ -181,14 +181,14 @@ static json_t *sdlist(device *dev, const char *tamid, struct error *err)
     while (rows && more) {
         if (!sql_next(dev->db, rows, &more, err))
             return NULL;
-        json_t *tas = more ? talist(dev, sqlite3_column_int64(rows, 0), err) : NULL;
+        json_t *tas = more ? talist(dev, sqlite->column_int64(rows, 0), err) : NULL;
         if (more && !tas)
             return NULL;
         if (more)
             json_array_append_new(
                 list,
-                json_pack("{s:s, s:s, s:o}", "name", (const char *)sqlite3_column_text(rows, 1),
-                          "spid", (const char *)sqlite3_column_text(rows, 2), "talist", tas));
+                json_pack("{s:s, s:s, s:o}", "name", (const char *)sqlite->column_text(rows, 1),
+                          "spid", (const char *)sqlite->column_text(rows, 2), "talist", tas));
     }
     char count[24];
     snprintf(count, sizeof count, "%zu", json_array_size(list));
@@ -205,7 +205,7 @@ static json_t *aiklist(device *dev, const char *tamid, struct error *err)
     while (rows && more) {
         if (!sql_next(dev->db, rows, &more, err))
             return NULL;
-        const char *spid = more ? (const char *)sqlite3_column_text(rows, 0) : NULL;
+        const char *spid = more ? (const char *)sqlite->column_text(rows, 0) : NULL;
         AUTO(key) *aik = spid ? device_aik(dev, tamid, spid, err) : NULL;
         json_t *spaik = aik ? spaik_encode(aik->pkey, err) : NULL;
         if (more && !spaik)

@@ -7,10 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/module.h"
+
+const struct sqlite_api *sqlite;
+
 static bool fault(sqlite3 *db, const char *what, struct error *err)
 {
-    int code = db ? sqlite3_errcode(db) : SQLITE_NOMEM;
-    error_set(err, RC_INTERNAL, "%s: %s", what, db ? sqlite3_errmsg(db) : "out of memory");
+    int code = db ? sqlite->errcode(db) : SQLITE_NOMEM;
+    error_set(err, RC_INTERNAL, "%s: %s", what, db ? sqlite->errmsg(db) : "out of memory");
     if (code == SQLITE_BUSY)
         error_hint(err, "another process has worked on this state for more than %d s",
                    SQL_BUSY_MS / 1000);
@@ -19,7 +23,7 @@ static bool fault(sqlite3 *db, const char *what, struct error *err)
 
 static bool execute(sqlite3 *db, const char *text, struct error *err)
 {
-    return sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK || fault(db, "state", err);
+    return sqlite->exec(db, text, NULL, NULL, NULL) == SQLITE_OK || fault(db, "state", err);
 }
 
 static bool make_schema(sqlite3 *db, const char *path, const char *schema, int version,
@@ -43,6 +47,8 @@ static bool make_schema(sqlite3 *db, const char *path, const char *schema, int v
 
 sqlite3 *sql_open(const char *path, bool create, const char *schema, int version, struct error *err)
 {
+    if (!sqlite && !(sqlite = module_load("sqlite", "sqlite_api", err)))
+        return NULL;
     if (create) { /* private from the first byte; SQLite keeps the mode for its journal */
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0) {
@@ -55,13 +61,13 @@ sqlite3 *sql_open(const char *path, bool create, const char *schema, int version
         return NULL;
     }
     sqlite3 *db = NULL;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
+    if (sqlite->open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
         SQLITE_OK) {
         fault(db, path, err);
-        sqlite3_close(db);
+        sql_close(db);
         return NULL;
     }
-    sqlite3_busy_timeout(db, SQL_BUSY_MS);
+    sqlite->busy_timeout(db, SQL_BUSY_MS);
     if (execute(db,
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
                 "PRAGMA secure_delete = ON",
@@ -69,7 +75,7 @@ sqlite3 *sql_open(const char *path, bool create, const char *schema, int version
         make_schema(db, path, schema, version, err))
         return db;
     error_prefix(err, "%s", path);
-    sqlite3_close(db);
+    sql_close(db);
     return NULL;
 }
 
@@ -77,12 +83,12 @@ static int bind_value(sqlite3_stmt *s, int at, char type, va_list *args)
 {
     switch (type) {
     case 'i':
-        return sqlite3_bind_int64(s, at, va_arg(*args, long long));
+        return sqlite->bind_int64(s, at, va_arg(*args, long long));
     case 't':
-        return sqlite3_bind_text(s, at, va_arg(*args, const char *), -1, SQLITE_TRANSIENT);
+        return sqlite->bind_text(s, at, va_arg(*args, const char *), -1, SQLITE_TRANSIENT);
     default: {
         struct span b = va_arg(*args, struct span);
-        return sqlite3_bind_blob64(s, at, b.data ? b.data : (const uint8_t *)"", b.size,
+        return sqlite->bind_blob64(s, at, b.data ? b.data : (const uint8_t *)"", b.size,
                                    SQLITE_STATIC);
     }
     }
@@ -92,13 +98,13 @@ static sqlite3_stmt *prepare(sqlite3 *db, struct error *err, const char *text, c
                              va_list *args)
 {
     sqlite3_stmt *s = NULL;
-    bool ready = sqlite3_prepare_v2(db, text, -1, &s, NULL) == SQLITE_OK;
+    bool ready = sqlite->prepare_v2(db, text, -1, &s, NULL) == SQLITE_OK;
     for (int i = 0; ready && types[i]; i++)
         ready = bind_value(s, i + 1, types[i], args) == SQLITE_OK;
     if (ready)
         return s;
     fault(db, "state", err);
-    sqlite3_finalize(s);
+    sql_finalize(s);
     return NULL;
 }
 
@@ -113,7 +119,7 @@ sqlite3_stmt *sql_query(sqlite3 *db, struct error *err, const char *text, const 
 
 bool sql_next(sqlite3 *db, sqlite3_stmt *rows, bool *more, struct error *err)
 {
-    int rc = sqlite3_step(rows);
+    int rc = sqlite->step(rows);
     *more = rc == SQLITE_ROW;
     return rc == SQLITE_ROW || rc == SQLITE_DONE || fault(db, "state", err);
 }
@@ -138,18 +144,18 @@ bool sql_number(sqlite3 *db, long long *number, long long fallback, struct error
     bool more;
     if (!s || !sql_next(db, s, &more, err))
         return false;
-    *number = more ? sqlite3_column_int64(s, 0) : fallback;
+    *number = more ? sqlite->column_int64(s, 0) : fallback;
     return true;
 }
 
 struct span sql_blob(sqlite3_stmt *rows, int column)
 {
-    const void *data = sqlite3_column_blob(rows, column);
-    return SPAN(data, data ? (size_t)sqlite3_column_bytes(rows, column) : 0);
+    const void *data = sqlite->column_blob(rows, column);
+    return SPAN(data, data ? (size_t)sqlite->column_bytes(rows, column) : 0);
 }
 
 char *sql_text(sqlite3_stmt *rows, int column)
 {
-    const unsigned char *text = sqlite3_column_text(rows, column);
+    const unsigned char *text = sqlite->column_text(rows, column);
     return text ? strdup((const char *)text) : NULL;
 }

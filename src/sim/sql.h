@@ -4,16 +4,18 @@
  *
  *     AUTO(sqlite3_stmt) *rows = sql_query(db, err, "SELECT name FROM sd WHERE device = ? AND tamid
  * = ?", "it", id, tamid); while (rows && sql_next(db, rows, &more, err) && more) ...
- * sqlite3_column_text(rows, 0)
+ * sqlite->column_text(rows, 0)
  *
  * Types of values: 'i' long long, 't' const char * (NULL: NULL), 'b' struct span.
  */
 #ifndef OTRP_SIM_SQL_H
 #define OTRP_SIM_SQL_H
 
-#include <sqlite3.h>
-
+#include "sim/sqlite_api.h"
 #include "util/buffer.h"
+
+/* SQLite's functions; there once a database has been opened. */
+extern const struct sqlite_api *sqlite;
 
 /* How long a process waits for another one that writes, in milliseconds. */
 enum { SQL_BUSY_MS = 10000 };
@@ -45,7 +47,15 @@ char *sql_text(sqlite3_stmt *rows, int column);
 
 static inline void sql_finalize(sqlite3_stmt *statement)
 {
-    sqlite3_finalize(statement);
+    if (statement)
+        sqlite->finalize(statement);
+}
+
+/* Closes a database; accepts NULL. */
+static inline void sql_close(sqlite3 *db)
+{
+    if (db)
+        sqlite->close(db);
 }
 AUTO_DEFINE(sqlite3_stmt, sql_finalize)
 

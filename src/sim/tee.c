@@ -140,7 +140,7 @@ static json_t *session_algorithms(void *context, const char *tamid)
                                         "SELECT sigalgs FROM tam WHERE device = ? AND tamid = ?",
                                         "it", dev->id, tamid);
     if (!row || !sql_next(dev->db, row, &more, &ignored) || !more ||
-        sqlite3_column_type(row, 0) == SQLITE_NULL)
+        sqlite->column_type(row, 0) == SQLITE_NULL)
         return NULL;
     return json_load_span(sql_blob(row, 0), "sigalgs", &ignored);
 }
@@ -221,7 +221,7 @@ static json_t *issue_dsi(device *dev, const request *r, struct error *err)
     bool more;
     if (!row || !sql_next(dev->db, row, &more, err) || !more)
         return NULL;
-    AUTO(json_t) *inner = device_dsi(dev, r->tamid, (const char *)sqlite3_column_text(row, 0), err);
+    AUTO(json_t) *inner = device_dsi(dev, r->tamid, (const char *)sqlite->column_text(row, 0), err);
     AUTO(json_t) *outer = inner ? json_pack("{s:O}", "dsi", inner) : NULL;
     AUTO(buffer) *text = outer ? json_canonical(outer) : NULL;
     uint8_t hash[32];

@@ -94,7 +94,7 @@ static enum error_code_id create_sd(device *dev, const request *r, fields *f,
     if (!sql_run(dev->db, err, "INSERT INTO sd (device, tamid, spid, name) VALUES (?, ?, ?, ?)",
                  "ittt", dev->id, r->tamid, f->spid, f->sdname))
         return broken();
-    f->sd = sqlite3_last_insert_rowid(dev->db);
+    f->sd = sqlite->last_insert_rowid(dev->db);
     if (!device_add_sd_cert(dev, f->sd, cert, err))
         return broken();
     AUTO(key) *there = device_aik(dev, r->tamid, f->spid, err);
@@ -357,7 +357,7 @@ static enum error_code_id install_ta(device *dev, const request *r, fields *f,
                  "INSERT INTO ta (sd, taid, taname, size, signer, tam_chain) VALUES (?, ?, ?, 0, "
                  "'', '')",
                  "itt", f->sd, f->taid, taname) ||
-        !put_ta(dev, r, f, d, sqlite3_last_insert_rowid(dev->db), err))
+        !put_ta(dev, r, f, d, sqlite->last_insert_rowid(dev->db), err))
         return broken();
     return ERR_NONE;
 }

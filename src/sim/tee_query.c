@@ -44,8 +44,8 @@ static json_t *information(sqlite3_stmt *row, const char *taid, const char *nonc
     json_array_remove(signers, 0);
     json_array_remove(tam, 0);
     return json_pack("{s:{s:s, s:s, s:s, s:s*, s:O, s:O, s:O, s:O}}", "TAInformationTBS", "taid",
-                     taid, "tamid", (const char *)sqlite3_column_text(row, 1), "spid",
-                     (const char *)sqlite3_column_text(row, 2), "nonce", nonce, "signercert",
+                     taid, "tamid", (const char *)sqlite->column_text(row, 1), "spid",
+                     (const char *)sqlite->column_text(row, 2), "nonce", nonce, "signercert",
                      signer, "signercacerts", signers, "tamcert", tam_cert, "tamcacerts", tam);
 }
 
@@ -53,8 +53,8 @@ static json_t *information(sqlite3_stmt *row, const char *taid, const char *nonc
 static buffer *sign_information(device *dev, sqlite3_stmt *row, const json_t *tbs,
                                 struct error *err)
 {
-    AUTO(key) *aik = device_aik(dev, (const char *)sqlite3_column_text(row, 1),
-                                (const char *)sqlite3_column_text(row, 2), err);
+    AUTO(key) *aik = device_aik(dev, (const char *)sqlite->column_text(row, 1),
+                                (const char *)sqlite->column_text(row, 2), err);
     AUTO(json_t) *jwk = aik ? jwk_from_key(aik, KEY_PUBLIC, err) : NULL;
     AUTO(json_t) *header = jwk ? json_pack("{s:O}", "signer", jwk) : NULL;
     AUTO(buffer) *payload = header ? json_compact(tbs) : NULL;
@@ -133,14 +133,14 @@ buffer *tee_export_ta(device *dev, const char *tamid, const char *spid, const ch
     char label[64];
     if (!row || !sql_next(dev->db, row, &more, err))
         return NULL;
-    if (!more || sqlite3_column_type(row, pdata ? 6 : 5) == SQLITE_NULL) {
+    if (!more || sqlite->column_type(row, pdata ? 6 : 5) == SQLITE_NULL) {
         error_set(err, RC_USAGE,
                   more ? "the TA \"%s\" has no personalisation data" : "no TA \"%s\" is installed",
                   taid);
         error_hint(err, "'otrp tee-sim show' lists what the device holds");
         return NULL;
     }
-    ta_label(sqlite3_column_int64(row, 0), pdata ? "pdata" : "code", label);
+    ta_label(sqlite->column_int64(row, 0), pdata ? "pdata" : "code", label);
     AUTO(buffer) *bytes = unseal(dev->fuse, label, sql_blob(row, pdata ? 6 : 5), err);
     if (!bytes || !sql_next(dev->db, row, &more, err))
         return NULL;
@@ -155,15 +155,15 @@ buffer *tee_export_ta(device *dev, const char *tamid, const char *spid, const ch
 
 static json_t *column_json(sqlite3_stmt *row, int column)
 {
-    switch (sqlite3_column_type(row, column)) {
+    switch (sqlite->column_type(row, column)) {
     case SQLITE_INTEGER:
-        return json_integer(sqlite3_column_int64(row, column));
+        return json_integer(sqlite->column_int64(row, column));
     case SQLITE_NULL:
         return json_null();
     case SQLITE_BLOB:
         return json_base64(sql_blob(row, column));
     default:
-        return json_string((const char *)sqlite3_column_text(row, column));
+        return json_string((const char *)sqlite->column_text(row, column));
     }
 }
 
@@ -177,8 +177,8 @@ static json_t *rows_json(sqlite3 *db, const char *query, long long parent, struc
         if (!sql_next(db, rows, &more, err))
             return NULL;
         json_t *object = more ? json_object() : NULL;
-        for (int i = 0; more && i < sqlite3_column_count(rows); i++)
-            json_object_set_new(object, sqlite3_column_name(rows, i), column_json(rows, i));
+        for (int i = 0; more && i < sqlite->column_count(rows); i++)
+            json_object_set_new(object, sqlite->column_name(rows, i), column_json(rows, i));
         if (more)
             json_array_append_new(list, object);
     }

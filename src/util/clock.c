@@ -26,7 +26,7 @@ static bool parse_time(const char *text, time_t *at)
         if (!end || *end)
             continue;
         *at = timegm(&tm);
-        return gmtime_r(at, &tm) && strftime(again, sizeof again, forms[i], &tm) &&
+        return *at >= 0 && gmtime_r(at, &tm) && strftime(again, sizeof again, forms[i], &tm) &&
                strcmp(again, text) == 0;
     }
     return false;

@@ -18,7 +18,7 @@ static size_t distance(const char *a, const char *b)
 {
     size_t la = strlen(a), lb = strlen(b), row[64];
     if (la >= COUNT(row) || lb >= COUNT(row))
-        return COUNT(row);
+        return SIZE_MAX; /* no name is that long */
     for (size_t j = 0; j <= lb; j++)
         row[j] = j;
     for (size_t i = 1; i <= la; i++) {

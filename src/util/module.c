@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "net/module.h"
+#include "util/module.h"
 
 #include <dlfcn.h>
 
+#include "util/auto.h"
 #include "util/install.h"
 
-static const void *module_load(const char *name, const char *symbol, struct error *err)
+const void *module_load(const char *name, const char *symbol, struct error *err)
 {
     AUTO(char) *path = install_module(name, err);
     if (!path)
@@ -15,14 +16,4 @@ static const void *module_load(const char *name, const char *symbol, struct erro
     if (!api)
         error_set(err, RC_INTERNAL, "%s", dlerror());
     return api;
-}
-
-const struct http_client_api *http_client_load(struct error *err)
-{
-    return module_load("http-client", "http_client_api", err);
-}
-
-const struct http_server_api *http_server_load(struct error *err)
-{
-    return module_load("http-server", "http_server_api", err);
 }

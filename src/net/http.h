@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * module.h: loads the HTTP libraries for the applets that speak HTTP, and only then: libcurl and
+ * http.h: loads the HTTP libraries for the applets that speak HTTP, and only then: libcurl and
  * libmicrohttpd cost a process 4 to 5 ms to load, more than ten signatures.
  *
  *     const struct http_client_api *http = http_client_load(err);
  *
- * A module is lib/otrp/NAME.so; it exports one structure of functions. A module stays loaded.
+ * See util/module.h.
  */
-#ifndef OTRP_NET_MODULE_H
-#define OTRP_NET_MODULE_H
+#ifndef OTRP_NET_HTTP_H
+#define OTRP_NET_HTTP_H
 
 #include "net/http_client.h"
 #include "net/http_server.h"

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jose/rsa_key.h"
+
+#include <openssl/asn1t.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
+
+AUTO_DEFINE(OSSL_PARAM_BLD, OSSL_PARAM_BLD_free)
+AUTO_DEFINE(OSSL_PARAM, OSSL_PARAM_free)
+AUTO_DEFINE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
+
+const char *const rsa_parameters[RSA_NUMBERS] = {
+    [RSA_N] = OSSL_PKEY_PARAM_RSA_N,          [RSA_E] = OSSL_PKEY_PARAM_RSA_E,
+    [RSA_D] = OSSL_PKEY_PARAM_RSA_D,          [RSA_P] = OSSL_PKEY_PARAM_RSA_FACTOR1,
+    [RSA_Q] = OSSL_PKEY_PARAM_RSA_FACTOR2,    [RSA_DP] = OSSL_PKEY_PARAM_RSA_EXPONENT1,
+    [RSA_DQ] = OSSL_PKEY_PARAM_RSA_EXPONENT2, [RSA_QI] = OSSL_PKEY_PARAM_RSA_COEFFICIENT1,
+};
+
+bool rsa_key_consistent(BIGNUM *const v[RSA_NUMBERS])
+{
+    BN_CTX *work = BN_CTX_secure_new();
+    BIGNUM *t = BN_secure_new(), *p1 = BN_secure_new(), *q1 = BN_secure_new();
+    bool fits = work && t && p1 && q1 && BN_mul(t, v[RSA_P], v[RSA_Q], work) &&
+                BN_cmp(t, v[RSA_N]) == 0 && BN_sub(p1, v[RSA_P], BN_value_one()) &&
+                BN_sub(q1, v[RSA_Q], BN_value_one()) && !BN_is_zero(p1) && !BN_is_zero(q1) &&
+                BN_mod_mul(t, v[RSA_E], v[RSA_D], p1, work) && BN_is_one(t) &&
+                BN_mod_mul(t, v[RSA_E], v[RSA_D], q1, work) && BN_is_one(t) &&
+                BN_mod(t, v[RSA_D], p1, work) && BN_cmp(t, v[RSA_DP]) == 0 &&
+                BN_mod(t, v[RSA_D], q1, work) && BN_cmp(t, v[RSA_DQ]) == 0 &&
+                BN_mod_mul(t, v[RSA_QI], v[RSA_Q], v[RSA_P], work) && BN_is_one(t);
+    BN_clear_free(t);
+    BN_clear_free(p1);
+    BN_clear_free(q1);
+    BN_CTX_free(work);
+    return fits;
+}
+
+EVP_PKEY *rsa_key_build(BIGNUM *const numbers[RSA_NUMBERS], bool private)
+{
+    AUTO(OSSL_PARAM_BLD) *builder = OSSL_PARAM_BLD_new();
+    bool pushed = builder != NULL;
+    for (int i = 0; pushed && i < (private ? RSA_NUMBERS : RSA_D); i++)
+        pushed = OSSL_PARAM_BLD_push_BN(builder, rsa_parameters[i], numbers[i]);
+    AUTO(OSSL_PARAM) *params = pushed ? OSSL_PARAM_BLD_to_param(builder) : NULL;
+    AUTO(EVP_PKEY_CTX) *maker = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *pkey = NULL;
+    if (params && maker && EVP_PKEY_fromdata_init(maker) == 1 &&
+        EVP_PKEY_fromdata(maker, &pkey, private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params) ==
+            1)
+        return pkey;
+    return NULL;
+}
+
+/* The elements of the sequence are the version, which is 0 for two primes, and the numbers in our
+ * order. */
+static bool read_numbers(const ASN1_SEQUENCE_ANY *sequence, BIGNUM *numbers[RSA_NUMBERS])
+{
+    if (sk_ASN1_TYPE_num(sequence) != 1 + RSA_NUMBERS)
+        return false;
+    for (int i = 0; i <= RSA_NUMBERS; i++) {
+        const ASN1_TYPE *element = sk_ASN1_TYPE_value(sequence, i);
+        if (ASN1_TYPE_get(element) != V_ASN1_INTEGER)
+            return false;
+        if (i == 0) {
+            if (ASN1_INTEGER_get(element->value.integer) != 0)
+                return false;
+            continue;
+        }
+        numbers[i - 1] = BN_secure_new();
+        if (!numbers[i - 1] || !ASN1_INTEGER_to_BN(element->value.integer, numbers[i - 1]) ||
+            BN_is_negative(numbers[i - 1]) || BN_is_zero(numbers[i - 1]))
+            return false;
+    }
+    return true;
+}
+
+EVP_PKEY *rsa_key_from_der(struct span der)
+{
+    const uint8_t *p = der.data;
+    BIGNUM *numbers[RSA_NUMBERS] = {NULL};
+    ASN1_SEQUENCE_ANY *sequence = d2i_ASN1_SEQUENCE_ANY(NULL, &p, (long)der.size);
+    bool read = sequence && p == der.data + der.size && read_numbers(sequence, numbers) &&
+                rsa_key_consistent(numbers);
+    EVP_PKEY *pkey = read ? rsa_key_build(numbers, true) : NULL;
+    for (int i = 0; i < RSA_NUMBERS; i++)
+        BN_clear_free(numbers[i]);
+    while (sk_ASN1_TYPE_num(sequence) > 0) {
+        ASN1_TYPE *element = sk_ASN1_TYPE_pop(sequence);
+        if (ASN1_TYPE_get(element) == V_ASN1_INTEGER)
+            OPENSSL_cleanse(element->value.integer->data, (size_t)element->value.integer->length);
+        ASN1_TYPE_free(element);
+    }
+    sk_ASN1_TYPE_free(sequence);
+    return pkey;
+}
