@@ -13,15 +13,26 @@ key_set *call_keys(const struct applet_call *call, const char *source, enum key_
                         err);
 }
 
-enum rc call_put(const struct applet_call *call, const char *path, struct span data,
-                 enum output_kind kind, struct error *err)
+enum rc call_put_buffer(const struct applet_call *call, const char *path, buffer *data,
+                        enum output_kind kind, struct error *err)
 {
+    AUTO(buffer) *own = data;
     AUTO(output_set) *outputs = output_set_new(call->common->force);
     if (!outputs)
         return error_memory(err), err->rc;
-    if (!output_add(outputs, path, data, kind, err) || !output_commit(outputs, err))
+    if (!output_take(outputs, path, TAKE(own), kind, err) || !output_commit(outputs, err))
         return err->rc;
     return RC_OK;
+}
+
+enum rc call_put(const struct applet_call *call, const char *path, struct span data,
+                 enum output_kind kind, struct error *err)
+{
+    buffer *copy = buffer_secret(data.size);
+    if (!copy)
+        return error_memory(err), err->rc;
+    buffer_put_span(copy, data);
+    return call_put_buffer(call, path, copy, kind, err);
 }
 
 bool option_algorithm(const char *option, enum jwa_kind kind, const char *text,

@@ -18,6 +18,10 @@ key_set *call_keys(const struct applet_call *call, const char *source, enum key_
 enum rc call_put(const struct applet_call *call, const char *path, struct span data,
                  enum output_kind kind, struct error *err) MUST_CHECK;
 
+/* The same, and takes data (also at a failure): a large result is not copied. */
+enum rc call_put_buffer(const struct applet_call *call, const char *path, buffer *data,
+                        enum output_kind kind, struct error *err) MUST_CHECK;
+
 /* The algorithm that an option names: NULL text gives NULL; RC_USAGE with the known ones for an
  * unknown one. */
 bool option_algorithm(const char *option, enum jwa_kind kind, const char *text,

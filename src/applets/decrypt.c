@@ -18,10 +18,17 @@ static const struct option_row options[] = {
     OPERAND(decrypt, message, "MESSAGE", OPT_FILE, "JWE or OTrP message (default: standard input)"),
     OPT_END};
 
-/* With a symmetric key, that is the CEK itself. */
+/* A symmetric key is the CEK itself where the message was not made for a symmetric key. */
+static bool is_cek(const jwe *message, const key_set *keys)
+{
+    struct error ignored;
+    const struct jwa *alg = jwe_alg(message, 0, &ignored);
+    return keys->count == 1 && keys->keys[0]->oct && alg && !jwa_is_symmetric(alg);
+}
+
 static buffer *open_with(const jwe *message, const key_set *keys, buffer **cek, struct error *err)
 {
-    if (keys->count != 1 || !keys->keys[0]->oct)
+    if (!is_cek(message, keys))
         return jwe_decrypt(message, keys->keys, keys->count, cek, err);
     *cek = buffer_copy(buffer_span(keys->keys[0]->oct));
     return jwe_decrypt_with_cek(message, buffer_span(keys->keys[0]->oct), err);
@@ -33,7 +40,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 
     /* inputs */
     AUTO(key_set) *keys = call_keys(call, o->key, KEY_PRIVATE, err);
-    AUTO(buffer) *text = keys ? input_read(o->message, LIMIT_FILE_BYTES, err) : NULL;
+    AUTO(buffer) *text = keys ? input_read(o->message, LIMIT_ENCODED_BYTES, err) : NULL;
     AUTO(sealed) *part = text ? sealed_find(buffer_span(text), err) : NULL;
     if (!part)
         return err->rc;
@@ -49,7 +56,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (!outputs)
         return error_memory(err), err->rc;
     if ((o->save_cek && !cek_add(outputs, o->save_cek, cek, err)) ||
-        !output_add(outputs, o->out, buffer_span(plaintext), OUTPUT_PUBLIC, err) ||
+        !output_take(outputs, o->out, TAKE(plaintext), OUTPUT_PUBLIC, err) ||
         !output_commit(outputs, err))
         return err->rc;
     return RC_OK;

@@ -69,7 +69,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (!outputs)
         return error_memory(err), err->rc;
     if ((o->save_cek && !cek_add(outputs, o->save_cek, cek, err)) ||
-        !output_add(outputs, o->out, buffer_span(message), OUTPUT_PUBLIC, err) ||
+        !output_take(outputs, o->out, TAKE(message), OUTPUT_PUBLIC, err) ||
         !output_commit(outputs, err))
         return err->rc;
     return RC_OK;

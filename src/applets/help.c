@@ -110,8 +110,9 @@ static void put_algorithms(buffer *out)
 {
     static const char *const kinds[] = {"signature", "key management", "content encryption"};
     for (size_t i = 0; i < jwa_count; i++)
-        buffer_put_format(out, "%-16s %-20s RFC 7518 section %s\n", jwa_table[i].name,
-                          kinds[jwa_table[i].kind], jwa_table[i].section);
+        buffer_put_format(
+            out, "%-16s %-20s %-14s %s\n", jwa_table[i].name, kinds[jwa_table[i].kind],
+            jwa_available(&jwa_table[i]) ? "available" : "not available", jwa_table[i].section);
 }
 
 static bool put_error_code(buffer *out, const char *name)

@@ -110,7 +110,8 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return err->rc;
 
     /* outputs */
-    return call_put(call, o->out, buffer_span(message ? message : signed_), OUTPUT_PUBLIC, err);
+    return call_put_buffer(call, o->out, message ? TAKE(message) : TAKE(signed_), OUTPUT_PUBLIC,
+                           err);
 }
 
 const struct applet applet_sign = {

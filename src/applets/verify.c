@@ -428,7 +428,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     AUTO(evidence) *e = &loaded;
     if (!load_evidence(call, e, err))
         return err->rc;
-    AUTO(buffer) *text = input_read(o->text, LIMIT_FILE_BYTES, err);
+    AUTO(buffer) *text = input_read(o->text, LIMIT_ENCODED_BYTES, err);
     if (!text)
         return err->rc;
 
@@ -447,7 +447,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (!verified)
         return err->rc;
     if (o->out) {
-        enum rc rc = call_put(call, o->out, buffer_span(e->payload), OUTPUT_PUBLIC, err);
+        enum rc rc = call_put_buffer(call, o->out, TAKE(e->payload), OUTPUT_PUBLIC, err);
         if (rc != RC_OK)
             return rc;
     }

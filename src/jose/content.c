@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jose/content.h"
 
+#include <string.h>
+
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 
@@ -40,28 +42,72 @@ static bool compute_tag(const struct jwa *enc, struct span cek, const struct spa
     return able || error_openssl(err, RC_INTERNAL, "HMAC with %s fails", enc->digest);
 }
 
+static size_t iv_bytes(const struct jwa *enc)
+{
+    return enc->family == JWA_GCM ? 12 : 16;
+}
+
+static size_t tag_bytes(const struct jwa *enc)
+{
+    return enc->family == JWA_GCM ? 16 : enc->bytes / 2;
+}
+
+/* Feeds data in pieces that EVP's int can count. */
+static bool update(EVP_CIPHER_CTX *aes, uint8_t *out, size_t *out_size, struct span in)
+{
+    enum { CHUNK = 1 << 30 };
+    while (in.size) {
+        int part, take = in.size > CHUNK ? CHUNK : (int)in.size;
+        if (EVP_CipherUpdate(aes, out ? out + *out_size : NULL, &part, in.data, take) != 1)
+            return false;
+        *out_size += (size_t)part;
+        in = SPAN(in.data + take, in.size - (size_t)take);
+    }
+    return true;
+}
+
+/* AES-GCM: the cipher keeps the tag itself. False when it is wrong, too: nothing of out is to be
+ * used then. */
+static bool run_gcm(const struct jwa *enc, struct span cek, const uint8_t *iv,
+                    const struct span *aad, size_t aad_count, struct span in, uint8_t *out,
+                    size_t *out_size, uint8_t *tag, bool encrypt)
+{
+    AUTO(EVP_CIPHER) *cipher = EVP_CIPHER_fetch(NULL, enc->cipher, NULL);
+    AUTO(EVP_CIPHER_CTX) *aes = EVP_CIPHER_CTX_new();
+    size_t size = 0, unused = 0;
+    int last = 0;
+    bool done = cipher && aes && EVP_CipherInit_ex2(aes, cipher, cek.data, iv, encrypt, NULL) == 1;
+    for (size_t i = 0; done && i < aad_count; i++)
+        done = update(aes, NULL, &unused, aad[i]);
+    done = done && update(aes, out, &size, in) &&
+           (encrypt || EVP_CIPHER_CTX_ctrl(aes, EVP_CTRL_AEAD_SET_TAG, 16, tag) == 1) &&
+           EVP_CipherFinal_ex(aes, out + size, &last) == 1 &&
+           (!encrypt || EVP_CIPHER_CTX_ctrl(aes, EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1);
+    *out_size = size + (size_t)last;
+    return done;
+}
+
 static bool run_cipher(const struct jwa *enc, struct span cek, const uint8_t *iv, bool encrypt,
                        struct span in, uint8_t *out, size_t *out_size)
 {
-    enum { CHUNK = 1 << 30 }; /* EVP counts in int */
     AUTO(EVP_CIPHER) *cipher = EVP_CIPHER_fetch(NULL, enc->cipher, NULL);
     AUTO(EVP_CIPHER_CTX) *aes = EVP_CIPHER_CTX_new();
     if (!cipher || !aes ||
         EVP_CipherInit_ex2(aes, cipher, cek.data + enc->bytes / 2, iv, encrypt, NULL) != 1)
         return false;
     size_t size = 0;
-    int part;
-    while (in.size) {
-        int take = in.size > CHUNK ? CHUNK : (int)in.size;
-        if (EVP_CipherUpdate(aes, out + size, &part, in.data, take) != 1)
-            return false;
-        size += (size_t)part;
-        in = SPAN(in.data + take, in.size - (size_t)take);
-    }
-    if (EVP_CipherFinal_ex(aes, out + size, &part) != 1)
+    int last;
+    if (!update(aes, out, &size, in) || EVP_CipherFinal_ex(aes, out + size, &last) != 1)
         return false;
-    *out_size = size + (size_t)part;
+    *out_size = size + (size_t)last;
     return true;
+}
+
+static bool wrong_tag(struct error *err)
+{
+    error_set(err, RC_DECRYPT,
+              "the authentication tag is wrong: not this key, or the message was changed");
+    return error_rule(err, "RFC 7516 section 5.2");
 }
 
 bool content_seal(const struct jwa *enc, struct span cek, const struct span *aad, size_t aad_count,
@@ -69,20 +115,40 @@ bool content_seal(const struct jwa *enc, struct span cek, const struct span *aad
 {
     uint8_t tag[EVP_MAX_MD_SIZE];
     AUTO(buffer) *out = buffer_new(plaintext.size + 32);
+    sealed->iv_bytes = iv_bytes(enc);
+    sealed->tag_bytes = tag_bytes(enc);
     if (!out)
         return error_memory(err);
-    if (!random_fill(sealed->iv, sizeof sealed->iv, err))
+    if (!random_fill(sealed->iv, sealed->iv_bytes, err))
         return false;
-    if (!run_cipher(enc, cek, sealed->iv, true, plaintext, out->data, &out->size))
+    bool gcm = enc->family == JWA_GCM;
+    if (gcm ? !run_gcm(enc, cek, sealed->iv, aad, aad_count, plaintext, out->data, &out->size, tag,
+                       true)
+            : !run_cipher(enc, cek, sealed->iv, true, plaintext, out->data, &out->size))
         return error_openssl(err, RC_INTERNAL, "%s: cannot encrypt", enc->name);
-    if (!compute_tag(enc, cek, aad, aad_count, SPAN(sealed->iv, sizeof sealed->iv),
-                     buffer_span(out), tag, err))
+    if (!gcm && !compute_tag(enc, cek, aad, aad_count, SPAN(sealed->iv, sealed->iv_bytes),
+                             buffer_span(out), tag, err))
         return false;
-    sealed->tag_bytes = enc->bytes / 2;
-    for (size_t i = 0; i < sealed->tag_bytes; i++)
-        sealed->tag[i] = tag[i];
+    memcpy(sealed->tag, tag, sealed->tag_bytes);
     sealed->ciphertext = TAKE(out);
     return true;
+}
+
+static bool open_gcm(const struct jwa *enc, struct span cek, const struct span *aad,
+                     size_t aad_count, struct span iv, struct span tag, buffer *ciphertext,
+                     struct error *err)
+{
+    uint8_t given[16];
+    memcpy(given, tag.data, sizeof given);
+    size_t size;
+    if (run_gcm(enc, cek, iv.data, aad, aad_count, buffer_span(ciphertext), ciphertext->data, &size,
+                given, false))
+        return true;
+    OPENSSL_cleanse(ciphertext->data,
+                    ciphertext->size); /* it is plaintext that nobody vouches for */
+    ciphertext->size = 0;
+    ERR_clear_error();
+    return wrong_tag(err);
 }
 
 bool content_open(const struct jwa *enc, struct span cek, const struct span *aad, size_t aad_count,
@@ -92,19 +158,18 @@ bool content_open(const struct jwa *enc, struct span cek, const struct span *aad
     if (cek.size != enc->bytes)
         return error_set(err, RC_DECRYPT, "%s needs a key of %zu bytes, this one has %zu",
                          enc->name, enc->bytes, cek.size);
-    if (iv.size != CONTENT_IV_BYTES)
-        return error_set(err, RC_MALFORMED, "iv: %zu bytes, %s needs %d", iv.size, enc->name,
-                         CONTENT_IV_BYTES);
-    if (tag.size != enc->bytes / 2)
+    if (iv.size != iv_bytes(enc))
+        return error_set(err, RC_MALFORMED, "iv: %zu bytes, %s needs %zu", iv.size, enc->name,
+                         iv_bytes(enc));
+    if (tag.size != tag_bytes(enc))
         return error_set(err, RC_MALFORMED, "tag: %zu bytes, %s needs %zu", tag.size, enc->name,
-                         enc->bytes / 2);
+                         tag_bytes(enc));
+    if (enc->family == JWA_GCM)
+        return open_gcm(enc, cek, aad, aad_count, iv, tag, ciphertext, err);
     if (!compute_tag(enc, cek, aad, aad_count, iv, buffer_span(ciphertext), right, err))
         return false;
-    if (!secret_equal(right, tag.data, tag.size)) {
-        error_set(err, RC_DECRYPT,
-                  "the authentication tag is wrong: not this key, or the message was changed");
-        return error_rule(err, "RFC 7516 section 5.2");
-    }
+    if (!secret_equal(right, tag.data, tag.size))
+        return wrong_tag(err);
     if (run_cipher(enc, cek, iv.data, false, buffer_span(ciphertext), ciphertext->data,
                    &ciphertext->size)) {
         ciphertext->data[ciphertext->size] = '\0';

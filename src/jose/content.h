@@ -5,10 +5,11 @@
 
 #include "jose/jwa.h"
 
-enum { CONTENT_IV_BYTES = 16, CONTENT_TAG_MAX_BYTES = 32 };
+enum { CONTENT_IV_MAX_BYTES = 16, CONTENT_TAG_MAX_BYTES = 32 };
 
 struct content_sealed {
-    uint8_t iv[CONTENT_IV_BYTES];
+    uint8_t iv[CONTENT_IV_MAX_BYTES];
+    size_t iv_bytes;
     uint8_t tag[CONTENT_TAG_MAX_BYTES];
     size_t tag_bytes;
     buffer *ciphertext; /* owned by the caller */

@@ -149,8 +149,8 @@ static const struct jwa *algorithm(const jwe *message, const json_t *const *head
     }
     const struct jwa *found = jwa_find(kind, name);
     if (!found)
-        error_set(err, RC_DECRYPT, "%s: \"%s\": \"%.40s\" is not supported", message->what,
-                  parameter, name);
+        error_set(err, RC_DECRYPT, "%s: \"%s\": \"%.40s\" %s", message->what, parameter, name,
+                  jwa_refusal(name));
     return found;
 }
 
@@ -206,7 +206,7 @@ static buffer *recipient_cek(const jwe *message, size_t i, const struct jwa *enc
     const struct jwe_recipient *r = &message->recipients[i];
     AUTO(buffer) *encrypted = part_decode(message, r->encrypted_key, "encrypted_key", err);
     const json_t *headers[] = {r->header, message->protected, message->unprotected};
-    buffer *cek = encrypted ? key_unwrap(alg, k, buffer_span(encrypted), enc->bytes, headers,
+    buffer *cek = encrypted ? key_unwrap(alg, enc, k, buffer_span(encrypted), headers,
                                          COUNT(headers), err)
                             : NULL;
     if (encrypted && !cek)
@@ -269,17 +269,28 @@ static void wrapped_free(struct wrapped *w)
     }
 }
 
-static bool wrap_all(const struct jwe_how *how, struct span cek, struct wrapped *w,
-                     struct error *err)
+/* An algorithm that fixes the CEK leaves no room for other recipients, nor for a given CEK. */
+static bool check_alone(const struct jwe_how *how, const struct jwa *alg, struct error *err)
+{
+    if (!jwa_fixes_cek(alg) || (how->count == 1 && how->cek.size == 0))
+        return true;
+    return error_set(err, RC_USAGE, "%s makes the content encryption key itself: %s", alg->name,
+                     how->count > 1 ? "there can be one recipient only" : "none can be given");
+}
+
+static bool wrap_all(const struct jwe_how *how, const struct jwa *enc, buffer **cek,
+                     struct wrapped *w, struct error *err)
 {
     for (size_t i = 0; i < how->count; i++) {
         const struct jwa *alg = how->alg ? how->alg : jwa_for_encryption(how->keys[i], err);
-        if (!alg || !jwa_fits(alg, how->keys[i], "wrapKey", err))
+        if (!alg || !jwa_fits(alg, how->keys[i], "wrapKey", err) || !check_alone(how, alg, err))
+            return false;
+        if (!*cek && !jwa_fixes_cek(alg) && !(*cek = cek_for(how, enc, err)))
             return false;
         w->header[i] = json_pack("{s:s}", "alg", alg->name);
         w->key[i] = NULL;
         w->count = i + 1;
-        w->key[i] = w->header[i] ? key_wrap(alg, how->keys[i], cek, w->header[i], err) : NULL;
+        w->key[i] = w->header[i] ? key_wrap(alg, enc, how->keys[i], cek, w->header[i], err) : NULL;
         if (!w->key[i])
             return false;
     }
@@ -329,13 +340,16 @@ static void put_recipient(buffer *out, const struct wrapped *w, size_t i)
     }
     buffer_put_text(out, "\"header\":");
     buffer_put_span(out, buffer_span(header));
+    if (w->key[i]->size == 0)
+        return;
     buffer_put_text(out, ",\"encrypted_key\":\"");
     buffer_put_base64url(out, buffer_span(w->key[i]));
     buffer_put_char(out, '"');
 }
 
 static void put_json(buffer *out, const struct jwe_how *how, const buffer *protected,
-                     const struct wrapped *w, const struct content_sealed *sealed)
+                     const buffer *aad, const struct wrapped *w,
+                     const struct content_sealed *sealed)
 {
     buffer_put_format(out, "{\"protected\":\"%s\",", (const char *)protected->data);
     if (how->serialization == SERIALIZATION_GENERAL) {
@@ -349,8 +363,10 @@ static void put_json(buffer *out, const struct jwe_how *how, const buffer *prote
     } else {
         put_recipient(out, w, 0);
     }
+    if (aad->size)
+        buffer_put_format(out, ",\"aad\":\"%s\"", (const char *)aad->data);
     buffer_put_text(out, ",\"iv\":\"");
-    buffer_put_base64url(out, SPAN(sealed->iv, sizeof sealed->iv));
+    buffer_put_base64url(out, SPAN(sealed->iv, sealed->iv_bytes));
     buffer_put_text(out, "\",\"ciphertext\":\"");
     buffer_put_base64url(out, buffer_span(sealed->ciphertext));
     buffer_put_text(out, "\",\"tag\":\"");
@@ -365,7 +381,7 @@ static void put_compact(buffer *out, const buffer *protected, const struct wrapp
     buffer_put_char(out, '.');
     buffer_put_base64url(out, buffer_span(w->key[0]));
     buffer_put_char(out, '.');
-    buffer_put_base64url(out, SPAN(sealed->iv, sizeof sealed->iv));
+    buffer_put_base64url(out, SPAN(sealed->iv, sealed->iv_bytes));
     buffer_put_char(out, '.');
     buffer_put_base64url(out, buffer_span(sealed->ciphertext));
     buffer_put_char(out, '.');
@@ -377,14 +393,16 @@ static buffer *encrypt_for(const struct jwe_how *how, const struct jwa *enc,
                            struct error *err)
 {
     AUTO(buffer) *protected = protected_header(how, enc, w, err);
-    if (!protected)
+    AUTO(buffer) *encoded_aad = protected ? buffer_new(how->aad.size * 2 + 4) : NULL;
+    if (!encoded_aad)
         return NULL;
+    buffer_put_base64url(encoded_aad, how->aad);
     struct content_sealed sealed;
-    const struct span aad = buffer_span(protected);
-    if (!content_seal(enc, cek, &aad, 1, plaintext, &sealed, err))
+    const struct span aad[] = {buffer_span(protected), span_text("."), buffer_span(encoded_aad)};
+    if (!content_seal(enc, cek, aad, how->aad.size ? COUNT(aad) : 1, plaintext, &sealed, err))
         return NULL;
     AUTO(buffer) *ciphertext = sealed.ciphertext;
-    AUTO(buffer) *out = buffer_new(ciphertext->size / 3 * 4 + 4096);
+    AUTO(buffer) *out = buffer_new(ciphertext->size / 3 * 4 + encoded_aad->size + 4096);
     if (!out) {
         error_memory(err);
         return NULL;
@@ -392,7 +410,7 @@ static buffer *encrypt_for(const struct jwe_how *how, const struct jwa *enc,
     if (how->serialization == SERIALIZATION_COMPACT)
         put_compact(out, protected, w, &sealed);
     else
-        put_json(out, how, protected, w, &sealed);
+        put_json(out, how, protected, encoded_aad, w, &sealed);
     if (out->failed) {
         error_memory(err);
         return NULL;
@@ -409,12 +427,15 @@ buffer *jwe_encrypt(const struct jwe_how *how, struct span plaintext, buffer **c
                   serialization_names[how->serialization], most, how->count);
         return NULL;
     }
-    const struct jwa *enc = how->enc ? how->enc : jwa_find(JWA_CONTENT, "A128CBC-HS256");
-    AUTO(buffer) *own = cek_for(how, enc, err);
-    if (!own)
+    if (how->aad.size && how->serialization == SERIALIZATION_COMPACT) {
+        error_set(err, RC_USAGE,
+                  "compact serialization has no place for additional authenticated data");
         return NULL;
+    }
+    const struct jwa *enc = how->enc ? how->enc : jwa_find(JWA_CONTENT, "A128CBC-HS256");
+    AUTO(buffer) *own = NULL;
     struct wrapped w = {.count = 0};
-    buffer *out = wrap_all(how, buffer_span(own), &w, err)
+    buffer *out = wrap_all(how, enc, &own, &w, err)
                       ? encrypt_for(how, enc, &w, buffer_span(own), plaintext, err)
                       : NULL;
     wrapped_free(&w);

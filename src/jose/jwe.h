@@ -61,6 +61,7 @@ struct jwe_how {
     const struct jwa *alg;            /* NULL: what fits each key */
     const struct jwa *enc;            /* NULL: A128CBC-HS256 */
     struct span cek;                  /* used again when not empty; otherwise a random one */
+    struct span aad;                  /* additional authenticated data; not with compact */
     const json_t *protected;          /* further protected parameters, or NULL */
     enum serialization serialization; /* the caller says it: OTrP's own is SERIALIZATION_GENERAL */
 };

@@ -69,6 +69,39 @@ static bool put_ec(json_t *jwk, const EVP_PKEY *pkey, enum key_part part)
             set_bignum(jwk, "d", pkey, OSSL_PKEY_PARAM_PRIV_KEY, curve->bytes));
 }
 
+/* The curves of octet key pairs (RFC 8037 section 2) and OpenSSL's names of them. */
+static const struct {
+    const char *crv, *type;
+} okp_curves[] = {
+    {"Ed25519", "ED25519"}, {"Ed448", "ED448"}, {"X25519", "X25519"}, {"X448", "X448"}};
+
+static const char *okp_curve(const EVP_PKEY *pkey)
+{
+    for (size_t i = 0; i < COUNT(okp_curves); i++)
+        if (EVP_PKEY_is_a(pkey, okp_curves[i].type))
+            return okp_curves[i].crv;
+    return NULL;
+}
+
+static bool set_raw(json_t *jwk, const char *name, const EVP_PKEY *pkey,
+                    int (*get)(const EVP_PKEY *, unsigned char *, size_t *))
+{
+    uint8_t raw[64];
+    size_t size = sizeof raw;
+    bool set = get(pkey, raw, &size) == 1 &&
+               json_object_set_new(jwk, name, json_base64url(SPAN(raw, size))) == 0;
+    OPENSSL_cleanse(raw, sizeof raw);
+    return set;
+}
+
+static bool put_okp(json_t *jwk, const EVP_PKEY *pkey, enum key_part part)
+{
+    json_object_set_new(jwk, "kty", json_string("OKP"));
+    json_object_set_new(jwk, "crv", json_string(okp_curve(pkey)));
+    return set_raw(jwk, "x", pkey, EVP_PKEY_get_raw_public_key) &&
+           (part == KEY_PUBLIC || set_raw(jwk, "d", pkey, EVP_PKEY_get_raw_private_key));
+}
+
 static json_t *jwk_from_oct(const buffer *oct)
 {
     return json_pack("{s:s, s:o}", "kty", "oct", "k", json_base64url(buffer_span(oct)));
@@ -79,6 +112,7 @@ json_t *jwk_from_pkey(const EVP_PKEY *pkey, enum key_part part, struct error *er
     AUTO(json_t) *jwk = json_object();
     bool put = jwk && (EVP_PKEY_is_a(pkey, "RSA")  ? put_rsa(jwk, pkey, part)
                        : EVP_PKEY_is_a(pkey, "EC") ? put_ec(jwk, pkey, part)
+                       : okp_curve(pkey)           ? put_okp(jwk, pkey, part)
                                                    : false);
     if (put)
         return TAKE(jwk);
@@ -222,6 +256,38 @@ static EVP_PKEY *ec_from_jwk(const json_t *jwk, const char *name, bool private, 
     return NULL;
 }
 
+static EVP_PKEY *okp_from_jwk(const json_t *jwk, const char *name, bool private, struct error *err)
+{
+    const char *crv, *type = NULL;
+    if (!json_get_text(jwk, name, "crv", &crv, err))
+        return NULL;
+    for (size_t i = 0; i < COUNT(okp_curves); i++)
+        if (strcmp(okp_curves[i].crv, crv) == 0)
+            type = okp_curves[i].type;
+    if (!type) {
+        error_set(err, RC_MALFORMED, "%s.crv: curve '%.20s' is not supported", name, crv);
+        return NULL;
+    }
+    AUTO(buffer) *x = member_bytes(jwk, name, "x", err);
+    AUTO(buffer) *d = x && private ? member_bytes(jwk, name, "d", err) : NULL;
+    if (!x || (private && !d))
+        return NULL;
+    AUTO(EVP_PKEY) *public = EVP_PKEY_new_raw_public_key_ex(NULL, type, NULL, x->data, x->size);
+    AUTO(EVP_PKEY) *pkey = private
+                               ? EVP_PKEY_new_raw_private_key_ex(NULL, type, NULL, d->data, d->size)
+                               : TAKE(public);
+    if (!pkey || (private && !public)) {
+        error_openssl(err, RC_MALFORMED, "%s: not a sound key on %s", name, crv);
+        return NULL;
+    }
+    if (private && EVP_PKEY_eq(public, pkey) != 1) {
+        error_set(err, RC_MALFORMED, "%s: its private part does not belong to its public part",
+                  name);
+        return NULL;
+    }
+    return TAKE(pkey);
+}
+
 static bool take_text(const json_t *jwk, const char *name, const char *member, char **to,
                       struct error *err)
 {
@@ -260,6 +326,8 @@ static key *key_of_type(const json_t *jwk, const char *name, const char *kty, bo
         pkey = rsa_from_jwk(jwk, name, private, err);
     else if (strcmp(kty, "EC") == 0)
         pkey = ec_from_jwk(jwk, name, private, err);
+    else if (strcmp(kty, "OKP") == 0)
+        pkey = okp_from_jwk(jwk, name, private, err);
     else {
         error_set(err, RC_MALFORMED, "%s.kty: type '%.20s' is not supported", name, kty);
         return NULL;
@@ -295,6 +363,7 @@ char *jwk_thumbprint(const json_t *jwk, struct error *err)
         const char *members[4];
     } required[] = {{"RSA", {"e", "kty", "n", NULL}},
                     {"EC", {"crv", "kty", "x", "y"}},
+                    {"OKP", {"crv", "kty", "x", NULL}},
                     {"oct", {"k", "kty", NULL, NULL}}};
     const char *kty = json_string_value(json_object_get(jwk, "kty"));
     for (size_t t = 0; kty && t < COUNT(required); t++) {

@@ -131,7 +131,7 @@ const struct jwa *jws_alg(const jws *message, size_t i, struct error *err)
     if (alg)
         return alg;
     error_set(err, RC_SIGNATURE, "%s: signature algorithm \"%.40s\" %s", message->what, name,
-              strcmp(name, "none") == 0 ? "signs nothing and is refused" : "is not supported");
+              jwa_refusal(name));
     error_rule(err, "RFC 7518 section 3.1");
     return NULL;
 }

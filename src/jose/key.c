@@ -138,24 +138,37 @@ const char *key_describe(const key *k, char text[40])
     return text;
 }
 
-/* RFC 7518 sections 3.3 and 4.2: RSA keys of 2048 bits or more. */
-bool pkey_check_strength(const EVP_PKEY *pkey, const char *name, bool small, struct error *err)
+static bool check_rsa(const EVP_PKEY *pkey, const char *name, bool small, struct error *err)
 {
-    if (EVP_PKEY_is_a(pkey, "EC") && !pkey_curve(pkey))
-        return error_set(err, RC_MALFORMED, "%s: not on one of the curves P-256, P-384, P-521",
-                         name);
-    if (!EVP_PKEY_is_a(pkey, "RSA"))
-        return true;
-    if (EVP_PKEY_get_bits(pkey) < 2048 && !small) {
+    int bits = EVP_PKEY_get_bits(pkey);
+    if (bits < 2048 && !small) {
         error_set(err, RC_MALFORMED, "%s: an RSA key of %d bits is too small, 2048 are needed",
-                  name, EVP_PKEY_get_bits(pkey));
+                  name, bits);
         return error_rule(err, "RFC 7518 section 3.3");
     }
-    BIGNUM *e = NULL;
-    bool sound = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) && BN_is_odd(e) &&
-                 !BN_is_one(e);
+    BIGNUM *e = NULL, *n = NULL;
+    bool read = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) &&
+                EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n);
+    bool sound = true;
+    if (!read || !BN_is_odd(e) || BN_is_one(e))
+        sound = error_set(err, RC_MALFORMED, "%s: the RSA exponent is even or one", name);
+    else if (rsa_modulus_is_roca(n)) {
+        error_set(err, RC_MALFORMED,
+                  "%s: the RSA modulus has the ROCA fingerprint: it can be factored", name);
+        sound = error_rule(err, "CVE-2017-15361");
+    }
     BN_free(e);
-    return sound || error_set(err, RC_MALFORMED, "%s: the RSA exponent is even or one", name);
+    BN_free(n);
+    return sound;
+}
+
+bool pkey_check_strength(const EVP_PKEY *pkey, const char *name, bool small, struct error *err)
+{
+    if (EVP_PKEY_is_a(pkey, "RSA"))
+        return check_rsa(pkey, name, small, err);
+    if (!EVP_PKEY_is_a(pkey, "EC") || pkey_curve(pkey))
+        return true;
+    return error_set(err, RC_MALFORMED, "%s: not on one of the curves P-256, P-384, P-521", name);
 }
 
 static bool add_pkey(key_set *set, EVP_PKEY *pkey, bool private, const char *name,

@@ -17,13 +17,24 @@ AUTO_DEFINE(EVP_CIPHER, EVP_CIPHER_free)
 AUTO_DEFINE(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
 AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)
 
-static buffer *rsa_wrap(const key *k, struct span cek, struct error *err)
+static bool set_oaep(const struct jwa *alg, EVP_PKEY_CTX *rsa)
+{
+    EVP_MD *md = EVP_MD_fetch(NULL, alg->digest, NULL);
+    bool set = md && EVP_PKEY_CTX_set_rsa_padding(rsa, RSA_PKCS1_OAEP_PADDING) == 1 &&
+               EVP_PKEY_CTX_set_rsa_oaep_md(rsa, md) == 1 &&
+               EVP_PKEY_CTX_set_rsa_mgf1_md(rsa, md) == 1;
+    EVP_MD_free(md);
+    return set;
+}
+
+static buffer *rsa_wrap(const struct jwa *alg, const key *k, struct span cek, struct error *err)
 {
     AUTO(EVP_PKEY_CTX) *rsa = EVP_PKEY_CTX_new_from_pkey(NULL, k->pkey, NULL);
     size_t size = (size_t)EVP_PKEY_get_size(k->pkey);
     AUTO(buffer) *out = buffer_new(size);
     if (rsa && out && EVP_PKEY_encrypt_init(rsa) == 1 &&
-        EVP_PKEY_CTX_set_rsa_padding(rsa, RSA_PKCS1_PADDING) == 1 &&
+        (alg->family == JWA_RSA_OAEP ? set_oaep(alg, rsa)
+                                     : EVP_PKEY_CTX_set_rsa_padding(rsa, RSA_PKCS1_PADDING) == 1) &&
         EVP_PKEY_encrypt(rsa, out->data, &size, cek.data, cek.size) == 1) {
         out->size = size;
         return TAKE(out);
@@ -38,12 +49,7 @@ static uint8_t mask_if_zero(uint32_t x)
     return (uint8_t)((int32_t)(~x & (x - 1)) >> 31);
 }
 
-/*
- * Takes the last bytes of the padded block em (0 2 nonzero... 0 CEK) where the padding is right for
- * exactly that length, and leaves the random cek where it is not. No branch and no address depends
- * on em.
- */
-static void rsa_unpad(const uint8_t *em, size_t size, uint8_t *cek, size_t bytes)
+void rsa1_5_unpad(const uint8_t *em, size_t size, uint8_t *cek, size_t bytes)
 {
     size_t zero = size - bytes - 1;
     uint32_t bad = em[0] | (uint32_t)(em[1] ^ 2) | em[zero];
@@ -52,6 +58,22 @@ static void rsa_unpad(const uint8_t *em, size_t size, uint8_t *cek, size_t bytes
     uint8_t good = mask_if_zero(bad);
     for (size_t i = 0; i < bytes; i++)
         cek[i] = (uint8_t)((em[zero + 1 + i] & good) | (cek[i] & ~good));
+}
+
+/* OAEP's check is OpenSSL's; whether it failed shows in the tag alone. */
+static bool oaep_unwrap(const struct jwa *alg, const key *k, struct span encrypted_key, buffer *cek,
+                        struct error *err)
+{
+    AUTO(EVP_PKEY_CTX) *rsa = EVP_PKEY_CTX_new_from_pkey(NULL, k->pkey, NULL);
+    size_t size = (size_t)EVP_PKEY_get_size(k->pkey);
+    AUTO(buffer) *out = buffer_secret(size);
+    if (!rsa || !out || EVP_PKEY_decrypt_init(rsa) != 1 || !set_oaep(alg, rsa))
+        return error_openssl(err, RC_INTERNAL, "%s: cannot decrypt with this key", k->name);
+    if (EVP_PKEY_decrypt(rsa, out->data, &size, encrypted_key.data, encrypted_key.size) == 1 &&
+        size == cek->size)
+        memcpy(cek->data, out->data, size);
+    ERR_clear_error();
+    return true;
 }
 
 static bool rsa_unwrap(const key *k, struct span encrypted_key, buffer *cek, struct error *err)
@@ -69,7 +91,7 @@ static bool rsa_unwrap(const key *k, struct span encrypted_key, buffer *cek, str
         EVP_PKEY_decrypt(rsa, em->data, &given, encrypted_key.data, encrypted_key.size) != 1)
         memset(em->data, 0, size);
     ERR_clear_error();
-    rsa_unpad(em->data, size, cek->data, cek->size);
+    rsa1_5_unpad(em->data, size, cek->data, cek->size);
     return true;
 }
 
@@ -86,9 +108,7 @@ static void put_sized(buffer *b, struct span data)
     buffer_put_span(b, data);
 }
 
-/* The ECDH shared secret of own (private) and peer, through Concat KDF (RFC 7518 section 4.6.2). */
-static buffer *agree(const struct jwa *alg, EVP_PKEY *own, EVP_PKEY *peer, struct span apu,
-                     struct span apv, struct error *err)
+static buffer *shared_secret(EVP_PKEY *own, EVP_PKEY *peer, struct error *err)
 {
     AUTO(EVP_PKEY_CTX) *ecdh = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
     size_t size = 0;
@@ -97,28 +117,51 @@ static buffer *agree(const struct jwa *alg, EVP_PKEY *own, EVP_PKEY *peer, struc
                 EVP_PKEY_derive(ecdh, NULL, &size) == 1;
     AUTO(buffer) *secret = able ? buffer_secret(size) : NULL;
     if (!secret || EVP_PKEY_derive(ecdh, secret->data, &size) != 1) {
-        error_openssl(err, RC_DECRYPT, "ECDH fails");
+        error_openssl(err, RC_DECRYPT, "the two keys do not agree on a secret");
         return NULL;
     }
     secret->size = size;
-    AUTO(buffer) *input = buffer_secret(4 + size + 64 + apu.size + apv.size);
-    AUTO(buffer) *derived = buffer_secret(EVP_MAX_MD_SIZE);
-    if (!input || !derived) {
-        error_memory(err);
+    return TAKE(secret);
+}
+
+/* What Concat KDF hashes behind its counter (RFC 7518 section 4.6.2). */
+static buffer *kdf_input(struct span secret, const char *algorithm, size_t bytes, struct span apu,
+                         struct span apv)
+{
+    AUTO(buffer) *input = buffer_secret(128 + secret.size + apu.size + apv.size);
+    if (!input)
         return NULL;
-    }
-    put_u32(input, 1); /* one round of SHA-256 gives all that any key wrap needs */
-    buffer_put_span(input, buffer_span(secret));
-    put_sized(input, span_text(alg->name));
+    put_u32(input, 0); /* the counter's place */
+    buffer_put_span(input, secret);
+    put_sized(input, span_text(algorithm));
     put_sized(input, apu);
     put_sized(input, apv);
-    put_u32(input, 8 * alg->bytes);
-    if (input->failed ||
-        !EVP_Digest(input->data, input->size, derived->data, NULL, EVP_sha256(), NULL)) {
+    put_u32(input, 8 * bytes);
+    return input->failed ? NULL : TAKE(input);
+}
+
+/* bytes of key that own (private) and peer agree on, for the algorithm of that name. */
+static buffer *agree(EVP_PKEY *own, EVP_PKEY *peer, const char *algorithm, size_t bytes,
+                     struct span apu, struct span apv, struct error *err)
+{
+    enum { HASH_BYTES = 32 };
+    AUTO(buffer) *secret = shared_secret(own, peer, err);
+    if (!secret)
+        return NULL;
+    AUTO(buffer) *input = kdf_input(buffer_span(secret), algorithm, bytes, apu, apv);
+    AUTO(buffer) *derived = buffer_secret(bytes + HASH_BYTES);
+    bool hashed = input && derived;
+    for (uint8_t round = 1; hashed && derived->size < bytes; round++) {
+        input->data[3] = round;
+        hashed = EVP_Digest(input->data, input->size, derived->data + derived->size, NULL,
+                            EVP_sha256(), NULL);
+        derived->size += HASH_BYTES;
+    }
+    if (!hashed) {
         error_memory(err);
         return NULL;
     }
-    derived->size = alg->bytes;
+    derived->size = bytes;
     return TAKE(derived);
 }
 
@@ -153,8 +196,9 @@ static EVP_PKEY *ephemeral_for(const key *k, struct error *err)
     return NULL;
 }
 
-static buffer *ecdh_wrap(const struct jwa *alg, const key *k, struct span cek, json_t *header,
-                         struct error *err)
+/* The key that an ephemeral key of ours, put into header as epk, agrees on with k. */
+static buffer *agree_ephemeral(const key *k, const char *algorithm, size_t bytes, json_t *header,
+                               struct error *err)
 {
     AUTO(EVP_PKEY) *ephemeral = ephemeral_for(k, err);
     json_t *epk = ephemeral ? jwk_from_pkey(ephemeral, KEY_PUBLIC, err) : NULL;
@@ -164,8 +208,7 @@ static buffer *ecdh_wrap(const struct jwa *alg, const key *k, struct span cek, j
         error_memory(err);
         return NULL;
     }
-    AUTO(buffer) *wrapping = agree(alg, ephemeral, k->pkey, SPAN(NULL, 0), SPAN(NULL, 0), err);
-    return wrapping ? aes_wrap(alg, buffer_span(wrapping), cek, true, err) : NULL;
+    return agree(ephemeral, k->pkey, algorithm, bytes, SPAN(NULL, 0), SPAN(NULL, 0), err);
 }
 
 static const json_t *headers_value(const json_t *const *headers, size_t count, const char *name)
@@ -176,67 +219,203 @@ static const json_t *headers_value(const json_t *const *headers, size_t count, c
     return NULL;
 }
 
-/* apu or apv, decoded; empty when absent. */
-static buffer *party_info(const json_t *const *headers, size_t count, const char *name,
-                          struct error *err)
+/* A parameter of bytes in base64url; empty when absent and not required. NULL with err set. */
+static buffer *header_bytes(const json_t *const *headers, size_t count, const char *name,
+                            bool required, struct error *err)
 {
     const json_t *value = headers_value(headers, count, name);
-    if (!value)
+    if (!value && !required)
         return buffer_new(0);
     if (!json_is_string(value)) {
-        error_set(err, RC_MALFORMED, "header.%s: not a string", name);
+        error_set(err, RC_MALFORMED, "header.%s: %s", name, value ? "not a string" : "missing");
         return NULL;
     }
     return base64url_decode(SPAN(json_string_value(value), json_string_length(value)), name, err);
 }
 
-static bool ecdh_unwrap(const struct jwa *alg, const key *k, struct span encrypted_key, buffer *cek,
-                        const json_t *const *headers, size_t count, struct error *err)
+static bool same_type(const EVP_PKEY *a, const EVP_PKEY *b)
+{
+    const char *curve = pkey_curve(a), *other = pkey_curve(b);
+    if (curve || other)
+        return curve && other && strcmp(curve, other) == 0;
+    return strcmp(EVP_PKEY_get0_type_name(a), EVP_PKEY_get0_type_name(b)) == 0;
+}
+
+/* The key that the sender's epk and ours agree on. */
+static buffer *agree_received(const key *k, const char *algorithm, size_t bytes,
+                              const json_t *const *headers, size_t count, struct error *err)
 {
     const json_t *jwk = headers_value(headers, count, "epk");
     if (!jwk) {
         error_set(err, RC_MALFORMED, "header.epk: missing");
-        return error_rule(err, "RFC 7518 section 4.6.1.1");
+        error_rule(err, "RFC 7518 section 4.6.1.1");
+        return NULL;
     }
     AUTO(key) *epk = jwk_to_key(jwk, "header.epk", false, err);
-    AUTO(buffer) *apu = epk ? party_info(headers, count, "apu", err) : NULL;
-    AUTO(buffer) *apv = apu ? party_info(headers, count, "apv", err) : NULL;
+    AUTO(buffer) *apu = epk ? header_bytes(headers, count, "apu", false, err) : NULL;
+    AUTO(buffer) *apv = apu ? header_bytes(headers, count, "apv", false, err) : NULL;
     if (!apv)
-        return false;
-    const char *own = pkey_curve(k->pkey), *theirs = epk->pkey ? pkey_curve(epk->pkey) : NULL;
-    if (!own || !theirs || strcmp(own, theirs) != 0)
-        return error_set(err, RC_DECRYPT, "header.epk: not on the curve of the key (%s)",
-                         own ? own : "none");
-    AUTO(buffer) *wrapping = agree(alg, k->pkey, epk->pkey, buffer_span(apu), buffer_span(apv),
-                                   err);
-    AUTO(buffer) *found = wrapping ? aes_wrap(alg, buffer_span(wrapping), encrypted_key, false, err)
-                                   : NULL;
-    if (!found)
-        return false;
-    if (found->size == cek->size)
+        return NULL;
+    if (!epk->pkey || !same_type(k->pkey, epk->pkey)) {
+        error_set(err, RC_DECRYPT, "header.epk: not on the curve of the key");
+        return NULL;
+    }
+    return agree(k->pkey, epk->pkey, algorithm, bytes, buffer_span(apu), buffer_span(apv), err);
+}
+
+/* AES key wrap with a key, into or out of cek; a wrong check value leaves cek as it is. */
+static bool kw_unwrap(const struct jwa *alg, struct span wrapping, struct span encrypted_key,
+                      buffer *cek, struct error *err)
+{
+    AUTO(buffer) *found = aes_wrap(alg, wrapping, encrypted_key, false, err);
+    if (found && found->size == cek->size)
         memcpy(cek->data, found->data, cek->size);
+    return found != NULL;
+}
+
+enum { GCM_IV_BYTES = 12, GCM_TAG_BYTES = 16 };
+
+/* AES-GCM of in; without data to authenticate, as AES GCM key wrap has it. False when the tag is
+ * wrong. */
+static bool gcm_run(const struct jwa *alg, const key *k, const uint8_t *iv, uint8_t *tag,
+                    struct span in, uint8_t *out, bool encrypt)
+{
+    AUTO(EVP_CIPHER) *cipher = EVP_CIPHER_fetch(NULL, alg->cipher, NULL);
+    AUTO(EVP_CIPHER_CTX) *gcm = EVP_CIPHER_CTX_new();
+    int size, last;
+    bool done =
+        cipher && gcm && EVP_CipherInit_ex2(gcm, cipher, k->oct->data, iv, encrypt, NULL) == 1 &&
+        (encrypt || EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_AEAD_SET_TAG, GCM_TAG_BYTES, tag) == 1) &&
+        EVP_CipherUpdate(gcm, out, &size, in.data, (int)in.size) == 1 &&
+        EVP_CipherFinal_ex(gcm, out + size, &last) == 1 &&
+        (!encrypt || EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_AEAD_GET_TAG, GCM_TAG_BYTES, tag) == 1);
+    ERR_clear_error();
+    return done;
+}
+
+static buffer *gcm_wrap(const struct jwa *alg, const key *k, struct span cek, json_t *header,
+                        struct error *err)
+{
+    uint8_t iv[GCM_IV_BYTES], tag[GCM_TAG_BYTES];
+    AUTO(buffer) *out = buffer_new(cek.size);
+    if (!out || !random_fill(iv, sizeof iv, err))
+        return NULL;
+    if (!gcm_run(alg, k, iv, tag, cek, out->data, true)) {
+        error_set(err, RC_INTERNAL, "%s: cannot wrap a key", alg->name);
+        return NULL;
+    }
+    out->size = cek.size;
+    json_object_set_new(header, "iv", json_base64url(SPAN(iv, sizeof iv)));
+    json_object_set_new(header, "tag", json_base64url(SPAN(tag, sizeof tag)));
+    return TAKE(out);
+}
+
+static bool gcm_unwrap(const struct jwa *alg, const key *k, struct span encrypted_key, buffer *cek,
+                       const json_t *const *headers, size_t count, struct error *err)
+{
+    AUTO(buffer) *iv = header_bytes(headers, count, "iv", true, err);
+    AUTO(buffer) *tag = iv ? header_bytes(headers, count, "tag", true, err) : NULL;
+    AUTO(buffer) *out = tag ? buffer_secret(encrypted_key.size + 16) : NULL;
+    if (!out)
+        return false;
+    if (iv->size != GCM_IV_BYTES || tag->size != GCM_TAG_BYTES) {
+        error_set(err, RC_MALFORMED, "header: iv has %zu bytes and tag %zu, %s needs %d and %d",
+                  iv->size, tag->size, alg->name, GCM_IV_BYTES, GCM_TAG_BYTES);
+        return error_rule(err, "RFC 7518 section 4.7.1");
+    }
+    if (encrypted_key.size == cek->size &&
+        gcm_run(alg, k, iv->data, tag->data, encrypted_key, out->data, false))
+        memcpy(cek->data, out->data, cek->size);
     return true;
 }
 
-buffer *key_wrap(const struct jwa *alg, const key *k, struct span cek, json_t *header,
-                 struct error *err)
+/* dir: the shared key is the CEK, and must be meant for this content encryption. */
+static buffer *direct_cek(const struct jwa *enc, const key *k, enum rc rc, struct error *err)
 {
-    return alg->family == JWA_RSA1_5 ? rsa_wrap(k, cek, err) : ecdh_wrap(alg, k, cek, header, err);
-}
-
-buffer *key_unwrap(const struct jwa *alg, const key *k, struct span encrypted_key, size_t bytes,
-                   const json_t *const *headers, size_t header_count, struct error *err)
-{
-    AUTO(buffer) *cek = buffer_secret(bytes);
+    if (k->alg && strcmp(k->alg, enc->name) != 0 && strcmp(k->alg, "dir") != 0) {
+        error_set(err, rc, "%s: the key is for %s alone, not for %s", k->name, k->alg, enc->name);
+        error_rule(err, "RFC 7517 section 4.4");
+        return NULL;
+    }
+    if (k->oct->size != enc->bytes) {
+        error_set(err, rc, "%s: %s needs a key of %zu bits, this has %zu", k->name, enc->name,
+                  8 * enc->bytes, 8 * k->oct->size);
+        return NULL;
+    }
+    AUTO(buffer) *cek = buffer_secret(enc->bytes);
     if (!cek) {
         error_memory(err);
         return NULL;
     }
-    cek->size = bytes;
-    if (!random_fill(cek->data, bytes, err))
+    buffer_put_span(cek, buffer_span(k->oct));
+    return TAKE(cek);
+}
+
+buffer *key_wrap(const struct jwa *alg, const struct jwa *enc, const key *k, buffer **cek,
+                 json_t *header, struct error *err)
+{
+    AUTO(buffer) *wrapping = NULL;
+    switch (alg->family) {
+    case JWA_RSA1_5:
+    case JWA_RSA_OAEP:
+        return rsa_wrap(alg, k, buffer_span(*cek), err);
+    case JWA_ECDH_KW:
+        wrapping = agree_ephemeral(k, alg->name, alg->bytes, header, err);
+        return wrapping ? aes_wrap(alg, buffer_span(wrapping), buffer_span(*cek), true, err) : NULL;
+    case JWA_AES_KW:
+        return aes_wrap(alg, buffer_span(k->oct), buffer_span(*cek), true, err);
+    case JWA_AES_GCMKW:
+        return gcm_wrap(alg, k, buffer_span(*cek), header, err);
+    case JWA_ECDH:
+        *cek = agree_ephemeral(k, enc->name, enc->bytes, header, err);
+        return *cek ? buffer_new(0) : NULL;
+    default: /* JWA_DIR */
+        *cek = direct_cek(enc, k, RC_USAGE, err);
+        return *cek ? buffer_new(0) : NULL;
+    }
+}
+
+/* Puts what unwraps into cek, and leaves the random one there when nothing does. */
+static bool unwrap_into(buffer *cek, const struct jwa *alg, const key *k, struct span encrypted_key,
+                        const json_t *const *headers, size_t count, struct error *err)
+{
+    AUTO(buffer) *wrapping = NULL;
+    switch (alg->family) {
+    case JWA_RSA1_5:
+        return rsa_unwrap(k, encrypted_key, cek, err);
+    case JWA_RSA_OAEP:
+        return oaep_unwrap(alg, k, encrypted_key, cek, err);
+    case JWA_ECDH_KW:
+        wrapping = agree_received(k, alg->name, alg->bytes, headers, count, err);
+        return wrapping && kw_unwrap(alg, buffer_span(wrapping), encrypted_key, cek, err);
+    case JWA_AES_GCMKW:
+        return gcm_unwrap(alg, k, encrypted_key, cek, headers, count, err);
+    default: /* JWA_AES_KW */
+        return kw_unwrap(alg, buffer_span(k->oct), encrypted_key, cek, err);
+    }
+}
+
+buffer *key_unwrap(const struct jwa *alg, const struct jwa *enc, const key *k,
+                   struct span encrypted_key, const json_t *const *headers, size_t header_count,
+                   struct error *err)
+{
+    if (jwa_fixes_cek(alg) && encrypted_key.size) {
+        error_set(err, RC_MALFORMED, "encrypted_key: must be empty with %s", alg->name);
+        error_rule(err, "RFC 7516 section 5.2");
         return NULL;
-    bool done = alg->family == JWA_RSA1_5
-                    ? rsa_unwrap(k, encrypted_key, cek, err)
-                    : ecdh_unwrap(alg, k, encrypted_key, cek, headers, header_count, err);
-    return done ? TAKE(cek) : NULL;
+    }
+    if (alg->family == JWA_DIR)
+        return direct_cek(enc, k, RC_DECRYPT, err);
+    if (alg->family == JWA_ECDH)
+        return agree_received(k, enc->name, enc->bytes, headers, header_count, err);
+    AUTO(buffer) *cek = buffer_secret(enc->bytes);
+    if (!cek) {
+        error_memory(err);
+        return NULL;
+    }
+    cek->size = enc->bytes;
+    return random_fill(cek->data, enc->bytes, err) &&
+                   unwrap_into(cek, alg, k, encrypted_key, headers, header_count, err)
+               ? TAKE(cek)
+               : NULL;
 }

@@ -94,3 +94,20 @@ EVP_PKEY *rsa_key_from_der(struct span der)
     sk_ASN1_TYPE_free(sequence);
     return pkey;
 }
+
+bool rsa_modulus_is_roca(const BIGNUM *n)
+{
+    static const unsigned char primes[] = {11, 13, 17,  19,  37,  53,  61,  71, 73,
+                                           79, 97, 103, 107, 109, 127, 151, 157};
+    for (size_t i = 0; i < sizeof primes; i++) {
+        unsigned prime = primes[i], remainder = (unsigned)BN_mod_word(n, prime), power = 1;
+        bool found = false;
+        do { /* the powers of 65537 form a cycle that begins at 1 */
+            found |= power == remainder;
+            power = power * (65537 % prime) % prime;
+        } while (power != 1);
+        if (!found)
+            return false;
+    }
+    return true;
+}

@@ -31,4 +31,9 @@ EVP_PKEY *rsa_key_build(BIGNUM *const numbers[RSA_NUMBERS], bool private);
  * as a signature takes. */
 EVP_PKEY *rsa_key_from_der(struct span der);
 
+/* Whether a modulus has the fingerprint of the keys that a flawed library made (ROCA,
+ * CVE-2017-15361): its remainder by each small prime is a power of 65537 modulo that prime. One in
+ * 2^28 others has it, too. */
+bool rsa_modulus_is_roca(const BIGNUM *n);
+
 #endif

@@ -36,10 +36,10 @@ json_t *header_load(const struct json_value *value, const char *what, struct err
 bool member_string(const struct json_value *object, const char *what, const char *name,
                    bool required, struct span *string, struct error *err) MUST_CHECK;
 
-/* Refuses a parameter that stands in two of the headers (any may be NULL), crit, and b64 false
- * (RFC 7515 sections 4 and 4.1.11). */
-bool headers_check(const json_t *a, const json_t *b, const json_t *c, const char *what,
-                   struct error *err) MUST_CHECK;
+/* Refuses a parameter that stands in two of the headers (the last two are unprotected; any may be
+ * NULL), every crit, and b64 false (RFC 7515 sections 4 and 4.1.11). */
+bool headers_check(const json_t *protected, const json_t *shared, const json_t *own,
+                   const char *what, struct error *err) MUST_CHECK;
 
 /* The first string of that name in the headers, NULL when none has it; sets *wrong when it is no
  * string. */

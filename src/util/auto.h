@@ -17,17 +17,21 @@
 
 /* Gives type an AUTO: release is the function that frees a pointer to it and accepts NULL. */
 #define AUTO_DEFINE(type, release)                                                                 \
-    static inline void auto_##type(type *const *pointer)                                           \
+    static inline __attribute__((unused)) void auto_##type(type *const *pointer)                   \
     {                                                                                              \
         release(*pointer);                                                                         \
     }
 
+#ifdef __CPPCHECK__ /* takes the NULL in it for the value */
+#define TAKE(pointer) (pointer)
+#else
 #define TAKE(pointer)                                                                              \
     ({                                                                                             \
         __typeof__(pointer) taken_ = (pointer);                                                    \
         (pointer) = NULL;                                                                          \
         taken_;                                                                                    \
     })
+#endif
 
 AUTO_DEFINE(char, free)
 

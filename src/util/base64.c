@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "util/base64_simd.h"
+
 static const char url_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 static const char std_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -38,7 +40,11 @@ static void encode(buffer *out, struct span data, const char *digits, bool pad)
     if (!to)
         return;
     const uint8_t *p = data.data;
-    for (size_t i = 0; i < whole; i++, p += 3, to += 4) {
+    size_t done = base64_encode_simd((uint8_t *)to, p, data.size,
+                                     (struct base64_tail){digits[62], digits[63]});
+    p += done;
+    to += done / 3 * 4;
+    for (size_t i = done / 3; i < whole; i++, p += 3, to += 4) {
         uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
         to[0] = digits[v >> 18];
         to[1] = digits[v >> 12 & 63];
@@ -97,7 +103,12 @@ static long long decode_to(uint8_t *out, struct span text, bool url)
     const uint8_t *p = text.data;
     uint8_t *to = out;
     size_t whole = text.size / 4, rest = text.size % 4;
-    for (size_t i = 0; i < whole; i++, p += 4, to += 3) {
+    const char *digits = url ? url_digits : std_digits;
+    size_t done = base64_decode_simd(to, p, text.size,
+                                     (struct base64_tail){digits[62], digits[63]});
+    p += done;
+    to += done / 4 * 3;
+    for (size_t i = done / 4; i < whole; i++, p += 4, to += 3) {
         uint8_t a = value_of(p[0], url), b = value_of(p[1], url), c = value_of(p[2], url),
                 d = value_of(p[3], url);
         if ((a | b | c | d) & 0x80)

@@ -69,9 +69,9 @@ buffer *input_read(const char *path, size_t max_bytes, struct error *err)
 }
 
 struct output {
-    char *path;  /* NULL: standard output */
-    char *aside; /* where it is written until commit; NULL once it is in place */
-    char *old;   /* the file that it replaced, until all outputs are in place */
+    char *path;    /* NULL: standard output */
+    char *aside;   /* where it is written until commit; NULL once it is in place */
+    char *old;     /* the file that it replaced, until all outputs are in place */
     bool replaced; /* something was there */
     bool placed;
     buffer *text; /* for standard output */
@@ -211,26 +211,30 @@ static bool write_aside(struct output *o, struct span data, enum output_kind kin
     return written;
 }
 
+bool output_take(output_set *set, const char *path, buffer *data, enum output_kind kind,
+                 struct error *err)
+{
+    AUTO(buffer) *own = data;
+    struct output *o = output_check(set, path, err) ? output_slot(set, err) : NULL;
+    if (!o)
+        return false;
+    o->path = to_stdout(path) ? NULL : strdup(path);
+    if (!to_stdout(path) && !o->path)
+        return error_memory(err);
+    if (!to_stdout(path) && !is_special(path))
+        return write_aside(o, buffer_span(own), kind, err);
+    o->text = TAKE(own);
+    return true;
+}
+
 bool output_add(output_set *set, const char *path, struct span data, enum output_kind kind,
                 struct error *err)
 {
-    if (!output_check(set, path, err))
-        return false;
-    struct output *o = output_slot(set, err);
-    if (!o)
-        return false;
-    if (to_stdout(path) || is_special(path)) {
-        o->path = to_stdout(path) ? NULL : strdup(path);
-        o->text = buffer_secret(data.size);
-        if (!o->text || (!to_stdout(path) && !o->path))
-            return error_memory(err);
-        buffer_put_span(o->text, data);
-        return true;
-    }
-    o->path = strdup(path);
-    if (!o->path)
+    buffer *copy = buffer_secret(data.size);
+    if (!copy)
         return error_memory(err);
-    return write_aside(o, data, kind, err);
+    buffer_put_span(copy, data);
+    return output_take(set, path, copy, kind, err);
 }
 
 /* Gives the file that is about to be replaced a second name, so that there is a way back. Not every

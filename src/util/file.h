@@ -42,6 +42,10 @@ bool output_check(const output_set *set, const char *path, struct error *err) MU
 bool output_add(output_set *set, const char *path, struct span data, enum output_kind kind,
                 struct error *err) MUST_CHECK;
 
+/* As output_add, and takes data (also at a failure): a large result is not copied. */
+bool output_take(output_set *set, const char *path, buffer *data, enum output_kind kind,
+                 struct error *err) MUST_CHECK;
+
 /* Puts all files in place, then writes what goes to standard output; all or nothing. */
 bool output_commit(output_set *set, struct error *err) MUST_CHECK;
 

@@ -24,8 +24,8 @@ json_t *json_load_span(struct span text, const char *name, struct error *err)
     return NULL;
 }
 
-/* Where the first byte that differs puts a name in the order of UTF-16, which is that of UTF-8 but for
- * U+E000 to U+FFFF: they stand behind all that takes four bytes (RFC 8785 section 3.2.3). */
+/* Where the first byte that differs puts a name in the order of UTF-16, which is that of UTF-8 but
+ * for U+E000 to U+FFFF: they stand behind all that takes four bytes (RFC 8785 section 3.2.3). */
 static int utf16_order(unsigned char c)
 {
     return c == 0xee || c == 0xef ? c + 0x10 : c;
@@ -33,7 +33,8 @@ static int utf16_order(unsigned char c)
 
 static int compare_keys(const void *a, const void *b)
 {
-    const unsigned char *x = *(const unsigned char *const *)a, *y = *(const unsigned char *const *)b;
+    const unsigned char *x = *(const unsigned char *const *)a,
+                        *y = *(const unsigned char *const *)b;
     while (*x && *x == *y)
         x++, y++;
     return utf16_order(*x) - utf16_order(*y);

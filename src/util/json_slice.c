@@ -2,6 +2,9 @@
 #include "util/json_slice.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "util/json.h"
 #include "util/limits.h"
@@ -103,16 +106,23 @@ static void skip_space(struct parser *p)
 /* Moves on to the first byte that is a quote, a backslash, a control character or not ASCII. */
 static void skip_plain(struct parser *p)
 {
-    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-    while (p->end - p->at >= 8) {
-        uint64_t w;
-        memcpy(&w, p->at, 8);
-        uint64_t quote = w ^ (ones * '"'), back = w ^ (ones * '\\');
-        uint64_t found = w | (w - ones * 0x20) | (quote - ones) | (back - ones);
-        if (found & highs)
-            break;
-        p->at += 8;
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), back = _mm_set1_epi8('\\'),
+                  space = _mm_set1_epi8(0x20);
+    while (p->end - p->at >= 16) {
+        __m128i c = _mm_loadu_si128((const __m128i *)p->at);
+        /* as signed bytes, what is not ASCII is below the space, too */
+        __m128i found = _mm_or_si128(
+            _mm_cmplt_epi8(c, space),
+            _mm_or_si128(_mm_cmpeq_epi8(c, quote), _mm_cmpeq_epi8(c, back)));
+        int mask = _mm_movemask_epi8(found);
+        if (mask) {
+            p->at += __builtin_ctz((unsigned)mask);
+            return;
+        }
+        p->at += 16;
     }
+#endif
     while (p->at < p->end && *p->at >= 0x20 && *p->at < 0x80 && *p->at != '"' && *p->at != '\\')
         p->at++;
 }

@@ -3,10 +3,10 @@
 #ifndef OTRP_UTIL_LIMITS_H
 #define OTRP_UTIL_LIMITS_H
 
-#define LIMIT_FILE_BYTES (256u << 20) /* a file or stdin: room for a large TA, nested three times  \
-                                       */
-#define LIMIT_MESSAGE_BYTES  (64u << 20) /* a message that a simulator accepts over the wire */
-#define LIMIT_KEY_BYTES      (1u << 20)  /* a key, certificate bundle or JWK set */
+#define LIMIT_FILE_BYTES     (256u << 20) /* a file or stdin: a large TA, nested three times */
+#define LIMIT_ENCODED_BYTES  (352u << 20) /* a JWS or JWE of such a file, in base64url */
+#define LIMIT_MESSAGE_BYTES  (64u << 20)  /* a message that a simulator accepts over the wire */
+#define LIMIT_KEY_BYTES      (1u << 20)   /* a key, certificate bundle or JWK set */
 #define LIMIT_SMALL_JSON     (1u << 20) /* what may pass through jansson: headers, contents, DSIs */
 #define LIMIT_JSON_DEPTH     64         /* OTrP nests 8 deep at most */
 #define LIMIT_JSON_VALUES    (1u << 18) /* values in one document */

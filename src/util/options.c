@@ -92,7 +92,8 @@ static bool slot_store(struct slot slot, const char *shown, const char *value, s
         char *end;
         errno = 0;
         long number = strtol(value, &end, 10);
-        if (errno || !is_digit(value[value[0] == '-']) || *end || number < row->min || number > row->max)
+        if (errno || !is_digit(value[value[0] == '-']) || *end || number < row->min ||
+            number > row->max)
             return error_set(err, RC_USAGE, "%s: '%s' is not a whole number from %ld to %ld", shown,
                              value, row->min, row->max);
         if (*(long *)slot.value)
