@@ -6,7 +6,7 @@
 
 struct encrypt {
     struct text_list to;
-    const char *alg, *enc, *serialization, *cek, *protected, *save_cek, *out, *plaintext;
+    const char *alg, *enc, *serialization, *cek, *protected, *save_cek, *aad, *out, *plaintext;
 };
 
 static const char *const forms[] = {"general", "flattened", "compact", NULL};
@@ -22,6 +22,8 @@ static const struct option_row options[] = {
              "use this content encryption key (a JWK of type oct) again"),
     OPT_TEXT(encrypt, save_cek, 0, "FILE", OPT_FILE,
              "also write the content encryption key, as a JWK"),
+    OPT_TEXT(encrypt, aad, 0, "FILE", OPT_FILE,
+             "authenticate these data, too; they travel in the clear"),
     OPT_TEXT(encrypt, protected, 0, "JSON", 0, "further members of the protected header"),
     OPT_TEXT(encrypt, out, 'o', "FILE", OPT_FILE,
              "write the JWE to FILE (default: standard output)"),
@@ -51,7 +53,8 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (o->cek && !given)
         return err->rc;
     AUTO(buffer) *plaintext = input_read(o->plaintext, LIMIT_FILE_BYTES, err);
-    if (!plaintext)
+    AUTO(buffer) *aad = plaintext && o->aad ? input_read(o->aad, LIMIT_SMALL_JSON, err) : NULL;
+    if (!plaintext || (o->aad && !aad))
         return err->rc;
 
     /* act */
@@ -59,6 +62,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     how.count = keys->count;
     how.protected = protected;
     how.cek = buffer_span(given);
+    how.aad = buffer_span(aad);
     AUTO(buffer) *cek = NULL;
     AUTO(buffer) *message = jwe_encrypt(&how, buffer_span(plaintext), &cek, err);
     if (!message)

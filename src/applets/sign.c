@@ -2,6 +2,7 @@
 /* otrp sign: a payload becomes a JWS, byte for byte. */
 #include "applets/common.h"
 
+#include "jose/jwk.h"
 #include "jose/jws.h"
 #include "pki/cert.h"
 #include "util/limits.h"
@@ -9,7 +10,7 @@
 struct sign {
     struct text_list key;
     const char *alg, *cert, *serialization, *protected, *header, *message, *out, *payload;
-    bool detached;
+    bool detached, kid, jwk, x5t;
 };
 
 static const struct option_row options[] = {
@@ -19,6 +20,12 @@ static const struct option_row options[] = {
              "signature algorithm (default: what fits the key, such as RS256)"),
     OPT_TEXT(sign, cert, 0, "CHAIN", OPT_FILE,
              "put these certificates into the header as x5c, signer first"),
+    OPT_FLAG(
+        sign, x5t, 0, 0,
+        "put the SHA-256 thumbprint of the first certificate of --cert into the protected header"),
+    OPT_FLAG(sign, kid, 0, 0,
+             "put the key's kid, or else its thumbprint (RFC 7638), into the protected header"),
+    OPT_FLAG(sign, jwk, 0, 0, "put the public key into the protected header"),
     OPT_CHOICE(sign, serialization, 's', "FORM", serialization_names, 0,
                "form of the JWS (default flattened)"),
     OPT_TEXT(sign, protected, 0, "JSON", 0, "further members of the protected header"),
@@ -29,10 +36,9 @@ static const struct option_row options[] = {
     OPERAND(sign, payload, "PAYLOAD", OPT_FILE, "what is signed (default: standard input)"),
     OPT_END};
 
-static json_t *x5c_of(const char *path, struct error *err)
+static json_t *x5c_of(const X509_stack *chain, struct error *err)
 {
-    AUTO(X509_stack) *chain = cert_load(path, err);
-    AUTO(json_t) *x5c = chain ? json_array() : NULL;
+    AUTO(json_t) *x5c = json_array();
     for (int i = 0; x5c && i < sk_X509_num(chain); i++) {
         AUTO(buffer) *der = cert_to_der(sk_X509_value(chain, i), err);
         if (!der)
@@ -43,18 +49,61 @@ static json_t *x5c_of(const char *path, struct error *err)
 }
 
 /* The unprotected header that --header and --cert ask for; *header NULL when neither does. */
-static bool unprotected_header(const struct sign *o, json_t **header, struct error *err)
+static bool unprotected_header(const struct sign *o, const X509_stack *chain, json_t **header,
+                               struct error *err)
 {
     if (!option_object("--header", o->header, header, err))
         return false;
-    if (!o->cert)
+    if (!chain)
         return true;
-    json_t *x5c = x5c_of(o->cert, err);
+    json_t *x5c = x5c_of(chain, err);
     if (!x5c)
         return false;
     if (!*header)
         *header = json_object();
     return json_object_set_new(*header, "x5c", x5c) == 0 || error_memory(err);
+}
+
+static json_t *key_id(const key *k, const json_t *jwk, struct error *err)
+{
+    if (k->kid)
+        return json_string(k->kid);
+    AUTO(char) *print = jwk_thumbprint(jwk, err);
+    return print ? json_string(print) : NULL;
+}
+
+static json_t *cert_thumbprint(const X509_stack *chain, struct error *err)
+{
+    uint8_t hash[32];
+    if (!chain) {
+        error_set(err, RC_USAGE, "--x5t needs --cert");
+        return NULL;
+    }
+    if (X509_digest(sk_X509_value(chain, 0), EVP_sha256(), hash, NULL) == 1)
+        return json_base64url(SPAN(hash, sizeof hash));
+    error_memory(err);
+    return NULL;
+}
+
+/* What --protected, --kid, --jwk and --x5t ask for; *protected NULL when none of them does. */
+static bool protected_header(const struct sign *o, const key *k, const X509_stack *chain,
+                             json_t **protected, struct error *err)
+{
+    if (!option_object("--protected", o->protected, protected, err))
+        return false;
+    if (!o->kid && !o->jwk && !o->x5t)
+        return true;
+    AUTO(json_t) *jwk = jwk_from_key(k, k->oct ? KEY_PRIVATE : KEY_PUBLIC, err);
+    if (!jwk)
+        return false;
+    if (k->oct && o->jwk)
+        return error_set(err, RC_USAGE, "--jwk: a symmetric key must not stand in a header");
+    if (!*protected)
+        *protected = json_object();
+    return (!o->kid || json_object_set_new(*protected, "kid", key_id(k, jwk, err)) == 0) &&
+           (!o->jwk || json_object_set(*protected, "jwk", jwk) == 0) &&
+           (!o->x5t ||
+            json_object_set_new(*protected, "x5t#S256", cert_thumbprint(chain, err)) == 0);
 }
 
 static buffer *wrap_message(const char *name, const buffer *signed_, struct error *err)
@@ -86,10 +135,14 @@ static enum rc run(const struct applet_call *call, struct error *err)
     AUTO(json_t) *protected = NULL;
     AUTO(json_t) *header = NULL;
     AUTO(key_set) *keys = call_keys(call, o->key.items[0], KEY_PRIVATE, err);
-    if (!keys || !option_algorithm("--alg", JWA_SIGNATURE, o->alg, &how.alg, err) ||
-        !option_object("--protected", o->protected, &protected, err) ||
-        !unprotected_header(o, &header, err))
+    AUTO(X509_stack) *chain = keys && o->cert ? cert_load(o->cert, err) : NULL;
+    if (!keys || (o->cert && !chain) ||
+        !option_algorithm("--alg", JWA_SIGNATURE, o->alg, &how.alg, err) ||
+        !protected_header(o, keys->keys[0], chain, &protected, err) ||
+        !unprotected_header(o, chain, &header, err))
         return err->rc;
+    if (o->key.count > 1 && (o->kid || o->jwk || o->x5t))
+        return error_set(err, RC_USAGE, "--kid, --jwk and --x5t go with one key"), err->rc;
     for (size_t i = 1; i < o->key.count; i++) {
         AUTO(key_set) *more = call_keys(call, o->key.items[i], KEY_PRIVATE, err);
         if (!more || !key_set_append(keys, more, err))

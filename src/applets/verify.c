@@ -14,7 +14,7 @@
 #include "util/terminal.h"
 
 struct verify {
-    const char *key, *trust, *ocsp, *device, *request, *tam_key, *message, *out, *text;
+    const char *key, *trust, *ocsp, *device, *request, *tam_key, *message, *detached, *out, *text;
     bool no_revocation, insecure_small_keys, explain;
 };
 
@@ -31,6 +31,7 @@ static const struct option_row options[] = {
              "the request that a message answers: rid and tid must be its own"),
     OPT_TEXT(verify, tam_key, 0, "KEY", OPT_FILE, "private key of the TAM: opens an answer"),
     OPT_TEXT(verify, message, 'm', "NAME", 0, "the outer name that the message must have"),
+    OPT_TEXT(verify, detached, 0, "FILE", OPT_FILE, "the payload of a JWS that is not in it"),
     OPT_TEXT(verify, out, 'o', "FILE", OPT_FILE, "write the payload to FILE, once it is verified"),
     OPT_FLAG(verify, insecure_small_keys, 0, 0, "accept RSA keys under 2048 bits"),
     OPT_FLAG(verify, explain, 0, 0, "list all checks, in order, with what each found"),
@@ -41,6 +42,7 @@ static const struct option_row options[] = {
 typedef struct evidence {
     key_set *keys, *tam_keys;
     X509_stack *anchors;
+    buffer *attached; /* a detached payload, encoded */
     buffer *ocsp[LIMIT_OCSP_RESPONSES];
     size_t ocsp_count;
     dsi *device;
@@ -59,6 +61,7 @@ static void evidence_free(evidence *e)
     sk_X509_pop_free(e->anchors, X509_free);
     for (size_t i = 0; i < e->ocsp_count; i++)
         buffer_free(e->ocsp[i]);
+    buffer_free(e->attached);
     dsi_free(e->device);
     free(e->rid);
     free(e->tid);
@@ -267,6 +270,25 @@ static X509_stack *x5c_certs(const jws *message, struct error *err)
     return TAKE(certs);
 }
 
+/* x5t#S256 says which certificate signed: it must be that of x5c or --key (RFC 7515 section 4.1.8).
+ */
+static bool check_thumbprint(const jws *message, const X509 *cert, struct error *err)
+{
+    const struct jws_signature *s = &message->signatures[0];
+    const json_t *headers[] = {s->protected, s->header};
+    bool wrong;
+    const char *said = headers_text(headers, COUNT(headers), "x5t#S256", &wrong);
+    uint8_t hash[32];
+    if (!said && !wrong)
+        return true;
+    AUTO(buffer) *thumbprint = said ? base64url_decode(span_text(said), "x5t#S256", err) : NULL;
+    if (thumbprint && X509_digest(cert, EVP_sha256(), hash, NULL) == 1 &&
+        span_equal(buffer_span(thumbprint), SPAN(hash, sizeof hash)))
+        return true;
+    error_set(err, RC_UNTRUSTED, "%s: x5t#S256 is not of the signer's certificate", message->what);
+    return error_rule(err, "RFC 7515 section 4.1.8");
+}
+
 /* With --trust, any of the four hierarchies may have issued the signer: the usage is
  * digitalSignature. */
 static key *trusted_signer(evidence *e, const jws *message, struct error *err)
@@ -280,7 +302,7 @@ static key *trusted_signer(evidence *e, const jws *message, struct error *err)
                                                                   .at = e->now},
                                          err)
                                    : NULL;
-    if (!path)
+    if (!path || !check_thumbprint(message, sk_X509_value(certs, 0), err))
         return NULL;
     struct span unused[1] = {SPAN(NULL, 0)};
     for (int i = 0; !e->options->no_revocation && i + 1 < sk_X509_num(path); i++)
@@ -312,8 +334,27 @@ static bool verify_with_keys(const jws *message, const key_set *keys, struct err
     return false;
 }
 
-static bool verify_jws(evidence *e, const jws *message, struct error *err)
+/* A detached payload is signed in its base64url form. */
+static bool attach(evidence *e, jws *message, struct error *err)
 {
+    const char *path = e->options->detached;
+    if (!path)
+        return true;
+    if (!message->detached)
+        return error_set(err, RC_USAGE, "--detached: the payload is in the JWS");
+    AUTO(buffer) *payload = input_read(path, LIMIT_FILE_BYTES, err);
+    e->attached = payload ? buffer_new(payload->size / 3 * 4 + 4) : NULL;
+    if (!e->attached)
+        return false;
+    buffer_put_base64url(e->attached, buffer_span(payload));
+    message->payload = buffer_span(e->attached);
+    return true;
+}
+
+static bool verify_jws(evidence *e, jws *message, struct error *err)
+{
+    if (!attach(e, message, err))
+        return false;
     if (!e->keys && !e->anchors && !e->device) {
         error_set(err, RC_USAGE, "nothing to verify the signature with");
         return error_hint(err, "give --key KEY, or --trust ROOTS to take the key from x5c");

@@ -87,8 +87,9 @@ jws *jws_from_value(const struct json_value *value, const char *what, struct err
         error_rule(err, "RFC 7515 section 7.2.2");
         return NULL;
     }
-    if (!member_string(value, what, "payload", true, &message->payload, err))
+    if (!member_string(value, what, "payload", false, &message->payload, err))
         return NULL;
+    message->detached = !json_member(value, "payload");
     bool read = list ? read_general(message, list, err)
                      : read_member_signature(message, what, value, err);
     return read ? TAKE(message) : NULL;
@@ -112,6 +113,7 @@ jws *jws_parse(struct span text, const char *what, struct error *err)
         return NULL;
     message->serialization = SERIALIZATION_COMPACT;
     message->payload = segments[1];
+    message->detached = segments[1].size == 0;
     return add_signature(message, what, segments[0], NULL, segments[2], err) ? TAKE(message) : NULL;
 }
 
@@ -136,9 +138,20 @@ const struct jwa *jws_alg(const jws *message, size_t i, struct error *err)
     return NULL;
 }
 
+/* A compact one with an empty payload looks like a detached one, and is as good. */
+static bool payload_there(const jws *message, struct error *err)
+{
+    if (!message->detached || message->payload.data)
+        return true;
+    error_set(err, RC_MALFORMED, "%s.payload: missing", message->what);
+    return error_rule(err, "RFC 7515 section 5.2");
+}
+
 bool jws_verify(const jws *message, size_t i, const key *k, struct error *err)
 {
     const struct jws_signature *s = &message->signatures[i];
+    if (!payload_there(message, err))
+        return false;
     const struct jwa *alg = jws_alg(message, i, err);
     if (!alg)
         return false;
@@ -159,6 +172,8 @@ bool jws_verify(const jws *message, size_t i, const key *k, struct error *err)
 buffer *jws_payload(const jws *message, struct error *err)
 {
     char what[300];
+    if (!payload_there(message, err))
+        return NULL;
     snprintf(what, sizeof what, "%s.payload", message->what);
     return base64url_decode(message->payload, what, err);
 }

@@ -27,7 +27,8 @@ typedef struct jws {
     enum serialization serialization;
     char *what;          /* what messages call it */
     json_doc *doc;       /* owned, when parsed from JSON text */
-    struct span payload; /* base64url, slice of the text */
+    struct span payload; /* base64url, slice of the text; of a detached one, what the caller sets */
+    bool detached;       /* the payload is not in it */
     struct jws_signature signatures[LIMIT_RECIPIENTS];
     size_t count; /* at least 1 */
 } jws;
