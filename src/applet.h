@@ -22,10 +22,10 @@ enum applet_group {
 };
 
 /* Options that mean the same wherever they stand; an applet says which it obeys. */
-enum common_use { USES_JSON = 1, USES_NOW = 2, USES_FORCE = 4, USES_KEYS = 8, USES_LENIENT = 16 };
+enum common_use { USES_JSON = 1, USES_NOW = 2, USES_FORCE = 4, USES_KEYS = 8 };
 
 struct common {
-    bool help, quiet, json, force, lenient;
+    bool help, quiet, json, force;
     const char *color, *now, *passin;
     struct text_list provider;
 };

@@ -46,15 +46,13 @@ static const struct option_row options_keys[] = {
     OPT_LIST(common, provider, 0, "NAME", 0,
              "load an OpenSSL provider for keys that are not files"),
     OPT_END};
-static const struct option_row options_lenient[] = {
-    OPT_FLAG(common, lenient, 0, 0, "accept older and foreign forms of messages"), OPT_END};
 
 static const struct {
     unsigned use;
     const struct option_row *rows;
 } common_tables[] = {
-    {USES_KEYS, options_keys},   {USES_LENIENT, options_lenient}, {USES_NOW, options_now},
-    {USES_FORCE, options_force}, {USES_JSON, options_json},       {0, options_always},
+    {USES_KEYS, options_keys}, {USES_NOW, options_now}, {USES_FORCE, options_force},
+    {USES_JSON, options_json}, {0, options_always},
 };
 
 size_t common_options(const struct applet *applet, struct common *common, struct option_set sets[8])
@@ -168,6 +166,9 @@ static int run_applet(const char *name, const char *summary, const struct applet
     sets[0] = (struct option_set){applet->options, options};
     struct applet_call call = {
         .name = name, .applet = applet, .options = options, .common = &common};
+    /* errors before it stands count, too */
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        common.json |= (applet->uses & USES_JSON) && strcmp(argv[i], "--json") == 0;
     int rc;
     if (!options_parse(sets, count, argc, argv, &common.help, &err) ||
         (!common.help && !call_prepare(&call, &err))) {
@@ -190,7 +191,9 @@ static int unknown(const char *name, const char *kind, const char *word, const c
     struct error err;
     struct common common = {.help = false};
     error_set(&err, RC_USAGE, "there is no %s '%s'", kind, word);
-    if (near)
+    if (strncmp(word, "ERR_", 4) == 0)
+        error_hint(&err, "'otrp help %s' explains it", word);
+    else if (near)
         error_hint(&err, "did you mean '%s'?", near);
     else
         error_hint(&err, "'otrp%s%s --help' lists them", *name ? " " : "", name);
@@ -201,8 +204,14 @@ static int unknown(const char *name, const char *kind, const char *word, const c
 static int run_command(const struct applet_entry *entry, int argc, char **argv)
 {
     if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
-        int rc = print_help(entry->name, entry->summary, entry->applet);
-        return argc ? rc : RC_USAGE;
+        if (argc)
+            return print_help(entry->name, entry->summary, entry->applet);
+        struct error err;
+        struct common common = {.help = false};
+        error_set(&err, RC_USAGE, "a command is missing");
+        error_hint(&err, "'otrp %s --help' lists them", entry->name);
+        print_error(entry->name, &err, &common);
+        return RC_USAGE;
     }
     const char *names[32];
     size_t count = 0;
@@ -219,7 +228,7 @@ static int run_command(const struct applet_entry *entry, int argc, char **argv)
 
 static int run_named(const char *word, int argc, char **argv)
 {
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "version") == 0) {
         puts("otrp " OTRP_VERSION);
         return fflush(stdout) == 0 ? RC_OK : RC_INTERNAL;
     }

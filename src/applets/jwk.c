@@ -98,6 +98,13 @@ static bool put_jwks(buffer *out, const key_set *keys, const struct jwk_options 
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct jwk_options *o = call->options;
+    if (o->generate && o->public)
+        return error_set(err, RC_USAGE,
+                         "--generate makes a private key: --public would throw it away"),
+               err->rc;
+    if (o->kid && (o->pem || o->thumbprint))
+        return error_set(err, RC_USAGE, "--kid: neither PEM nor a thumbprint has a place for it"),
+               err->rc;
     if (o->generate && o->file)
         return error_set(err, RC_USAGE, "--generate makes a key, so it takes no FILE"), err->rc;
 

@@ -17,7 +17,7 @@ struct make_request {
         *cek, *save_cek, *out;
     long taver;
     struct text_list add_spcert, del_spcert, set, unset;
-    bool nextdsi, no_nextdsi, renew_aik, delete_ta, tbs, content, template;
+    bool nextdsi, no_nextdsi, renew_aik, delete_ta, tbs, template;
 };
 
 static const char *const types[] = {"get-device-state", "create-sd",  "update-sd",
@@ -51,7 +51,7 @@ static const struct option_row options[] = {
     OPT_TEXT(make_request, taname, 0, "NAME", 0, "name of the TA, for people"),
     OPT_TEXT(make_request, ta, 0, "FILE", OPT_FILE,
              "TA package signed by its SP, or a raw TA with --sp"),
-    OPT_NUMBER(make_request, taver, 0, "N", 0, 2147483647, "version of a raw TA"),
+    OPT_NUMBER(make_request, taver, 0, "N", 1, 2147483647, "version of a raw TA"),
     OPT_TEXT(make_request, pdata, 0, "FILE", OPT_FILE, "personalisation data of the TA"),
     OPT_TEXT(make_request, tamid, 0, "ID", 0, "tamid (default: that of the TAM's certificate)"),
     OPT_TEXT(make_request, nonce, 0, "TEXT", 0, "ta-query: comes back in the signed answer"),
@@ -63,8 +63,9 @@ static const struct option_row options[] = {
              "update-sd: remove this SP certificate; repeatable"),
     OPT_FLAG(make_request, renew_aik, 0, 0, "update-sd: have the SP AIK renewed"),
     OPT_FLAG(make_request, delete_ta, 0, 0, "delete-sd: delete the TAs in it, too"),
-    OPT_LIST(make_request, set, 0, "PATH=JSON", 0,
-             "set a member of the TBS, or content.PATH of the plaintext"),
+    OPT_LIST(
+        make_request, set, 0, "PATH=JSON", 0,
+        "set a member of the TBS, or content.PATH of the plaintext, to JSON or else to a string"),
     OPT_LIST(make_request, unset, 0, "PATH", 0,
              "leave a member out of the TBS, or content.PATH of the plaintext"),
     OPT_TEXT(make_request, alg, 0, "ALG", 0,
@@ -74,8 +75,11 @@ static const struct option_row options[] = {
              "use this content encryption key (a JWK of type oct)"),
     OPT_TEXT(make_request, save_cek, 0, "FILE", OPT_FILE,
              "also write the content encryption key, which opens the answer"),
-    OPT_FLAG(make_request, tbs, 0, 0, "print the unsigned TBS instead, content in the clear"),
-    OPT_FLAG(make_request, template, 0, 0, "print a TBS to fill in instead; needs no keys"),
+    OPT_FLAG(make_request, tbs, 0, 0,
+             "print the unsigned TBS instead, content in the clear and without encrypted_ta"),
+    OPT_FLAG(
+        make_request, template, 0, 0,
+        "show the members of the TBS and content instead, to fill in with --set; needs no keys"),
     OPT_TEXT(make_request, out, 'o', "FILE", OPT_FILE, "write to FILE (default: standard output)"),
     OPT_END};
 
@@ -124,7 +128,11 @@ static bool load_device(const struct applet_call *call, materials *m, struct err
     AUTO(buffer) *text = input_read(o->device, LIMIT_FILE_BYTES, err);
     if (!text)
         return false;
-    m->device = device_state_open(buffer_span(text), m->tam_keys->keys[0], NULL,
+    /* what is encrypted goes to whoever signed the state: with TEE roots at hand, that must be a
+     * TEE */
+    struct error ignored;
+    AUTO(X509_stack) *roots = o->pki ? layout_roots(o->pki, ROLE_TEE, &ignored) : NULL;
+    m->device = device_state_open(buffer_span(text), m->tam_keys->keys[0], roots,
                                   clock_now(&call->clock), err);
     return m->device || error_prefix(err, "%s", input_name(o->device));
 }
@@ -206,6 +214,18 @@ static bool load_changes(const struct make_request *o, materials *m, struct erro
     return true;
 }
 
+/* encrypted_ta is made when the request is sealed: a member of it cannot be set before, only the
+ * whole. */
+static bool inside_encrypted_ta(const char *path, const json_t *tbs, struct error *err)
+{
+    if (strncmp(path, "encrypted_ta.", 13) != 0 || json_object_get(tbs, "encrypted_ta"))
+        return false;
+    error_set(err, RC_USAGE,
+              "'%s': encrypted_ta is made at the end, so its members cannot be changed", path);
+    error_hint(err, "set encrypted_ta as a whole first");
+    return true;
+}
+
 /* --set and --unset, in the TBS or (content.PATH) in the plaintext. */
 static bool apply_changes(const struct make_request *o, json_t *tbs, json_t *content,
                           struct error *err)
@@ -213,13 +233,15 @@ static bool apply_changes(const struct make_request *o, json_t *tbs, json_t *con
     for (size_t i = 0; i < o->set.count; i++) {
         const char *path = o->set.items[i];
         bool inside = content && strncmp(path, "content.", 8) == 0;
-        if (!json_path_set(inside ? content : tbs, inside ? path + 8 : path, err))
+        if (inside_encrypted_ta(path, tbs, err) ||
+            !json_path_set(inside ? content : tbs, inside ? path + 8 : path, err))
             return error_prefix(err, "--set");
     }
     for (size_t i = 0; i < o->unset.count; i++) {
         const char *path = o->unset.items[i];
         bool inside = content && strncmp(path, "content.", 8) == 0;
-        if (!json_path_unset(inside ? content : tbs, inside ? path + 8 : path, err))
+        if (inside_encrypted_ta(path, tbs, err) ||
+            !json_path_unset(inside ? content : tbs, inside ? path + 8 : path, err))
             return error_prefix(err, "--unset");
     }
     return true;
@@ -284,6 +306,44 @@ static enum rc seal(const struct applet_call *call, const struct request_draft *
     return RC_OK;
 }
 
+static bool has_member(const struct member *members, const char *name)
+{
+    for (const struct member *m = members; m && m->name; m++)
+        if (strcmp(m->name, name) == 0 || has_member(m->members, name))
+            return true;
+    return false;
+}
+
+/* An option whose member the request does not have is a mistake, not something to pass over. */
+static bool check_fields(const struct make_request *o, const struct message_type *type,
+                         struct error *err)
+{
+    const struct {
+        const char *option, *member;
+        bool given;
+    } fields[] = {{"--sdname", "sdname", o->sdname != NULL},
+                  {"--taid", "taid", o->taid != NULL},
+                  {"--taname", "taname", o->taname != NULL},
+                  {"--spcert", "spcert", o->spcert != NULL},
+                  {"--ta", "encrypted_ta", o->ta != NULL},
+                  {"--pdata", "encrypted_ta", o->pdata != NULL},
+                  {"--newsdname", "newsdname", o->newsdname != NULL},
+                  {"--newspid", "newspid", o->newspid != NULL},
+                  {"--add-spcert", "changes", o->add_spcert.count > 0},
+                  {"--del-spcert", "changes", o->del_spcert.count > 0},
+                  {"--renew-aik", "changes", o->renew_aik},
+                  {"--delete-ta", "deleteta", o->delete_ta},
+                  {"--nextdsi", "nextdsi", o->nextdsi || o->no_nextdsi}};
+    for (size_t i = 0; i < COUNT(fields); i++)
+        if (fields[i].given && !has_member(type->request_tbs, fields[i].member) &&
+            !has_member(type->request_content, fields[i].member)) {
+            error_set(err, RC_USAGE, "%s: %s has no such member", fields[i].option, type->name);
+            return error_hint(err, "'otrp make-request %s --template' shows what it has",
+                              type->option);
+        }
+    return true;
+}
+
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct make_request *o = call->options;
@@ -292,6 +352,8 @@ static enum rc run(const struct applet_call *call, struct error *err)
     struct request_draft draft = {.type = type_find(o->type), .nextdsi = !o->no_nextdsi};
     if (o->nextdsi && o->no_nextdsi)
         return error_set(err, RC_USAGE, "--nextdsi and --no-nextdsi exclude each other"), err->rc;
+    if (!check_fields(o, draft.type, err))
+        return err->rc;
     if (o->template) {
         AUTO(json_t) *template = request_template(draft.type);
         return template ? put_json(call, template, err) : (error_memory(err), err->rc);

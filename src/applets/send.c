@@ -139,11 +139,12 @@ static bool post(exchange *x, struct span body, struct span *message, struct err
     if (answer.status < 200 || answer.status > 299)
         return bad_status(&answer, o->url, err);
     *message = buffer_span(answer.body);
-    if (message->size == 0 ||
-        content_type_is(answer.content_type, o->accept ? o->accept : OTRP_MEDIA_TYPE))
+    AUTO(char) *type = strndup(answer.content_type, strcspn(answer.content_type, "; "));
+    const char *wanted = o->accept ? o->accept : OTRP_MEDIA_TYPE;
+    if (message->size == 0 || (type && accept_includes(wanted, type)))
         return true;
-    error_set(err, RC_TRANSPORT, "%s: the answer is of type \"%.60s\", not %s", o->url,
-              answer.content_type, OTRP_MEDIA_TYPE);
+    error_set(err, RC_TRANSPORT, "%s: the answer is of type \"%.60s\", not %.80s", o->url,
+              answer.content_type, wanted);
     return error_hint(err, "is this the URL of a TAM?");
 }
 

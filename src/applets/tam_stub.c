@@ -152,7 +152,8 @@ static bool load(tam_setup *s, struct error *err)
                                                  .ocsp = o->ocsp},
                            &s->keys, &s->chain, &s->ocsp, err))
         return false;
-    s->policy = o->policy ? policy_load(o->policy, err) : policy_empty(err);
+    s->policy = o->policy ? policy_load(o->policy, s->call->common->passin, err)
+                          : policy_empty(err);
     if (!s->policy || !load_roots(s, o, err))
         return false;
     s->tam = tam_open(&(struct tam_parts){.key = s->keys->keys[0],
@@ -240,9 +241,10 @@ const struct applet applet_tam_stub = {
     .options = options,
     .size = sizeof(struct tam_stub),
     .run = run,
-    .examples = (const char *const[]){"otrp tam-stub --pki pki --policy samples/policies/demo.json",
-                                      "otrp tam-stub --tam-key tam.pem --tam-cert chain.pem --ocsp "
-                                      "ocsp.json --tee-root roots/ "
-                                      "--listen 127.0.0.1:0",
-                                      NULL},
+    .examples =
+        (const char *const[]){"otrp tam-stub --pki pki --policy samples/policies/install.json",
+                              "otrp tam-stub --tam-key tam.pem --tam-cert chain.pem --ocsp "
+                              "ocsp.json --tee-root roots/ "
+                              "--listen 127.0.0.1:0",
+                              NULL},
 };

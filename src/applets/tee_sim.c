@@ -255,6 +255,11 @@ static const struct option_row look_options[] = {
     OPT_TEXT(tee_look, state, 's', "DIR", OPT_REQUIRED | OPT_DIR, "state folder"),
     OPT_TEXT(tee_look, device, 0, "NAME", 0, "one device of the folder (default: all)"), OPT_END};
 
+static const struct option_row reset_options[] = {
+    OPT_TEXT(tee_look, state, 's', "DIR", OPT_REQUIRED | OPT_DIR, "state folder"),
+    OPT_TEXT(tee_look, device, 0, "NAME", 0, "device of the folder (default: the only one)"),
+    OPT_END};
+
 static const char *text_of(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
@@ -288,8 +293,7 @@ static void put_device(buffer *out, const json_t *dev)
         buffer_put_format(out, "  TAM %s: %lld requests, dsihash %s%s\n", text_of(row, "tamid"),
                           (long long)json_integer_value(json_object_get(row, "requests")),
                           text_of(row, "dsihash"),
-                          json_integer_value(json_object_get(row, "changed")) ? " (changed since)"
-                                                                              : "");
+                          json_is_true(json_object_get(row, "changed")) ? " (changed since)" : "");
     }
     json_array_foreach (json_object_get(dev, "sds"), i, row) {
         buffer_put_format(out, "  SD %s of SP %s, owned by TAM %s\n", text_of(row, "name"),
@@ -421,7 +425,7 @@ static const struct applet_command commands[] = {
     {"reset",
      "Empty the device",
      {.uses = 0,
-      .options = look_options,
+      .options = reset_options,
       .size = sizeof(struct tee_look),
       .run = run_reset,
       .examples = EXAMPLES("otrp tee-sim reset --state device",

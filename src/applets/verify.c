@@ -234,6 +234,8 @@ static bool verify_response(evidence *e, struct span text, struct error *err)
     if (!r)
         return false;
     if (!r->authenticated) {
+        add_check(e, "signature", "the answer is signed", "OTrP common members", "failed",
+                  "nobody has signed it");
         error_set(err, RC_SIGNATURE, "%s %s: not signed by anyone who could be known",
                   r->type ? r->type->response : "OTrPBrokerError", r->code ? r->code : "");
         return error_hint(
@@ -492,7 +494,8 @@ static enum rc run(const struct applet_call *call, struct error *err)
         if (rc != RC_OK)
             return rc;
     }
-    say(call, "good: %s", e->subject);
+    if (!call->common->json)
+        say(call, "good: %s", e->subject);
     return RC_OK;
 }
 

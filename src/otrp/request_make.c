@@ -92,7 +92,10 @@ static json_t *fill(const struct request_draft *d, const struct member *members,
         if (!m->mandatory)
             continue;
         error_set(err, RC_USAGE, "%s: its content needs %s", d->type->name, m->name);
-        error_hint(err, "give --%s", field_option(m->name));
+        error_hint(err, "give --%s%s", field_option(m->name),
+                   strcmp(m->name, "spcert") == 0 || strcmp(m->name, "spid") == 0
+                       ? ", or --sp with --pki"
+                       : "");
         return NULL;
     }
     return TAKE(object);
@@ -229,6 +232,8 @@ static json_t *placeholder(const struct member *m)
         return json_object();
     char text[80];
     snprintf(text, sizeof text, "<%s%s>", forms[m->type], m->mandatory ? "" : ", optional");
+    if (strcmp(m->name, "ver") == 0)
+        return json_string("1.0");
     bool list = m->type == MEMBER_BASE64_LIST || m->type == MEMBER_HEX_LIST ||
                 m->type == MEMBER_TEXT_LIST;
     return list ? json_pack("[s]", text) : json_string(text);

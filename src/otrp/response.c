@@ -15,7 +15,6 @@ void response_free(response *r)
     free(r->tid);
     free(r->code);
     free(r->reason);
-    free(r->ignored);
     buffer_free(r->plaintext);
     buffer_free(r->payload);
     json_decref(r->content);

@@ -64,7 +64,6 @@ typedef struct response {
     buffer *plaintext;  /* of edsi or content, or NULL */
     json_t *content;    /* the same parsed, or NULL */
     dsi *device;        /* when there is a DSI in it, or NULL */
-    char *ignored;      /* members that the protocol does not know, or NULL */
 } response;
 
 /* A row of the table that an answer goes through. */

@@ -34,6 +34,7 @@ void policy_free(policy *p)
 struct reading {
     const char *file;
     char *folder;
+    const char *passin;
     struct error *err;
 };
 
@@ -50,7 +51,7 @@ static bool check_known(const struct reading *in, const json_t *object, const ch
     const char *name;
     json_t *value;
     if (!json_is_object(object))
-        return mistake(in, path, "not an object");
+        return mistake(in, *path ? path : "the policy", "not an object");
     json_object_foreach ((json_t *)object, name, value) {
         size_t i = 0;
         while (known[i] && strcmp(known[i], name) != 0)
@@ -209,7 +210,9 @@ static bool read_sp_files(const struct reading *in, const json_t *json, const ch
         return error_prefix(in->err, "%s: %s.cert", in->file, path);
     buffer_put_base64(text, buffer_span(der));
     sp->cert = span_dup(buffer_span(text));
-    s->keys = key_path ? key_set_load(key_path, &(struct key_how){.part = KEY_PRIVATE}, in->err)
+    s->keys = key_path ? key_set_load(key_path,
+                                      &(struct key_how){.part = KEY_PRIVATE, .passin = in->passin},
+                                      in->err)
                        : NULL;
     if (key_path && !s->keys)
         return error_prefix(in->err, "%s: %s.key", in->file, path);
@@ -277,7 +280,7 @@ policy *policy_empty(struct error *err)
     return p;
 }
 
-policy *policy_load(const char *path, struct error *err)
+policy *policy_load(const char *path, const char *passin, struct error *err)
 {
     AUTO(policy) *p = policy_empty(err);
     AUTO(buffer) *text = p ? input_read(path, LIMIT_SMALL_JSON, err) : NULL;
@@ -286,7 +289,7 @@ policy *policy_load(const char *path, struct error *err)
     if (!text || !folder)
         return text ? (error_memory(err), NULL) : NULL;
     p->json = json_load_span(buffer_span(text), path, err);
-    struct reading in = {.file = path, .folder = folder, .err = err};
+    struct reading in = {.file = path, .folder = folder, .passin = passin, .err = err};
     return p->json && read_policy(&in, p) ? TAKE(p) : NULL;
 }
 

@@ -44,9 +44,9 @@ typedef struct policy {
     bool remove_unlisted, require_tfw;
 } policy;
 
-/* Reads and checks a policy. RC_USAGE for files that cannot be read, RC_MALFORMED with path and
- * reason for a mistake. */
-policy *policy_load(const char *path, struct error *err) MUST_CHECK;
+/* Reads and checks a policy; passin opens encrypted keys of SPs (key.h), or is NULL. RC_USAGE for
+ * files that cannot be read, RC_MALFORMED with path and reason for a mistake. */
+policy *policy_load(const char *path, const char *passin, struct error *err) MUST_CHECK;
 /* An empty one: asks a device for its state, and no more. */
 policy *policy_empty(struct error *err) MUST_CHECK;
 void policy_free(policy *p);

@@ -185,6 +185,21 @@ static json_t *rows_json(sqlite3 *db, const char *query, long long parent, struc
     return rows ? TAKE(list) : NULL;
 }
 
+/* The first column of the rows, as an array. */
+static json_t *column_list(sqlite3 *db, const char *query, long long parent, struct error *err)
+{
+    AUTO(json_t) *list = json_array();
+    AUTO(sqlite3_stmt) *rows = sql_query(db, err, query, "i", parent);
+    bool more = true;
+    while (rows && more) {
+        if (!sql_next(db, rows, &more, err))
+            return NULL;
+        if (more)
+            json_array_append_new(list, column_json(rows, 0));
+    }
+    return rows ? TAKE(list) : NULL;
+}
+
 static json_t *sds_json(device *dev, struct error *err)
 {
     AUTO(json_t) *sds = rows_json(
@@ -193,7 +208,7 @@ static json_t *sds_json(device *dev, struct error *err)
     for (size_t i = 0; i < json_array_size(sds); i++) {
         json_t *sd = json_array_get(sds, i);
         long long id = json_integer_value(json_object_get(sd, "id"));
-        json_t *certs = rows_json(
+        json_t *certs = column_list(
             dev->db, "SELECT sha256 FROM sd_cert WHERE sd = ? ORDER BY sha256", id, err);
         json_t *tas = rows_json(
             dev->db, "SELECT taid, taname, version, size FROM ta WHERE sd = ? ORDER BY taid", id,
@@ -226,6 +241,11 @@ static json_t *one_report(device *dev, struct error *err)
             : NULL;
     if (!tams)
         return NULL;
+    for (size_t i = 0; i < json_array_size(tams); i++) {
+        json_t *changed = json_object_get(json_array_get(tams, i), "changed");
+        json_object_set_new(json_array_get(tams, i), "changed",
+                            json_boolean(json_integer_value(changed)));
+    }
     char described[40];
     return json_pack("{s:s, s:s, s:s, s:s, s:b, s:O, s:O, s:O}", "name", dev->name, "version",
                      dev->version, "did", dev->did, "key", key_describe(dev->tee_key, described),

@@ -306,8 +306,11 @@ static bool same_directory(const char *a, const char *b)
 
 static bool write_special(const struct output *o, struct error *err)
 {
-    if (!o->path)
+    if (!o->path) {
+        if (o->text->size && o->text->data[o->text->size - 1] != '\n' && isatty(STDOUT_FILENO))
+            buffer_put_char(o->text, '\n'); /* so that the prompt does not stick to it */
         return stdout_write(buffer_span(o->text), err);
+    }
     int fd = open(o->path, O_WRONLY | O_CLOEXEC);
     bool written = fd >= 0 && write_all(fd, buffer_span(o->text));
     if (!written)
