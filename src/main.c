@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "jose/key.h"
 #include "util/file.h"
@@ -72,15 +73,21 @@ const struct applet_entry *applet_find(const char *name)
     return NULL;
 }
 
+/* One write a line, so that those of several threads do not mix. */
 static void tell(const struct applet_call *call, const char *format, va_list args)
 {
-    char *text;
-    if (vasprintf(&text, format, args) < 0)
-        return;
-    fprintf(stderr, "otrp %s: ", call->name);
-    terminal_put(stderr, text);
-    fputc('\n', stderr);
-    free(text);
+    char *text = NULL, *line = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&line, &size);
+    if (out && vasprintf(&text, format, args) >= 0) {
+        fprintf(out, "otrp %s: ", call->name);
+        terminal_put_line(out, text);
+        fputc('\n', out);
+        free(text);
+    }
+    if (out && fclose(out) == 0 && size)
+        (void)!write(STDERR_FILENO, line, size);
+    free(line);
 }
 
 void say(const struct applet_call *call, const char *format, ...)
@@ -121,13 +128,13 @@ static void print_error(const char *name, const struct error *err, const struct 
     bool colours = terminal_colours(stderr, common->color);
     fprintf(stderr, "otrp%s%s: %serror:%s ", *name ? " " : "", name, colours ? "\033[1;31m" : "",
             colours ? "\033[0m" : "");
-    terminal_put(stderr, err->message);
+    terminal_put_line(stderr, err->message);
     if (err->rule[0])
         fprintf(stderr, " (%s)", err->rule);
     fputc('\n', stderr);
     if (err->hint[0]) {
         fputs("hint: ", stderr);
-        terminal_put(stderr, err->hint);
+        terminal_put_line(stderr, err->hint);
         fputc('\n', stderr);
     }
 }
@@ -169,13 +176,13 @@ static int run_applet(const char *name, const char *summary, const struct applet
     /* errors before it stands count, too */
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
         common.json |= (applet->uses & USES_JSON) && strcmp(argv[i], "--json") == 0;
-    int rc;
+    enum rc rc;
     if (!options_parse(sets, count, argc, argv, &common.help, &err) ||
         (!common.help && !call_prepare(&call, &err))) {
         print_error(name, &err, &common);
         rc = err.rc;
     } else if (common.help) {
-        rc = print_help(name, summary, applet);
+        rc = (enum rc)print_help(name, summary, applet);
     } else {
         rc = applet->run(&call, &err);
         if (rc != RC_OK && err.message[0])
@@ -183,7 +190,7 @@ static int run_applet(const char *name, const char *summary, const struct applet
     }
     options_free(sets, count);
     free(options);
-    return rc;
+    return (int)rc;
 }
 
 static int unknown(const char *name, const char *kind, const char *word, const char *near)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "otrp/algorithm.h"
 #include "otrp/json_path.h"
 #include "otrp/request_make.h"
 #include "otrp/sealed.h"
@@ -128,12 +129,18 @@ static bool load_device(const struct applet_call *call, materials *m, struct err
     AUTO(buffer) *text = input_read(o->device, LIMIT_FILE_BYTES, err);
     if (!text)
         return false;
-    /* what is encrypted goes to whoever signed the state: with TEE roots at hand, that must be a
-     * TEE */
+    key *own = m->tam_keys->keys[0];
+    time_t now = clock_now(&call->clock);
     struct error ignored;
     AUTO(X509_stack) *roots = o->pki ? layout_roots(o->pki, ROLE_TEE, &ignored) : NULL;
-    m->device = device_state_open(buffer_span(text), m->tam_keys->keys[0], roots,
-                                  clock_now(&call->clock), err);
+    m->device = device_state_open(buffer_span(text), own, roots, now, err);
+    if (!m->device && roots && err->rc == RC_UNTRUSTED) {
+        /* a foreign device is a good reason, but what is encrypted goes to whoever signed its state
+         */
+        warn(call, "warning: %s", err->message);
+        warn(call, "warning: the request is encrypted to a device that this PKI does not know");
+        m->device = device_state_open(buffer_span(text), own, NULL, now, err);
+    }
     return m->device || error_prefix(err, "%s", input_name(o->device));
 }
 
@@ -354,6 +361,14 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return error_set(err, RC_USAGE, "--nextdsi and --no-nextdsi exclude each other"), err->rc;
     if (!check_fields(o, draft.type, err))
         return err->rc;
+    if (!option_algorithm("--alg", JWA_KEY_MANAGEMENT, o->alg, &draft.key_alg, err) ||
+        !option_algorithm("--enc", JWA_CONTENT, o->enc, &draft.enc, err))
+        return err->rc;
+    if ((draft.key_alg && !otrp_algorithm(draft.key_alg)) ||
+        (draft.enc && !otrp_algorithm(draft.enc)))
+        return error_set(err, RC_USAGE, "%s is not among the algorithms of OTrP",
+                         draft.enc && !otrp_algorithm(draft.enc) ? o->enc : o->alg),
+               err->rc;
     if (o->template) {
         AUTO(json_t) *template = request_template(draft.type);
         return template ? put_json(call, template, err) : (error_memory(err), err->rc);

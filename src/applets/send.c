@@ -222,7 +222,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (o->tee && !dev)
         return err->rc;
     AUTO(output_set) *check = output_set_new(call->common->force);
-    if (!check || !output_check(check, o->out, err)) /* before the TAM acts on the message */
+    if (!check || !output_possible(check, o->out, err)) /* before the TAM acts on the message */
         return err->rc;
     exchange opened = {.call = call};
     AUTO(exchange) *x = &opened;

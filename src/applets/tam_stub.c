@@ -178,12 +178,15 @@ static void respond(void *context, const struct http_request *request, struct ht
         return;
     buffer *message = NULL;
     enum tam_outcome outcome = tam_answer(s->tam, request->body, &message);
-    static const int statuses[] = {
-        [TAM_REQUEST] = 200, [TAM_DONE] = 204, [TAM_REFUSED] = 400, [TAM_FAILED] = 500};
+    static const int statuses[] = {[TAM_REQUEST] = 200,
+                                   [TAM_DONE] = 204,
+                                   [TAM_REFUSED] = 400,
+                                   [TAM_STRANGER] = 400,
+                                   [TAM_FAILED] = 500};
     *reply = (struct http_reply){.status = statuses[outcome],
                                  .content_type = message ? OTRP_MEDIA_TYPE : NULL,
                                  .body = message};
-    if (s->once && outcome != TAM_REQUEST)
+    if (s->once && outcome != TAM_REQUEST && outcome != TAM_STRANGER)
         kill(getpid(), SIGTERM); /* as if asked to stop: what is under way is finished */
 }
 

@@ -166,7 +166,7 @@ static enum rc run_process(const struct applet_call *call, struct error *err)
 {
     const struct tee_run *o = call->options;
     AUTO(output_set) *check = output_set_new(call->common->force);
-    if (!check || !output_check(check, o->out, err)) /* before the state changes */
+    if (!check || !output_possible(check, o->out, err)) /* before the state changes */
         return err->rc;
     AUTO(device) *dev = open_device(call, o->state, o->device, err);
     AUTO(buffer) *text = dev ? input_read(o->request, LIMIT_MESSAGE_BYTES, err) : NULL;

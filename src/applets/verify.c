@@ -48,6 +48,7 @@ typedef struct evidence {
     dsi *device;
     char *rid, *tid; /* of --request */
     time_t now;
+    const struct applet_call *call;
     const struct verify *options;
     json_t *checks; /* array: what --explain and --json tell */
     buffer *payload;
@@ -99,6 +100,7 @@ static bool load_evidence(const struct applet_call *call, evidence *e, struct er
 {
     const struct verify *o = call->options;
     e->options = o;
+    e->call = call;
     e->now = clock_now(&call->clock);
     e->checks = json_array();
     struct key_how how = {
@@ -135,14 +137,14 @@ static void add_check(evidence *e, const char *name, const char *title, const ch
 
 /* ---- a request ---- */
 
-static bool known_good(void *context, X509 *cert, X509 *issuer)
+static size_t given_responses(void *context, X509 *cert, buffer **responses)
 {
-    evidence *e = context;
-    struct span responses[LIMIT_OCSP_RESPONSES];
-    struct error ignored;
+    const evidence *e = context;
+    (void)cert;
     for (size_t i = 0; i < e->ocsp_count; i++)
-        responses[i] = buffer_span(e->ocsp[i]);
-    return ocsp_check(responses, e->ocsp_count, cert, issuer, e->now, NULL, NULL, &ignored);
+        if (!(responses[i] = buffer_copy(buffer_span(e->ocsp[i]))))
+            return i;
+    return e->ocsp_count;
 }
 
 static bool hash_is_current(void *context, const char *tamid, const uint8_t hash[32])
@@ -181,7 +183,7 @@ static bool verify_request(evidence *e, struct span text, struct error *err)
                             .now = e->now,
                             .anchors = e->anchors,
                             .signer = e->keys ? e->keys->keys[0] : NULL,
-                            .revocation_cached = known_good,
+                            .known_responses = given_responses,
                             .no_revocation = e->options->no_revocation,
                             .tee_name = e->device ? e->device->tee_name : NULL,
                             .did = e->device ? e->device->did : NULL,
@@ -233,6 +235,8 @@ static bool verify_response(evidence *e, struct span text, struct error *err)
     AUTO(response) *r = response_explain(text, &question, note_response_check, e, err);
     if (!r)
         return false;
+    if (r->novelty)
+        warn(e->call, "note: %s: the protocol knows no such member", r->novelty);
     if (!r->authenticated) {
         add_check(e, "signature", "the answer is signed", "OTrP common members", "failed",
                   "nobody has signed it");
@@ -291,6 +295,20 @@ static bool check_thumbprint(const jws *message, const X509 *cert, struct error 
     return error_rule(err, "RFC 7515 section 4.1.8");
 }
 
+/* Whether --ocsp speaks well of every certificate below the root. */
+static bool path_is_good(const evidence *e, const X509_stack *path, struct error *err)
+{
+    struct span responses[LIMIT_OCSP_RESPONSES];
+    for (size_t i = 0; i < e->ocsp_count; i++)
+        responses[i] = buffer_span(e->ocsp[i]);
+    for (int i = 0; i + 1 < sk_X509_num(path); i++)
+        if (!ocsp_check(responses, e->ocsp_count, sk_X509_value(path, i),
+                        sk_X509_value(path, i + 1), e->now, NULL, NULL, err))
+            return error_hint(err,
+                              "give a stapling set with --ocsp, or --no-revocation to do without");
+    return true;
+}
+
 /* With --trust, any of the four hierarchies may have issued the signer: the usage is
  * digitalSignature. */
 static key *trusted_signer(evidence *e, const jws *message, struct error *err)
@@ -306,15 +324,8 @@ static key *trusted_signer(evidence *e, const jws *message, struct error *err)
                                    : NULL;
     if (!path || !check_thumbprint(message, sk_X509_value(certs, 0), err))
         return NULL;
-    struct span unused[1] = {SPAN(NULL, 0)};
-    for (int i = 0; !e->options->no_revocation && i + 1 < sk_X509_num(path); i++)
-        if (!known_good(e, sk_X509_value(path, i), sk_X509_value(path, i + 1))) {
-            bool good = ocsp_check(unused, 0, sk_X509_value(path, i), sk_X509_value(path, i + 1),
-                                   e->now, NULL, NULL, err);
-            error_hint(err, "give a stapling set with --ocsp, or --no-revocation to do without");
-            if (!good)
-                return NULL;
-        }
+    if (!e->options->no_revocation && !path_is_good(e, path, err))
+        return NULL;
     add_check(e, "trust", "chain of x5c to a root", "RFC 5280 section 6", "passed", NULL);
     return key_from_pkey(X509_get_pubkey(sk_X509_value(certs, 0)), false, "x5c", err);
 }
@@ -441,7 +452,7 @@ static void print_checks(const evidence *e)
                 json_string_value(json_object_get(check, "rule")));
         if (reason) {
             fputs("                 ", stderr);
-            terminal_put(stderr, reason);
+            terminal_put_line(stderr, reason);
             fputc('\n', stderr);
         }
     }

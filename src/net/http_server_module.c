@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -330,15 +331,30 @@ static const char *header(struct MHD_Connection *mhd, const char *name)
     return MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, name);
 }
 
+/* Appends one line of Accept: several are one list (RFC 9110 section 5.3). */
+static enum MHD_Result join_accept(void *context, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+    buffer *joined = context;
+    (void)kind;
+    if (strcasecmp(name, "Accept") == 0 && value)
+        buffer_put_format(joined, "%s%s", joined->size ? ", " : "", value);
+    return MHD_YES;
+}
+
 static enum MHD_Result request_answer(struct connection *c, struct MHD_Connection *mhd,
                                       struct request *r, const char *path, const char *method)
 {
     const struct http_server_options *o = &c->server->options;
+    AUTO(buffer) *accept = buffer_new(64);
+    if (!accept)
+        return MHD_NO;
+    MHD_get_connection_values(mhd, MHD_HEADER_KIND, join_accept, accept);
     struct http_request request = {
         .method = method,
         .path = path,
         .content_type = header(mhd, "Content-Type"),
-        .accept = header(mhd, "Accept"),
+        .accept = accept->size ? (const char *)accept->data : NULL,
         .authorization = header(mhd, "Authorization"),
         .peer = c->peer,
         .body = buffer_span(r->body),

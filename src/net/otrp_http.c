@@ -44,20 +44,34 @@ static bool refused_by_weight(const char *parameters, size_t length)
     return false;
 }
 
+/* How closely a media range names the type: 3 by name, 2 by its first half, 1 with any type, 0 not
+ * at all. */
+static int precision(struct span range, const char *media_type)
+{
+    size_t half = strcspn(media_type, "/") + 1;
+    if (equals(range, media_type))
+        return 3;
+    if (range.size == half + 1 && range.data[half] == '*' &&
+        strncasecmp((const char *)range.data, media_type, half) == 0)
+        return 2;
+    return equals(range, "*/*") ? 1 : 0;
+}
+
 bool accept_includes(const char *accept, const char *media_type)
 {
-    bool by_range = false;
+    int closest = 0;
+    bool included = false;
     while (accept && *accept) {
         size_t length = strcspn(accept, ","), type = strcspn(accept, ";,");
-        struct span range = trim(accept, type);
-        bool refused = refused_by_weight(accept + type, length - type);
-        if (equals(range, media_type))
-            return !refused; /* the most specific range decides */
-        if (equals(range, "*/*") || equals(range, "application/*"))
-            by_range |= !refused;
+        int found = precision(trim(accept, type), media_type);
+        if (found >
+            closest) { /* the range that names it most closely decides (RFC 9110 section 12.5.1) */
+            closest = found;
+            included = !refused_by_weight(accept + type, length - type);
+        }
         accept += length + (accept[length] == ',');
     }
-    return by_range;
+    return included;
 }
 
 static bool refuse(struct http_reply *reply, int status)

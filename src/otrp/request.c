@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "otrp/algorithm.h"
 #include "pki/chain.h"
 #include "pki/ocsp.h"
 #include "util/base64.h"
@@ -101,9 +102,8 @@ static int fail(enum error_code_id code)
 static int check_envelope(request *r, const struct tee_view *view, struct error *err)
 {
     (void)view;
-    AUTO(json_doc) *again = NULL;
     if (!r->doc) {
-        again = json_doc_parse(r->text, "message", err); /* for its reason */
+        json_doc_free(json_doc_parse(r->text, "message", err)); /* again, for its reason */
         return fail(ERR_REQUEST_INVALID);
     }
     const struct json_value *root = json_root(r->doc);
@@ -126,8 +126,11 @@ static int check_algorithm(request *r, const struct tee_view *view, struct error
 {
     (void)view;
     r->alg = jws_alg(r->jws, 0, err);
-    if (r->alg)
+    if (r->alg && otrp_algorithm(r->alg))
         return ERR_NONE;
+    if (r->alg)
+        error_set(err, RC_SIGNATURE, "%s: %s is no signing algorithm of OTrP", r->type->request,
+                  r->alg->name);
     return fail(err->rc == RC_SIGNATURE ? ERR_UNSUPPORTED_CRYPTO_ALG : ERR_REQUEST_INVALID);
 }
 
@@ -230,13 +233,12 @@ static int check_signature(request *r, const struct tee_view *view, struct error
 static int check_version_there(request *r, const struct tee_view *view, struct error *err)
 {
     (void)view;
-    AUTO(json_doc) *again = NULL;
     if (!r->tbs_doc && r->payload) {
-        again = json_doc_parse(buffer_span(r->payload), "payload", err);
+        json_doc_free(json_doc_parse(buffer_span(r->payload), "payload", err));
         return fail(ERR_REQUEST_INVALID);
     }
     if (!r->payload) {
-        AUTO(buffer) *payload = jws_payload(r->jws, err);
+        buffer_free(jws_payload(r->jws, err));
         return fail(ERR_REQUEST_INVALID);
     }
     const struct json_value *root = json_root(r->tbs_doc);
@@ -277,9 +279,18 @@ static bool certificate_good(request *r, const struct tee_view *view, int i,
                              const struct span *responses, size_t count, struct error *err)
 {
     X509 *cert = sk_X509_value(r->path, i), *issuer = sk_X509_value(r->path, i + 1);
-    if (ocsp_check(responses, count, cert, issuer, view->now, NULL, NULL, err))
-        return true;
-    return view->revocation_cached && view->revocation_cached(view->device, cert, issuer);
+    /* judged together: a fresh "revoked" outweighs a "good" that was told before */
+    struct span all[2 * LIMIT_OCSP_RESPONSES];
+    buffer *known[LIMIT_OCSP_RESPONSES];
+    size_t more = view->known_responses ? view->known_responses(view->device, cert, known) : 0;
+    for (size_t k = 0; k < count; k++)
+        all[k] = responses[k];
+    for (size_t k = 0; k < more; k++)
+        all[count + k] = buffer_span(known[k]);
+    bool good = ocsp_check(all, count + more, cert, issuer, view->now, NULL, NULL, err);
+    for (size_t k = 0; k < more; k++)
+        buffer_free(known[k]);
+    return good;
 }
 
 static int check_revocation(request *r, const struct tee_view *view, struct error *err)
@@ -379,7 +390,7 @@ static int check_answer_algorithm(request *r, const struct tee_view *view, struc
     struct error ignored;
     for (size_t i = 0; i < json_array_size(list) && !r->answer_alg; i++) {
         const struct jwa *alg = jwa_find(JWA_SIGNATURE, json_string_value(json_array_get(list, i)));
-        if (alg && jwa_fits(alg, view->device_key, "sign", &ignored))
+        if (alg && otrp_algorithm(alg) && jwa_fits(alg, view->device_key, "sign", &ignored))
             r->answer_alg = alg;
     }
     if (!list || r->answer_alg)
@@ -402,9 +413,13 @@ static int check_content_algorithms(request *r, const struct tee_view *view, str
                   "content: a JWE in the general serialization with one recipient is needed");
         return fail(ERR_REQUEST_INVALID);
     }
-    r->content_enc = jwe_alg(r->content, 0, err) ? jwe_enc(r->content, err) : NULL;
-    if (r->content_enc)
+    const struct jwa *alg = jwe_alg(r->content, 0, err);
+    r->content_enc = alg ? jwe_enc(r->content, err) : NULL;
+    if (r->content_enc && otrp_algorithm(alg) && otrp_algorithm(r->content_enc))
         return ERR_NONE;
+    if (r->content_enc)
+        error_set(err, RC_DECRYPT, "content: %s with %s is not among the algorithms of OTrP",
+                  alg->name, r->content_enc->name);
     return fail(err->rc == RC_DECRYPT ? ERR_UNSUPPORTED_CRYPTO_ALG : ERR_REQUEST_INVALID);
 }
 

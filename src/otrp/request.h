@@ -61,8 +61,9 @@ struct tee_view {
     /* Certificate chain of the cached signer of that index, owned by the caller; NULL behind the
      * last. */
     X509_stack *(*cached_signer)(void *device, size_t index);
-    /* Whether a cached answer says "good" for cert at now. */
-    bool (*revocation_cached)(void *device, X509 *cert, X509 *issuer);
+    /* OCSP responses known from elsewhere that may speak for cert, at most LIMIT_OCSP_RESPONSES,
+     * each owned by the caller; returns their number. */
+    size_t (*known_responses)(void *device, X509 *cert, buffer **responses);
     bool no_revocation; /* do not ask for revocation status at all */
     bool (*firmware_trusted)(void *device, struct error *err);
     const char *tee_name, *did;

@@ -15,6 +15,7 @@ void response_free(response *r)
     free(r->tid);
     free(r->code);
     free(r->reason);
+    free(r->novelty);
     buffer_free(r->plaintext);
     buffer_free(r->payload);
     json_decref(r->content);
@@ -50,16 +51,23 @@ static bool required_text(const struct json_value *object, const char *path, con
                      json_member(object, name) ? "not a string" : "missing");
 }
 
-static response *read_broker_error(const struct json_value *error, struct error *err)
+static bool check_ids(opening *o, response *r, const struct response_question *q,
+                      struct error *err);
+
+static response *read_broker_error(const struct json_value *error,
+                                   const struct response_question *q, struct error *err)
 {
     AUTO(response) *r = calloc(1, sizeof *r);
     if (!r) {
         error_memory(err);
         return NULL;
     }
-    return required_text(error, "OTrPBrokerError", "rid", &r->rid, err) &&
+    AUTO(char) *ver = NULL;
+    return required_text(error, "OTrPBrokerError", "ver", &ver, err) &&
+                   required_text(error, "OTrPBrokerError", "rid", &r->rid, err) &&
                    required_text(error, "OTrPBrokerError", "tid", &r->tid, err) &&
-                   required_text(error, "OTrPBrokerError", "errcode", &r->code, err)
+                   required_text(error, "OTrPBrokerError", "errcode", &r->code, err) &&
+                   check_ids(NULL, r, q, err)
                ? TAKE(r)
                : NULL;
 }
@@ -115,6 +123,22 @@ static bool read_reason(const json_t *reason, response *r, struct error *err)
     return r->code || error_memory(err);
 }
 
+/* Unknown members of an answer are accepted, and told. */
+static void note_novelty(response *r, const struct json_value *object, const char *path,
+                         const char *const *known)
+{
+    for (const struct json_value *v = object ? object->first : NULL; v && !r->novelty;
+         v = v->next) {
+        size_t i = 0;
+        while (known[i] && !span_is(v->name, known[i]))
+            i++;
+        if (!known[i] &&
+            asprintf(&r->novelty, "%s.%.*s", path, (int)(v->name.size < 80 ? v->name.size : 80),
+                     (const char *)v->name.data) < 0)
+            r->novelty = NULL;
+    }
+}
+
 static bool read_common(opening *o, response *r, const struct response_question *q,
                         struct error *err)
 {
@@ -132,6 +156,10 @@ static bool read_common(opening *o, response *r, const struct response_question 
     if (!r->passed && strcmp(status, "fail") != 0)
         return error_set(err, RC_MALFORMED, "%s.status: \"%.20s\", neither pass nor fail", o->path,
                          status);
+    static const char *const known[] = {
+        "ver",     "status",           "rid", "tid", "reason", "signerreq", "edsi",
+        "content", "supportedsigalgs", NULL};
+    note_novelty(r, o->tbs, o->path, known);
     r->signerreq = member_true(o->tbs, "signerreq");
     const struct json_value *reason = json_member(o->tbs, "reason");
     if (!reason)
@@ -323,7 +351,7 @@ response *response_explain(struct span text, const struct response_question *q,
     const struct json_value *root = json_root(o->doc);
     if (root->kind == JSON_KIND_OBJECT && root->count == 1 &&
         span_is(root->first->name, "OTrPBrokerError"))
-        return read_broker_error(root->first, err);
+        return read_broker_error(root->first, q, err);
     bool passed = true;
     for (size_t i = 0; i < COUNT(functions); i++) {
         bool reached = passed;

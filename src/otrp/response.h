@@ -64,6 +64,7 @@ typedef struct response {
     buffer *plaintext;  /* of edsi or content, or NULL */
     json_t *content;    /* the same parsed, or NULL */
     dsi *device;        /* when there is a DSI in it, or NULL */
+    char *novelty;      /* a member that the protocol does not know, by its path; NULL: none */
 } response;
 
 /* A row of the table that an answer goes through. */

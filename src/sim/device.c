@@ -172,6 +172,14 @@ static bool add_device(const char *dir, const char *fuse_path, const struct devi
     return added;
 }
 
+/* Whether another process has put a device into the folder meanwhile. */
+static bool has_devices(const char *dir)
+{
+    struct error ignored;
+    AUTO(json_t) *names = device_names(dir, &ignored);
+    return json_array_size(names) > 0;
+}
+
 bool device_create(const char *dir, const struct device_parts *parts, struct error *err)
 {
     AUTO(char) *fuse_path = path_join(dir, "fuse.key");
@@ -180,13 +188,13 @@ bool device_create(const char *dir, const struct device_parts *parts, struct err
         return error_memory(err);
     if (!output_directory(made, dir, err))
         return false;
-    bool fresh = !path_exists(fuse_path);
-    if (fresh && !fuse_make(fuse_path, err))
-        return false;
+    bool fresh = !path_exists(fuse_path) && fuse_make(fuse_path, err);
+    if (!fresh && !path_exists(fuse_path))
+        return false; /* otherwise another process has just made it */
     bool created = add_device(dir, fuse_path, parts, err);
     if (created)
         return output_commit(made, err);
-    if (fresh) {
+    if (fresh && !has_devices(dir)) {
         static const char *const files[] = {"fuse.key", "state.db", "state.db-wal", "state.db-shm"};
         for (size_t i = 0; i < COUNT(files); i++) {
             AUTO(char) *path = path_join(dir, files[i]);

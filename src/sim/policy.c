@@ -40,7 +40,7 @@ struct reading {
 
 static bool mistake(const struct reading *in, const char *path, const char *what)
 {
-    return error_set(in->err, RC_MALFORMED, "%s: %s: %s", in->file, path, what);
+    return error_set(in->err, RC_MALFORMED, "%s: %s%s%s", in->file, path, *path ? ": " : "", what);
 }
 
 /* Refuses members that are none of known (NULL-terminated): a misspelt one must not be silently
@@ -51,7 +51,7 @@ static bool check_known(const struct reading *in, const json_t *object, const ch
     const char *name;
     json_t *value;
     if (!json_is_object(object))
-        return mistake(in, *path ? path : "the policy", "not an object");
+        return mistake(in, path, "not an object");
     json_object_foreach ((json_t *)object, name, value) {
         size_t i = 0;
         while (known[i] && strcmp(known[i], name) != 0)

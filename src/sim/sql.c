@@ -26,23 +26,31 @@ static bool execute(sqlite3 *db, const char *text, struct error *err)
     return sqlite->exec(db, text, NULL, NULL, NULL) == SQLITE_OK || fault(db, "state", err);
 }
 
+static bool schema_version(sqlite3 *db, const char *path, int version, long long *found,
+                           struct error *err)
+{
+    if (!sql_number(db, found, 0, err, "PRAGMA user_version", ""))
+        return error_prefix(err, "%s", path);
+    if (*found == version || *found == 0)
+        return true;
+    error_set(err, RC_USAGE, "%s: made by a newer version (schema %lld, this one knows %d)", path,
+              *found, version);
+    return error_hint(err, "use that version of otrp, or make a new state");
+}
+
 static bool make_schema(sqlite3 *db, const char *path, const char *schema, int version,
                         struct error *err)
 {
     long long found;
-    if (!sql_number(db, &found, 0, err, "PRAGMA user_version", ""))
-        return error_prefix(err, "%s", path);
-    if (found == version)
-        return true;
-    if (found != 0) {
-        error_set(err, RC_USAGE, "%s: made by a newer version (schema %lld, this one knows %d)",
-                  path, found, version);
-        return error_hint(err, "use that version of otrp, or make a new state");
-    }
+    if (!schema_version(db, path, version, &found, err) || found)
+        return found == version;
     char mark[64];
     snprintf(mark, sizeof mark, "PRAGMA user_version = %d", version);
-    return execute(db, "BEGIN IMMEDIATE", err) && execute(db, schema, err) &&
-           execute(db, mark, err) && execute(db, "COMMIT", err);
+    /* asked again inside the transaction: another process may have made it meanwhile */
+    bool made = execute(db, "BEGIN IMMEDIATE", err) &&
+                schema_version(db, path, version, &found, err) &&
+                (found || (execute(db, schema, err) && execute(db, mark, err)));
+    return made && execute(db, "COMMIT", err);
 }
 
 sqlite3 *sql_open(const char *path, bool create, const char *schema, int version, struct error *err)

@@ -12,7 +12,7 @@ struct session {
     struct session *next;
     char *rid, *tid;                 /* of the request that waits for its answer */
     const struct message_type *type; /* of that request */
-    char what[300];                  /* the same for people: "InstallTA demo into xbank/sd-1" */
+    char what[1000];                 /* the same for people: "InstallTA demo into xbank/sd-1" */
     buffer *cek;                     /* of that request; NULL for GetDeviceState */
     dsi *device;                     /* the last state; NULL before the first answer */
     X509 *tee_cert;                  /* remembered from the first answer */
@@ -152,11 +152,10 @@ static struct session *session_take(tam *t, const char *tid)
 static void describe(struct session *s, const struct policy_step *step)
 {
     if (step->taid)
-        snprintf(s->what, sizeof s->what, "%s %.80s in %.80s/%.80s", s->type->name, step->taid,
-                 step->spid, step->sdname);
-    else if (step->sdname)
-        snprintf(s->what, sizeof s->what, "%s %.80s/%.80s", s->type->name, step->spid,
+        snprintf(s->what, sizeof s->what, "%s %s in %s/%s", s->type->name, step->taid, step->spid,
                  step->sdname);
+    else if (step->sdname)
+        snprintf(s->what, sizeof s->what, "%s %s/%s", s->type->name, step->spid, step->sdname);
     else
         snprintf(s->what, sizeof s->what, "%s", s->type->name);
 }
@@ -296,7 +295,7 @@ enum tam_outcome tam_answer(tam *t, struct span message, buffer **request)
     AUTO(session) *s = tid ? session_take(t, tid) : NULL;
     if (!s) {
         tell(t, NULL, "refused: a message that belongs to no session");
-        return TAM_REFUSED;
+        return TAM_STRANGER;
     }
     AUTO(response) *r = open_answer(t, s, message, &err);
     if (!r) {

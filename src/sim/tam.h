@@ -43,10 +43,11 @@ tam *tam_open(const struct tam_parts *parts, struct error *err) MUST_CHECK;
 void tam_free(tam *t);
 
 enum tam_outcome {
-    TAM_REQUEST, /* *request is the next message; owned by the caller */
-    TAM_DONE,    /* nothing more to say */
-    TAM_REFUSED, /* the message cannot be parsed or believed */
-    TAM_FAILED   /* the TAM itself failed */
+    TAM_REQUEST,  /* *request is the next message; owned by the caller */
+    TAM_DONE,     /* nothing more to say */
+    TAM_REFUSED,  /* the message cannot be parsed or believed; its session has ended */
+    TAM_STRANGER, /* the message belongs to no session */
+    TAM_FAILED    /* the TAM itself failed */
 };
 
 /* message: empty to start a session, or a device's answer. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "jose/jwk.h"
+#include "otrp/algorithm.h"
 #include "otrp/response.h"
 #include "otrp/ta_package.h"
 #include "pki/chain.h"
@@ -31,7 +32,7 @@ static X509_stack *cached_signer(void *context, size_t index)
     return cert_parse(sql_blob(row, 0), "cached signer", &ignored);
 }
 
-static bool revocation_cached(void *context, X509 *cert, X509 *issuer)
+static size_t cached_response(void *context, X509 *cert, buffer **responses)
 {
     device *dev = context;
     struct error ignored;
@@ -44,9 +45,9 @@ static bool revocation_cached(void *context, X509 *cert, X509 *issuer)
                                         "it", dev->id, sha256)
                                   : NULL;
     if (!row || !sql_next(dev->db, row, &more, &ignored) || !more)
-        return false;
-    struct span cached = sql_blob(row, 0);
-    return ocsp_check(&cached, 1, cert, issuer, clock_now(&dev->clock), NULL, NULL, &ignored);
+        return 0;
+    responses[0] = buffer_copy(sql_blob(row, 0));
+    return responses[0] ? 1 : 0;
 }
 
 static bool firmware_trusted(void *context, struct error *err)
@@ -76,6 +77,17 @@ static bool tid_is_current(device *dev, const request *r, bool *current, struct 
     return asked;
 }
 
+/* Whether the record of this TAM has room for one more. */
+static bool record_has_room(device *dev, const request *r, bool *room, struct error *err)
+{
+    long long count;
+    bool asked = sql_number(dev->db, &count, 0, err,
+                            "SELECT count(*) FROM replay WHERE device = ? AND tamid = ?", "it",
+                            dev->id, r->tamid);
+    *room = asked && count < dev->limits.replays;
+    return asked;
+}
+
 static bool record(device *dev, const request *r, struct error *err)
 {
     return sql_run(dev->db, err, "INSERT OR IGNORE INTO tam (device, tamid) VALUES (?, ?)", "it",
@@ -89,24 +101,31 @@ static enum replay replay(void *context, const request *r)
 {
     device *dev = context;
     struct error ignored;
-    long long seen, count;
-    bool current;
+    long long seen;
+    bool current, room;
     if (!sql_number(
             dev->db, &seen, 0, &ignored,
             "SELECT count(*) FROM replay WHERE device = ? AND tamid = ? AND tid = ? AND rid = ?",
             "ittt", dev->id, r->tamid, r->tid, r->rid) ||
-        !sql_number(dev->db, &count, 0, &ignored,
-                    "SELECT count(*) FROM replay WHERE device = ? AND tamid = ?", "it", dev->id,
-                    r->tamid) ||
-        !tid_is_current(dev, r, &current, &ignored))
+        !tid_is_current(dev, r, &current, &ignored) || !record_has_room(dev, r, &room, &ignored))
         return REPLAY_FAILED;
     if (seen)
         return REPLAY_SEEN;
     if (!current)
         return REPLAY_OLD_SESSION;
-    if (count >= dev->limits.replays)
+    if (!room)
         return REPLAY_FULL;
     return record(dev, r, &ignored) ? REPLAY_NEW : REPLAY_FAILED;
+}
+
+/* A request that failed before its row, or in it, is recorded all the same, as long as there is
+ * room. */
+static bool record_refused(device *dev, const request *r, struct error *err)
+{
+    bool room;
+    if (!r->authenticated || r->recorded || !r->rid[0] || !r->tid[0])
+        return true;
+    return record_has_room(dev, r, &room, err) && (!room || record(dev, r, err));
 }
 
 static bool dsihash_current(void *context, const char *tamid, const uint8_t hash[32])
@@ -272,7 +291,7 @@ static json_t *supported_algorithms(const device *dev)
     struct error ignored;
     AUTO(json_t) *list = json_array();
     for (size_t i = 0; i < jwa_count; i++)
-        if (jwa_table[i].kind == JWA_SIGNATURE &&
+        if (jwa_table[i].kind == JWA_SIGNATURE && otrp_algorithm(&jwa_table[i]) &&
             jwa_fits(&jwa_table[i], dev->tee_key, "sign", &ignored))
             json_array_append_new(list, json_string(jwa_table[i].name));
     return TAKE(list);
@@ -321,7 +340,7 @@ static buffer *decide(device *dev, request *r, struct tee_outcome *outcome, stru
                                   .now = clock_now(&dev->clock),
                                   .anchors = dev->tam_anchors,
                                   .cached_signer = cached_signer,
-                                  .revocation_cached = revocation_cached,
+                                  .known_responses = cached_response,
                                   .firmware_trusted = firmware_trusted,
                                   .tee_name = dev->name,
                                   .did = dev->did,
@@ -335,7 +354,7 @@ static buffer *decide(device *dev, request *r, struct tee_outcome *outcome, stru
     struct check_result checked = request_check(r, &view, NULL, NULL);
     outcome->code = checked.code;
     outcome->error = checked.error;
-    if (r->authenticated && !r->recorded && r->rid[0] && r->tid[0] && !record(dev, r, err))
+    if (!record_refused(dev, r, err))
         return NULL;
     if (checked.code == ERR_NONE) {
         if (!sql_run(dev->db, err, "SAVEPOINT command", ""))

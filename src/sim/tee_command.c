@@ -268,8 +268,14 @@ static bool has_room(device *dev, const delivery *d, long long replaced, bool *r
             " AND ta.id <> ?",
             "ii", dev->id, replaced))
         return false;
-    long long wanted = (long long)(d->package ? d->package->ta->size : 0) +
-                       (long long)(d->pdata ? d->pdata->size : 0);
+    long long code, pdata; /* what an update leaves in place */
+    if (!sql_number(dev->db, &code, 0, err,
+                    "SELECT coalesce(length(code) - 28, 0) FROM ta WHERE id = ?", "i", replaced) ||
+        !sql_number(dev->db, &pdata, 0, err,
+                    "SELECT coalesce(length(pdata) - 28, 0) FROM ta WHERE id = ?", "i", replaced))
+        return false;
+    long long wanted = (d->package ? (long long)d->package->ta->size : code) +
+                       (d->pdata ? (long long)d->pdata->size : pdata);
     *room = bytes + wanted <= dev->limits.bytes;
     return true;
 }

@@ -155,6 +155,20 @@ bool output_check(const output_set *set, const char *path, struct error *err)
     return error_hint(err, "--force overwrites it");
 }
 
+bool output_possible(const output_set *set, const char *path, struct error *err)
+{
+    if (!output_check(set, path, err))
+        return false;
+    if (to_stdout(path) || is_special(path))
+        return true;
+    const char *slash = strrchr(path, '/');
+    AUTO(char) *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    if (!folder)
+        return error_memory(err);
+    return access(folder, W_OK | X_OK) == 0 ||
+           error_errno(err, RC_USAGE, "%s: cannot be written", path);
+}
+
 static struct output *output_slot(output_set *set, struct error *err)
 {
     struct output *outputs = realloc(set->outputs, (set->count + 1) * sizeof *outputs);

@@ -38,6 +38,10 @@ void output_set_free(output_set *set);
 /* Refuses path now if it is there already, so that long work is not done in vain. */
 bool output_check(const output_set *set, const char *path, struct error *err) MUST_CHECK;
 
+/* As output_check, and refuses a folder that is not there or cannot be written to: for what must be
+ * known before something lasting happens. */
+bool output_possible(const output_set *set, const char *path, struct error *err) MUST_CHECK;
+
 /* Writes data aside for path ("-" or NULL: standard output). */
 bool output_add(output_set *set, const char *path, struct span data, enum output_kind kind,
                 struct error *err) MUST_CHECK;

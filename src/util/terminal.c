@@ -9,7 +9,7 @@
 #include "util/clock.h"
 #include "util/utf8.h"
 
-void terminal_put(FILE *stream, const char *text)
+static void put(FILE *stream, const char *text, bool newlines)
 {
     const uint8_t *p = (const uint8_t *)text;
     size_t left = strlen(text);
@@ -19,7 +19,7 @@ void terminal_put(FILE *stream, const char *text)
         bool bidi = length == 3 && p[0] == 0xe2 &&
                     ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
                      (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
-        if (length == 0 || c1 || bidi || ((*p < 0x20 || *p == 0x7f) && *p != '\n')) {
+        if (length == 0 || c1 || bidi || ((*p < 0x20 || *p == 0x7f) && !(newlines && *p == '\n'))) {
             size_t bad = length ? length : 1;
             for (size_t i = 0; i < bad; i++)
                 fprintf(stream, "\\x%02x", p[i]);
@@ -29,6 +29,16 @@ void terminal_put(FILE *stream, const char *text)
         fwrite(p, 1, length, stream);
         p += length, left -= length;
     }
+}
+
+void terminal_put(FILE *stream, const char *text)
+{
+    put(stream, text, true);
+}
+
+void terminal_put_line(FILE *stream, const char *text)
+{
+    put(stream, text, false);
 }
 
 bool terminal_colours(FILE *stream, const char *choice)

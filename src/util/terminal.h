@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* As terminal_put, with newlines shown as \x0a, too: for a line that quotes foreign text. */
+void terminal_put_line(FILE *stream, const char *text);
+
 /* Writes text to stream with control characters, also those of C1, and broken UTF-8 shown as \xNN;
  * a newline stays. */
 void terminal_put(FILE *stream, const char *text);
