@@ -21,7 +21,7 @@ setup_file() {
     # shellcheck disable=SC2046
     "$cc" "${flags[@]}" -std=gnu17 -D_GNU_SOURCE -I"$root/src" -Wall -Wextra -Werror -o "$new" \
         "$root/tests/http/driver.c" "$root/src/net/transcript.c" \
-        "$root"/src/util/{error,buffer,base64,clock}.c $(pkg-config --cflags --libs libcrypto) -pthread
+        "$root"/src/util/{error,buffer,base64,base64_simd,clock}.c $(pkg-config --cflags --libs libcrypto) -pthread
     mv "$new" "$DRIVER"
 
     cd "$BATS_FILE_TMPDIR" || return
