@@ -4,7 +4,7 @@
 #define OTRP_APPLETS_COMMON_H
 
 #include "applet.h"
-#include "jose/jwa.h"
+#include "jose/key_set.h"
 #include "pki/cert.h"
 #include "util/file.h"
 #include "util/json.h"

@@ -70,10 +70,4 @@ const struct jwa *jwa_for_encryption(const key *k, struct error *err) MUST_CHECK
 bool jwa_fits(const struct jwa *alg, const key *k, const char *operation,
               struct error *err) MUST_CHECK;
 
-/* The one key of the set that fits alg and operation (and kid, unless NULL). RC_USAGE when there is
- * none or more than one, or when symmetric and asymmetric keys are mixed; the key is borrowed from
- * the set. */
-const key *key_set_choose(const key_set *set, const char *kid, const struct jwa *alg,
-                          const char *operation, struct error *err) MUST_CHECK;
-
 #endif

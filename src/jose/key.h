@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * key.h: a key with what is known of it, and sets of them.
+ * key.h: a key with what is known of it. What a JWK says of itself (kid, alg, use, key_ops) is kept
+ * and obeyed.
  *
- *     AUTO(key_set) *keys = key_set_load("pki/tam/tam/tam-mytam-rsa-key.pem", &how, err);
- *     const key *signer = keys->keys[0];
- *
- * A key is read from PEM, DER, a JWK, a JWK set (RFC 7517), a certificate (its public key), or a
- * URI of an OSSL_STORE loader. What a JWK says of itself (kid, alg, use, key_ops) is kept and
- * obeyed.
+ *     AUTO(key) *tee = key_from_pkey(X509_get_pubkey(cert), false, "TEE certificate", err);
  */
 #ifndef OTRP_JOSE_KEY_H
 #define OTRP_JOSE_KEY_H
@@ -27,30 +23,7 @@ typedef struct key {
     char *name;            /* what messages call it: a path, or path[index] */
 } key;
 
-typedef struct key_set {
-    key **keys;
-    size_t count;
-} key_set;
-
 enum key_part { KEY_PUBLIC, KEY_PRIVATE };
-
-/* How keys are to be read. */
-struct key_how {
-    enum key_part part; /* KEY_PRIVATE: a key without its private part is refused */
-    const char *passin; /* passphrase argument of an encrypted key, or NULL */
-    bool small_keys;    /* accept RSA under 2048 bits */
-};
-
-/* Keys of a file, "-" or URI (there is at least one). RC_USAGE when it cannot be read, RC_MALFORMED
- * when there is no key in it or a key is unfit. */
-key_set *key_set_load(const char *source, const struct key_how *how, struct error *err) MUST_CHECK;
-
-/* As key_set_load from memory. */
-key_set *key_set_parse(struct span text, const char *name, const struct key_how *how,
-                       struct error *err) MUST_CHECK;
-
-/* Moves the keys of more to the end of set; more is left empty. */
-bool key_set_append(key_set *set, key_set *more, struct error *err) MUST_CHECK;
 
 /* A key of its own around pkey, which is taken (also at a failure). */
 key *key_from_pkey(EVP_PKEY *pkey, bool private, const char *name, struct error *err) MUST_CHECK;
@@ -58,7 +31,6 @@ key *key_from_pkey(EVP_PKEY *pkey, bool private, const char *name, struct error 
 key *key_from_oct(struct span bytes, const char *name, struct error *err) MUST_CHECK;
 
 void key_free(key *k);
-void key_set_free(key_set *set);
 
 /* "RSA-2048", "EC P-256", "oct 256"; borrowed, from a static table or the key. */
 const char *key_describe(const key *k, char text[40]);
@@ -70,6 +42,11 @@ const char *pkey_curve(const EVP_PKEY *pkey);
  * queued. */
 EVP_PKEY *pkey_from_pkcs8(struct span der);
 
+/* A key from DER of that structure ("SubjectPublicKeyInfo", "type-specific", NULL: any) and type
+ * ("RSA", NULL: any), with nothing behind it; of the caller's. selection is OpenSSL's
+ * EVP_PKEY_KEYPAIR or EVP_PKEY_PUBLIC_KEY. */
+EVP_PKEY *pkey_decode(struct span der, const char *structure, const char *type, int selection);
+
 /* Refuses (RC_MALFORMED) what no JOSE algorithm may use: RSA under 2048 bits unless small, even or
  * unit exponents, unknown curves (RFC 7518 section 3.3). */
 bool pkey_check_strength(const EVP_PKEY *pkey, const char *name, bool small,
@@ -79,7 +56,6 @@ bool pkey_check_strength(const EVP_PKEY *pkey, const char *name, bool small,
 bool provider_load(const char *name, struct error *err) MUST_CHECK;
 
 AUTO_DEFINE(key, key_free)
-AUTO_DEFINE(key_set, key_set_free)
 AUTO_DEFINE(EVP_PKEY, EVP_PKEY_free)
 
 #endif

@@ -276,8 +276,13 @@ static bool check_content(opening *o, response *r, const struct response_questio
     (void)o;
     if (!r->passed)
         return r->code || error_set(err, RC_MALFORMED, "reason: missing in a failure");
+    if (r->type->id == MESSAGE_GET_DEVICE_STATE && !r->device)
+        return error_set(err, RC_MALFORMED, "edsi: missing, or without a DSI");
+    if (q->tee_cert && r->device &&
+        X509_cmp(q->tee_cert, sk_X509_value(r->device->tee_chain, 0)) != 0)
+        return error_set(err, RC_UNTRUSTED, "dsi: of another device than the session's");
     if (r->type->id == MESSAGE_GET_DEVICE_STATE)
-        return r->device || error_set(err, RC_MALFORMED, "edsi: missing, or without a DSI");
+        return true;
     const char *did;
     if (!r->content)
         return error_set(err, RC_MALFORMED, "content: missing");
@@ -289,8 +294,6 @@ static bool check_content(opening *o, response *r, const struct response_questio
         return false;
     if (own && strcmp(own, did) != 0)
         return error_set(err, RC_UNTRUSTED, "content.did: not that of the TEE certificate");
-    if (q->tee_cert && r->device && strcmp(r->device->did, own) != 0)
-        return error_set(err, RC_UNTRUSTED, "content.dsi: of another device");
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "jose/key_set.h"
 #include "otrp/ta_package.h"
 #include "util/base64.h"
 #include "util/file.h"
@@ -134,6 +135,19 @@ static bool get_version(const struct reading *in, const json_t *ta, const char *
            mistake(in, path, "version is no whole number from 0 on");
 }
 
+/* A package that the device would refuse is better refused here. */
+static bool check_package(const struct reading *in, const char *path, const signing *sp,
+                          long long version, const struct policy_ta *ta)
+{
+    AUTO(ta_package) *package = ta_package_open(buffer_span(ta->package), sp->chain, in->err);
+    if (!package)
+        return error_prefix(in->err, "%s: %s.file: not signed with the SP's cert", in->file, path);
+    if (package->taid && strcmp(package->taid, ta->taid) != 0)
+        return mistake(in, path, "the package is for another taid");
+    return version == TA_NO_VERSION || version == package->version ||
+           mistake(in, path, "version is not that of the package");
+}
+
 static bool read_package(const struct reading *in, const json_t *json, const char *path,
                          const signing *sp, struct policy_ta *ta)
 {
@@ -146,7 +160,7 @@ static bool read_package(const struct reading *in, const json_t *json, const cha
         return error_prefix(in->err, "%s: %s.file", in->file, path);
     if (ta_package_is(buffer_span(bytes))) {
         ta->package = TAKE(bytes);
-        return true;
+        return check_package(in, path, sp, version, ta);
     }
     if (!sp->keys) {
         mistake(in, path, "the file is no TA package signed by its SP");

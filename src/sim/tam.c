@@ -256,7 +256,8 @@ static enum tam_outcome after_failure(tam *t, session *s, const response *r, buf
 {
     tell(t, s, "%s: %s%s%s", s->what, r->code ? r->code : "fail", r->reason ? ": " : "",
          r->reason ? r->reason : "");
-    bool mismatch = r->code && strcmp(r->code, error_code_name(ERR_DEV_STATE_MISMATCH)) == 0;
+    bool mismatch = r->authenticated && r->code &&
+                    strcmp(r->code, error_code_name(ERR_DEV_STATE_MISMATCH)) == 0;
     if (!mismatch || s->asked_again) {
         tell(t, s, "ended: the device does not do what the policy wants");
         return TAM_DONE;

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "applet.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/terminal.h"
+
+#define APPLET(group, id, name, summary) extern const struct applet applet_##id;
+#include "applets.def"
+#undef APPLET
+
+const struct applet_entry applets[] = {
+#define APPLET(group, id, name, summary) {group, name, summary, &applet_##id},
+#include "applets.def"
+#undef APPLET
+};
+const size_t applet_count = COUNT(applets);
+
+static const char *const when[] = {"auto", "always", "never", NULL};
+
+static const struct option_row options_always[] = {
+    OPT_FLAG(common, quiet, 'q', 0, "say nothing but errors"),
+    OPT_CHOICE(common, color, 0, "WHEN", when, 0, "colour"),
+    OPT_FLAG(common, help, 'h', 0, "show this help"), OPT_END};
+static const struct option_row options_json[] = {
+    OPT_FLAG(common, json, 0, 0, "report as JSON, errors included"), OPT_END};
+static const struct option_row options_now[] = {
+    OPT_TEXT(common, now, 0, "TIME", 0,
+             "judge and date by this time: 2026-11-21T10:00:00Z or @SECONDS"),
+    OPT_END};
+static const struct option_row options_force[] = {
+    OPT_FLAG(common, force, 'f', 0, "overwrite files that exist"), OPT_END};
+static const struct option_row options_keys[] = {
+    OPT_TEXT(common, passin, 0, "ARG", 0,
+             "passphrase of a private key: pass:TEXT, env:NAME, file:PATH, fd:N or stdin"),
+    OPT_LIST(common, provider, 0, "NAME", 0,
+             "load an OpenSSL provider for keys that are not files"),
+    OPT_END};
+
+static const struct {
+    unsigned use;
+    const struct option_row *rows;
+} common_tables[] = {
+    {USES_KEYS, options_keys}, {USES_NOW, options_now}, {USES_FORCE, options_force},
+    {USES_JSON, options_json}, {0, options_always},
+};
+
+size_t common_options(const struct applet *applet, struct common *common, struct option_set sets[8])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT(common_tables); i++)
+        if ((applet->uses & common_tables[i].use) == common_tables[i].use)
+            sets[count++] = (struct option_set){common_tables[i].rows, common};
+    return count;
+}
+
+const struct applet_entry *applet_find(const char *name)
+{
+    for (size_t i = 0; i < applet_count; i++)
+        if (strcmp(applets[i].name, name) == 0)
+            return &applets[i];
+    return NULL;
+}
+
+/* One write a line, so that those of several threads do not mix. */
+static void tell(const struct applet_call *call, const char *format, va_list args)
+{
+    char *text = NULL, *line = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&line, &size);
+    if (out && vasprintf(&text, format, args) >= 0) {
+        fprintf(out, "otrp %s: ", call->name);
+        terminal_put_line(out, text);
+        fputc('\n', out);
+        free(text);
+    }
+    if (out && fclose(out) == 0 && size)
+        (void)!write(STDERR_FILENO, line, size);
+    free(line);
+}
+
+void say(const struct applet_call *call, const char *format, ...)
+{
+    if (call->common->quiet)
+        return;
+    va_list args;
+    va_start(args, format);
+    tell(call, format, args);
+    va_end(args);
+}
+
+void warn(const struct applet_call *call, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell(call, format, args);
+    va_end(args);
+}
