@@ -4,7 +4,7 @@
 
 #include "jose/jwk.h"
 #include "jose/jws.h"
-#include "pki/cert.h"
+#include "pki/x5c.h"
 #include "util/limits.h"
 
 struct sign {
@@ -36,18 +36,6 @@ static const struct option_row options[] = {
     OPERAND(sign, payload, "PAYLOAD", OPT_FILE, "what is signed (default: standard input)"),
     OPT_END};
 
-static json_t *x5c_of(const X509_stack *chain, struct error *err)
-{
-    AUTO(json_t) *x5c = json_array();
-    for (int i = 0; x5c && i < sk_X509_num(chain); i++) {
-        AUTO(buffer) *der = cert_to_der(sk_X509_value(chain, i), err);
-        if (!der)
-            return NULL;
-        json_array_append_new(x5c, json_base64(buffer_span(der)));
-    }
-    return TAKE(x5c);
-}
-
 /* The unprotected header that --header and --cert ask for; *header NULL when neither does. */
 static bool unprotected_header(const struct sign *o, const X509_stack *chain, json_t **header,
                                struct error *err)
@@ -56,7 +44,7 @@ static bool unprotected_header(const struct sign *o, const X509_stack *chain, js
         return false;
     if (!chain)
         return true;
-    json_t *x5c = x5c_of(chain, err);
+    json_t *x5c = x5c_from_certs(chain, 0, err);
     if (!x5c)
         return false;
     if (!*header)

@@ -10,6 +10,7 @@
 #include "otrp/sealed.h"
 #include "pki/chain.h"
 #include "pki/ocsp.h"
+#include "pki/x5c.h"
 #include "util/base64.h"
 #include "util/terminal.h"
 
@@ -260,20 +261,11 @@ static X509_stack *x5c_certs(const jws *message, struct error *err)
     const json_t *x5c = json_object_get(message->signatures[0].header, "x5c");
     if (!x5c)
         x5c = json_object_get(message->signatures[0].protected, "x5c");
-    if (!json_is_array(x5c) || json_array_size(x5c) == 0 || json_array_size(x5c) > LIMIT_CHAIN) {
-        error_set(err, RC_UNTRUSTED, "%s: no x5c with the signer's certificate", message->what);
-        error_hint(err, "give the signer's key with --key");
-        return NULL;
-    }
-    AUTO(X509_stack) *certs = sk_X509_new_null();
-    for (size_t i = 0; i < json_array_size(x5c); i++) {
-        const char *text = json_string_value(json_array_get(x5c, i));
-        AUTO(buffer) *der = base64_decode(span_text(text ? text : ""), "x5c", err);
-        X509 *cert = der ? cert_from_der(buffer_span(der), "x5c", err) : NULL;
-        if (!cert || !sk_X509_push(certs, cert))
-            return NULL;
-    }
-    return TAKE(certs);
+    if (x5c)
+        return x5c_to_certs(x5c, "header.x5c", err);
+    error_set(err, RC_UNTRUSTED, "%s: no x5c with the signer's certificate", message->what);
+    error_hint(err, "give the signer's key with --key");
+    return NULL;
 }
 
 /* x5t#S256 says which certificate signed: it must be that of x5c or --key (RFC 7515 section 4.1.8).

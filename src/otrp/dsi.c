@@ -9,6 +9,7 @@
 
 #include "jose/jws.h"
 #include "pki/chain.h"
+#include "pki/x5c.h"
 #include "util/base64.h"
 #include "util/limits.h"
 #include "util/openssl_error.h"
@@ -32,38 +33,21 @@ void dsi_free(dsi *state)
     free(state);
 }
 
-static bool add_cert(X509_stack *chain, const char *base64, const char *what, struct error *err)
-{
-    AUTO(buffer) *der = base64_decode(span_text(base64), what, err);
-    X509 *cert = der ? cert_from_der(buffer_span(der), what, err) : NULL;
-    if (cert && sk_X509_push(chain, cert))
-        return true;
-    if (cert)
-        error_memory(err);
-    X509_free(cert);
-    return false;
-}
-
 static bool read_chain(dsi *state, const json_t *tee, struct error *err)
 {
-    const char *cert;
     state->tee_chain = sk_X509_new_null();
     if (!state->tee_chain)
         return error_memory(err);
-    if (!json_get_text(tee, "dsi.tee", "cert", &cert, err) ||
-        !add_cert(state->tee_chain, cert, "dsi.tee.cert", err))
+    if (!x5c_append(state->tee_chain, json_object_get(tee, "cert"), "dsi.tee.cert", err))
         return false;
     const json_t *cas = json_object_get(tee, "cacert");
     if (cas && (!json_is_array(cas) || json_array_size(cas) > LIMIT_CHAIN))
         return error_set(err, RC_MALFORMED, "dsi.tee.cacert: not an array of at most %d",
                          LIMIT_CHAIN);
     for (size_t i = 0; i < json_array_size(cas); i++) {
-        const char *text = json_string_value(json_array_get(cas, i));
         char what[64];
         snprintf(what, sizeof what, "dsi.tee.cacert[%zu]", i);
-        if (!text)
-            return error_set(err, RC_MALFORMED, "%s: not a string", what);
-        if (!add_cert(state->tee_chain, text, what, err))
+        if (!x5c_append(state->tee_chain, json_array_get(cas, i), what, err))
             return false;
     }
     state->did = cert_did(sk_X509_value(state->tee_chain, 0), err);

@@ -74,8 +74,9 @@ request *request_new(struct span text)
         return NULL;
     struct error ignored;
     r->text = text;
-    r->type = sniff_type(text);
     r->doc = json_doc_parse(text, "message", &ignored);
+    const struct json_value *outer = r->doc ? json_root(r->doc)->first : NULL;
+    r->type = !r->doc ? sniff_type(text) : outer ? message_find_request(outer->name) : NULL;
     if (r->doc && r->type)
         read_payload(r);
     const struct json_value *claimed = r->tbs;

@@ -9,6 +9,7 @@
 #include "otrp/algorithm.h"
 #include "pki/chain.h"
 #include "pki/ocsp.h"
+#include "pki/x5c.h"
 #include "util/base64.h"
 #include "util/limits.h"
 
@@ -56,38 +57,6 @@ static int check_algorithm(request *r, const struct tee_view *view, struct error
     return fail(err->rc == RC_SIGNATURE ? ERR_UNSUPPORTED_CRYPTO_ALG : ERR_REQUEST_INVALID);
 }
 
-static X509_stack *x5c_load(const json_t *x5c, struct error *err)
-{
-    size_t count = json_array_size(x5c);
-    if (!json_is_array(x5c) || count == 0 || count > LIMIT_CHAIN) {
-        error_set(err, RC_MALFORMED, "header.x5c: not an array of 1 to %d certificates",
-                  LIMIT_CHAIN);
-        error_rule(err, "RFC 7515 section 4.1.6");
-        return NULL;
-    }
-    AUTO(X509_stack) *stack = sk_X509_new_null();
-    for (size_t i = 0; stack && i < count; i++) {
-        char what[40];
-        snprintf(what, sizeof what, "header.x5c[%zu]", i);
-        const json_t *element = json_array_get(x5c, i);
-        if (!json_is_string(element)) {
-            error_set(err, RC_MALFORMED, "%s: not a string", what);
-            return NULL;
-        }
-        AUTO(buffer) *der = base64_decode(
-            SPAN(json_string_value(element), json_string_length(element)), what, err);
-        X509 *cert = der ? cert_from_der(buffer_span(der), what, err) : NULL;
-        if (!cert)
-            return NULL;
-        if (!sk_X509_push(stack, cert)) {
-            X509_free(cert);
-            error_memory(err);
-            return NULL;
-        }
-    }
-    return TAKE(stack);
-}
-
 static key *signer_key(const X509_stack *signers, struct error *err)
 {
     EVP_PKEY *pkey = X509_get_pubkey(sk_X509_value(signers, 0));
@@ -127,7 +96,7 @@ static int check_signer(request *r, const struct tee_view *view, struct error *e
                   r->type->request);
         return fail(ERR_REQUEST_INVALID);
     }
-    r->signers = x5c_load(x5c, err);
+    r->signers = x5c_to_certs(x5c, "header.x5c", err);
     r->signer_key = r->signers ? signer_key(r->signers, err) : NULL;
     return r->signer_key ? ERR_NONE : fail(ERR_REQUEST_INVALID);
 }

@@ -6,6 +6,7 @@
 
 #include "jose/jws.h"
 #include "otrp/ta_package.h"
+#include "pki/x5c.h"
 #include "util/base64.h"
 #include "util/secret.h"
 
@@ -170,13 +171,9 @@ static void put_part(buffer *out, const char *name, const buffer *text, const js
 
 static buffer *sign_request(const struct request_draft *d, const buffer *payload, struct error *err)
 {
-    AUTO(json_t) *x5c = json_array();
-    for (int i = 0; i < sk_X509_num(d->tam_chain); i++) {
-        AUTO(buffer) *der = cert_to_der(sk_X509_value(d->tam_chain, i), err);
-        if (!der)
-            return NULL;
-        json_array_append_new(x5c, json_base64(buffer_span(der)));
-    }
+    AUTO(json_t) *x5c = x5c_from_certs(d->tam_chain, 0, err);
+    if (!x5c)
+        return NULL;
     AUTO(json_t) *header = json_pack("{s:O}", "x5c", x5c);
     key *keys[] = {d->tam_key};
     AUTO(buffer) *message = jws_sign(

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 
 #include "jose/jwe.h"
+#include "pki/x5c.h"
 #include "util/base64.h"
 #include "util/openssl_error.h"
 #include "util/secret.h"
@@ -20,17 +21,14 @@ buffer *ta_package_sign(struct span ta, key *sp_key, const X509_stack *chain, co
                         long long version, struct error *err)
 {
     AUTO(json_t) *protected = json_object();
-    AUTO(json_t) *header = chain ? json_pack("{s:[]}", "x5c") : NULL;
+    AUTO(json_t) *x5c = chain ? x5c_from_certs(chain, 0, err) : NULL;
+    AUTO(json_t) *header = x5c ? json_pack("{s:O}", "x5c", x5c) : NULL;
+    if (chain && !header)
+        return NULL;
     if (taid)
         json_object_set_new(protected, "taid", json_string(taid));
     if (version != TA_NO_VERSION)
         json_object_set_new(protected, "taver", json_integer(version));
-    for (int i = 0; header && i < sk_X509_num(chain); i++) {
-        AUTO(buffer) *der = cert_to_der(sk_X509_value(chain, i), err);
-        if (!der)
-            return NULL;
-        json_array_append_new(json_object_get(header, "x5c"), json_base64(buffer_span(der)));
-    }
     return jws_sign(
         &(struct jws_how){.keys = &sp_key, .count = 1, .protected = protected, .header = header},
         ta, err);
@@ -73,14 +71,7 @@ static void read_signers(ta_package *package, const jws *message)
 {
     struct error ignored;
     const json_t *x5c = json_object_get(message->signatures[0].header, "x5c");
-    package->signers = sk_X509_new_null();
-    for (size_t i = 0; package->signers && i < json_array_size(x5c) && i < LIMIT_CHAIN; i++) {
-        const char *text = json_string_value(json_array_get(x5c, i));
-        AUTO(buffer) *der = text ? base64_decode(span_text(text), "x5c", &ignored) : NULL;
-        X509 *cert = der ? cert_from_der(buffer_span(der), "x5c", &ignored) : NULL;
-        if (cert && !sk_X509_push(package->signers, cert))
-            X509_free(cert);
-    }
+    package->signers = x5c ? x5c_to_certs(x5c, "x5c", &ignored) : NULL;
 }
 
 ta_package *ta_package_open(struct span text, const X509_stack *candidates, struct error *err)
@@ -89,6 +80,10 @@ ta_package *ta_package_open(struct span text, const X509_stack *candidates, stru
     AUTO(ta_package) *package = message ? calloc(1, sizeof *package) : NULL;
     if (!package)
         return NULL;
+    if (message->serialization == SERIALIZATION_GENERAL) {
+        error_set(err, RC_MALFORMED, "TA package: a JWS in flattened or compact form is needed");
+        return NULL;
+    }
     error_set(err, RC_SIGNATURE, "TA package: the SD knows no certificate of an SP");
     for (int i = 0; i < sk_X509_num(candidates) && !package->signer; i++) {
         X509 *cert = sk_X509_value(candidates, i);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -172,13 +173,19 @@ static bool add_device(const char *dir, const char *fuse_path, const struct devi
     return added;
 }
 
-/* Whether another process has put a device into the folder meanwhile. */
-static bool has_devices(const char *dir)
+/* One process at a time makes a device in a folder; closing the descriptor lets the next one in. */
+static int lock_folder(const char *dir, struct error *err)
 {
-    struct error ignored;
-    AUTO(json_t) *names = device_names(dir, &ignored);
-    return json_array_size(names) > 0;
+    int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock >= 0 && flock(lock, LOCK_EX) == 0)
+        return lock;
+    error_errno(err, RC_INTERNAL, "%s: cannot be locked", dir);
+    if (lock >= 0)
+        close(lock);
+    return -1;
 }
+
+static const char *const state_files[] = {"fuse.key", "state.db", "state.db-wal", "state.db-shm"};
 
 bool device_create(const char *dir, const struct device_parts *parts, struct error *err)
 {
@@ -188,21 +195,18 @@ bool device_create(const char *dir, const struct device_parts *parts, struct err
         return error_memory(err);
     if (!output_directory(made, dir, err))
         return false;
-    bool fresh = !path_exists(fuse_path) && fuse_make(fuse_path, err);
-    if (!fresh && !path_exists(fuse_path))
-        return false; /* otherwise another process has just made it */
-    bool created = add_device(dir, fuse_path, parts, err);
-    if (created)
-        return output_commit(made, err);
-    if (fresh && !has_devices(dir)) {
-        static const char *const files[] = {"fuse.key", "state.db", "state.db-wal", "state.db-shm"};
-        for (size_t i = 0; i < COUNT(files); i++) {
-            AUTO(char) *path = path_join(dir, files[i]);
-            if (path)
-                unlink(path);
-        }
+    int lock = lock_folder(dir, err);
+    if (lock < 0)
+        return false;
+    bool fresh = !path_exists(fuse_path);
+    bool created = (!fresh || fuse_make(fuse_path, err)) && add_device(dir, fuse_path, parts, err);
+    for (size_t i = 0; !created && fresh && i < COUNT(state_files); i++) {
+        AUTO(char) *path = path_join(dir, state_files[i]);
+        if (path)
+            unlink(path);
     }
-    return false;
+    close(lock);
+    return created && output_commit(made, err);
 }
 
 /* ---- opening ---- */

@@ -10,6 +10,7 @@
 #include "jose/jws.h"
 #include "otrp/dsi.h"
 #include "pki/keygen.h"
+#include "pki/x5c.h"
 #include "util/openssl_error.h"
 
 AUTO_DEFINE(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
@@ -134,12 +135,6 @@ bool device_drop_unused_aik(device *dev, const char *tamid, const char *spid, st
 
 /* ---- the DSI ---- */
 
-static json_t *cert_json(const X509 *cert, struct error *err)
-{
-    AUTO(buffer) *der = cert_to_der(cert, err);
-    return der ? json_base64(buffer_span(der)) : NULL;
-}
-
 /* ES256 for P-256 firmware keys is R || S; the protocol names RS256 and ES256. */
 static json_t *tfwdata(device *dev, const char *tid, struct error *err)
 {
@@ -149,7 +144,7 @@ static json_t *tfwdata(device *dev, const char *tid, struct error *err)
     if (!signature)
         return NULL;
     return json_pack("{s:o, s:o, s:s, s:o}", "tbs", json_base64(piece), "cert",
-                     cert_json(sk_X509_value(dev->tfw_chain, 0), err), "sigalg", alg->name, "sig",
+                     x5c_element(sk_X509_value(dev->tfw_chain, 0), err), "sigalg", alg->name, "sig",
                      json_base64(buffer_span(signature)));
 }
 
@@ -219,16 +214,12 @@ static json_t *aiklist(device *dev, const char *tamid, struct error *err)
 
 json_t *device_dsi(device *dev, const char *tamid, const char *tid, struct error *err)
 {
-    AUTO(json_t) *cas = json_array();
-    for (int i = 1; i < sk_X509_num(dev->tee_chain); i++) {
-        json_t *ca = cert_json(sk_X509_value(dev->tee_chain, i), err);
-        if (!ca)
-            return NULL;
-        json_array_append_new(cas, ca);
-    }
+    AUTO(json_t) *cas = x5c_from_certs(dev->tee_chain, 1, err);
+    if (!cas)
+        return NULL;
     AUTO(json_t) *sds = sdlist(dev, tamid, err);
     AUTO(json_t) *aiks = sds ? aiklist(dev, tamid, err) : NULL;
-    AUTO(json_t) *cert = aiks ? cert_json(sk_X509_value(dev->tee_chain, 0), err) : NULL;
+    AUTO(json_t) *cert = aiks ? x5c_element(sk_X509_value(dev->tee_chain, 0), err) : NULL;
     AUTO(json_t) *tfw = cert && dev->tfw_key ? tfwdata(dev, tid, err) : NULL;
     if (!cert || (dev->tfw_key && !tfw))
         return NULL;

@@ -9,6 +9,7 @@
 #include "jose/jwk.h"
 #include "jose/jws.h"
 #include "otrp/response.h"
+#include "pki/x5c.h"
 #include "sim/tee_command.h"
 #include "util/file.h"
 
@@ -18,25 +19,18 @@ static const char found_ta[] = "SELECT ta.id, sd.tamid, sd.spid, ta.signer, ta.t
                                "= ?3) AND (?4 IS NULL OR sd.tamid = ?4)"
                                " AND (?5 IS NULL OR sd.name = ?5) LIMIT 2";
 
-/* The DER of each certificate of a PEM text from index first on, as an array of BASE64. */
-static json_t *certs_json(struct span pem, int first, struct error *err)
+/* The certificates of a PEM text. */
+static json_t *certs_json(struct span pem, struct error *err)
 {
-    AUTO(json_t) *list = json_array();
     AUTO(X509_stack) *certs = cert_parse(pem, "stored certificates", err);
-    for (int i = first; certs && i < sk_X509_num(certs); i++) {
-        AUTO(buffer) *der = cert_to_der(sk_X509_value(certs, i), err);
-        if (!der)
-            return NULL;
-        json_array_append_new(list, json_base64(buffer_span(der)));
-    }
-    return certs ? TAKE(list) : NULL;
+    return certs ? x5c_from_certs(certs, 0, err) : NULL;
 }
 
 static json_t *information(sqlite3_stmt *row, const char *taid, const char *nonce,
                            struct error *err)
 {
-    AUTO(json_t) *signers = certs_json(sql_blob(row, 3), 0, err);
-    AUTO(json_t) *tam = signers ? certs_json(sql_blob(row, 4), 0, err) : NULL;
+    AUTO(json_t) *signers = certs_json(sql_blob(row, 3), err);
+    AUTO(json_t) *tam = signers ? certs_json(sql_blob(row, 4), err) : NULL;
     if (!tam)
         return NULL;
     AUTO(json_t) *signer = json_incref(json_array_get(signers, 0));
