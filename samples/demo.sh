@@ -21,7 +21,7 @@ trap 'exit 130' INT TERM
 cd "$work"
 exec 2>&1 # what otrp says to a person belongs to the story
 
-bold= plain=
+bold='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
     bold=$(printf '\033[1m') plain=$(printf '\033[0m')
 fi

@@ -52,7 +52,7 @@ static bool put_rsa(json_t *jwk, const EVP_PKEY *pkey, enum key_part part)
     json_object_set_new(jwk, "kty", json_string("RSA"));
     for (int i = 0; i < (part == KEY_PRIVATE ? RSA_NUMBERS : RSA_D); i++)
         if (!set_bignum(jwk, rsa_members[i], pkey, rsa_parameters[i], 0))
-            return false;
+            return i == RSA_P; /* a key that came without its primes is written without them */
     return true;
 }
 
@@ -181,13 +181,31 @@ static EVP_PKEY *pkey_build(const char *type, OSSL_PARAM_BLD *builder, bool priv
     return NULL;
 }
 
+/* Either all of p, q, dp, dq and qi are there, or none (RFC 7518 section 6.3.2). */
+static int rsa_member_count(const json_t *jwk, bool private)
+{
+    if (!private)
+        return RSA_D;
+    for (int i = RSA_P; i < RSA_NUMBERS; i++)
+        if (json_object_get(jwk, rsa_members[i]))
+            return RSA_NUMBERS;
+    return RSA_P;
+}
+
+static bool rsa_private_fits(BIGNUM *const numbers[RSA_NUMBERS], int count)
+{
+    return count == RSA_NUMBERS ? rsa_key_consistent(numbers)
+                                : rsa_exponents_fit(numbers[RSA_N], numbers[RSA_E], numbers[RSA_D]);
+}
+
 static EVP_PKEY *rsa_from_jwk(const json_t *jwk, const char *name, bool private, struct error *err)
 {
     BIGNUM *numbers[RSA_NUMBERS] = {NULL};
+    int count = rsa_member_count(jwk, private);
     bool read = true;
-    for (int i = 0; read && i < (private ? RSA_NUMBERS : RSA_D); i++)
+    for (int i = 0; read && i < count; i++)
         read = (numbers[i] = member_number(jwk, name, rsa_members[i], err)) != NULL;
-    if (read && private && !rsa_key_consistent(numbers))
+    if (read && private && !rsa_private_fits(numbers, count))
         read = error_set(err, RC_MALFORMED,
                          "%s: its private part does not belong to its public part", name);
     EVP_PKEY *pkey = read ? rsa_key_build(numbers, private) : NULL;

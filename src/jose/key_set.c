@@ -353,20 +353,25 @@ const key *key_set_choose(const key_set *set, const char *kid, const struct jwa 
                           const char *operation, struct error *err)
 {
     const key *chosen = NULL;
+    bool chosen_named = false;
     struct error unfit_why = {.rc = RC_OK};
     if (!check_unmixed(set, err))
         return NULL;
     for (size_t i = 0; i < set->count; i++) {
         const key *k = set->keys[i];
-        if (set->count > 1 && kid && k->kid && strcmp(kid, k->kid) != 0)
+        bool named = kid && k->kid && strcmp(kid, k->kid) == 0;
+        if (set->count > 1 && kid && k->kid && !named)
             continue;
         if (!jwa_fits(alg, k, operation, &unfit_why))
             continue;
-        if (chosen) {
+        if (chosen && named == chosen_named) {
             several(chosen, k, kid, alg, err);
             return NULL;
         }
-        chosen = k;
+        if (!chosen || named) { /* a key of that kid goes before one without any */
+            chosen = k;
+            chosen_named = named;
+        }
     }
     if (!chosen && unfit_why.rc != RC_OK)
         *err = unfit_why;

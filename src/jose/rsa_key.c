@@ -36,12 +36,29 @@ bool rsa_key_consistent(BIGNUM *const v[RSA_NUMBERS])
     return fits;
 }
 
+bool rsa_exponents_fit(const BIGNUM *n, const BIGNUM *e, const BIGNUM *d)
+{
+    BN_CTX *work = BN_CTX_secure_new();
+    BIGNUM *two = BN_new(), *there = BN_new(), *back = BN_secure_new(), *secret = BN_secure_new();
+    bool able = work && two && there && back && secret && BN_set_word(two, 2) && BN_copy(secret, d);
+    if (able)
+        BN_set_flags(secret, BN_FLG_CONSTTIME);
+    bool fits = able && BN_is_odd(n) && BN_mod_exp(there, two, e, n, work) &&
+                BN_mod_exp(back, there, secret, n, work) && BN_cmp(back, two) == 0;
+    BN_free(two);
+    BN_free(there);
+    BN_clear_free(back);
+    BN_clear_free(secret);
+    BN_CTX_free(work);
+    return fits;
+}
+
 EVP_PKEY *rsa_key_build(BIGNUM *const numbers[RSA_NUMBERS], bool private)
 {
     AUTO(OSSL_PARAM_BLD) *builder = OSSL_PARAM_BLD_new();
     bool pushed = builder != NULL;
     for (int i = 0; pushed && i < (private ? RSA_NUMBERS : RSA_D); i++)
-        pushed = OSSL_PARAM_BLD_push_BN(builder, rsa_parameters[i], numbers[i]);
+        pushed = !numbers[i] || OSSL_PARAM_BLD_push_BN(builder, rsa_parameters[i], numbers[i]);
     AUTO(OSSL_PARAM) *params = pushed ? OSSL_PARAM_BLD_to_param(builder) : NULL;
     AUTO(EVP_PKEY_CTX) *maker = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
     EVP_PKEY *pkey = NULL;

@@ -22,8 +22,13 @@ extern const char *const rsa_parameters[RSA_NUMBERS];
  * this proves, in a thousandth of it, that the private part belongs to the public part. */
 bool rsa_key_consistent(BIGNUM *const numbers[RSA_NUMBERS]);
 
-/* The key of these numbers, of which a public one needs n and e; owned by the caller. NULL with
- * OpenSSL's reason queued. */
+/* Whether e and d undo each other modulo n: all that can be said of a key that came without its
+ * primes. */
+bool rsa_exponents_fit(const BIGNUM *n, const BIGNUM *e, const BIGNUM *d);
+
+/* The key of these numbers, of which a private one may lack those from p on (RFC 7518
+ * section 6.3.2), and of which a public one needs n and e; owned by the caller. NULL with OpenSSL's
+ * reason queued. */
 EVP_PKEY *rsa_key_build(BIGNUM *const numbers[RSA_NUMBERS], bool private);
 
 /* The key of an RSAPrivateKey in DER (RFC 8017 appendix A.1.2) with two primes, its numbers

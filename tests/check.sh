@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs every test with the builds that "make check" has made, and counts: the last line is
+# "N passed, M failed". A suite that does not get to its end, and every report of a sanitizer,
+# count as failures.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+jobs=${JOBS:-$(nproc)}
+reports=$(mktemp -d)
+trap 'rm -rf "$reports"' EXIT
+passed=0 failed=0 skipped=0
+
+# A report goes to a file of its own: what a server or a program that a test expects to fail says
+# would go unnoticed. The exit code is one that otrp does not have.
+export ASAN_OPTIONS=exitcode=99:log_path=$reports/asan:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=exitcode=99:log_path=$reports/ubsan:print_stacktrace=1
+export BATS_LIB_PATH=${BATS_LIB_PATH:-/usr/lib/bats:/usr/share/bats:/usr/local/lib/bats:/usr/local/lib:/usr/lib:/opt/homebrew/lib}
+
+# suite VARIANT BINARY FILE...
+suite() {
+    local variant=$1 tap=build/$1/tests.tap planned ok bad skip lost start=$SECONDS status=0
+    OTRP=$PWD/$2 VARIANT=$variant bats --tap --jobs "$jobs" "${@:3}" < /dev/null > "$tap" 2>&1 ||
+        status=$?
+    planned=$(sed -n 's/^1\.\.\([0-9][0-9]*\)$/\1/p;T;q' "$tap")
+    skip=$(grep -cE '^ok [0-9]+ .* # skip' "$tap")
+    ok=$(($(grep -cE '^ok [0-9]+ ' "$tap") - skip))
+    bad=$(grep -cE '^not ok [0-9]+ ' "$tap")
+    lost=$((${planned:-1} - ok - bad - skip))
+    awk '/^(ok|not ok) / { shown = /^not/ } shown' "$tap"
+    if ((lost > 0 || (status && !bad))); then
+        echo "$variant: the suite did not get to its end (exit code $status); its last lines:"
+        tail -n 20 "$tap"
+        ((lost > 0)) || lost=1
+    else
+        lost=0
+    fi
+    awk '/^ok .* # skip/' "$tap"
+    echo "$variant: $ok passed, $((bad + lost)) failed, $skip skipped in $((SECONDS - start)) s"
+    passed=$((passed + ok)) failed=$((failed + bad + lost)) skipped=$((skipped + skip))
+}
+
+suite release bin/otrp tests
+suite clang build/clang/bin/otrp tests/unit.bats
+suite asan build/asan/bin/otrp tests
+
+for report in "$reports"/*; do
+    [ -e "$report" ] || continue
+    cat "$report"
+    failed=$((failed + 1))
+done
+
+echo "$passed passed, $failed failed"
+((failed == 0 && passed > 0))
