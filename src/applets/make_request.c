@@ -2,6 +2,7 @@
 /* otrp make-request: a TAM's request from a few fields, or a client application's TA query. */
 #include "applets/common.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "otrp/algorithm.h"
@@ -14,9 +15,8 @@
 
 struct make_request {
     const char *type, *pki, *tam, *tam_key, *tam_cert, *ocsp, *device, *rid, *tid, *spid, *sdname,
-        *spcert, *taid, *taname, *ta, *sp, *pdata, *tamid, *nonce, *newsdname, *newspid, *alg, *enc,
-        *cek, *save_cek, *out;
-    long taver;
+        *spcert, *taid, *taname, *ta, *sp, *pdata, *tamid, *nonce, *newsdname, *newspid, *taver,
+        *alg, *enc, *cek, *save_cek, *out;
     struct text_list add_spcert, del_spcert, set, unset;
     bool nextdsi, no_nextdsi, renew_aik, delete_ta, tbs, template;
 };
@@ -52,7 +52,7 @@ static const struct option_row options[] = {
     OPT_TEXT(make_request, taname, 0, "NAME", 0, "name of the TA, for people"),
     OPT_TEXT(make_request, ta, 0, "FILE", OPT_FILE,
              "TA package signed by its SP, or a raw TA with --sp"),
-    OPT_NUMBER(make_request, taver, 0, "N", 1, 2147483647, "version of a raw TA"),
+    OPT_TEXT(make_request, taver, 0, "N", 0, "version of a raw TA, a whole number from 0 on"),
     OPT_TEXT(make_request, pdata, 0, "FILE", OPT_FILE, "personalisation data of the TA"),
     OPT_TEXT(make_request, tamid, 0, "ID", 0, "tamid (default: that of the TAM's certificate)"),
     OPT_TEXT(make_request, nonce, 0, "TEXT", 0, "ta-query: comes back in the signed answer"),
@@ -117,6 +117,9 @@ static bool load_tam(const struct applet_call *call, materials *m, struct error 
     const struct tam_options tam = {o->pki, o->tam, o->tam_key, o->tam_cert, o->ocsp};
     if (!tam_identity_load(call, &tam, &m->tam_keys, &m->tam_chain, &m->ocsp, err))
         return false;
+    if (!m->ocsp)
+        warn(call,
+             "warning: no stapling set: a TEE that has not seen this TAM before will refuse it");
     m->tamid = o->tamid ? strdup(o->tamid) : cert_tamid(sk_X509_value(m->tam_chain, 0), err);
     return m->tamid != NULL;
 }
@@ -174,9 +177,24 @@ static bool load_sp(const struct applet_call *call, materials *m, struct error *
     return !path || !wanted || m->spcert;
 }
 
+static bool ta_version(const char *text, long long *version, struct error *err)
+{
+    char *end;
+    *version = TA_NO_VERSION;
+    if (!text)
+        return true;
+    errno = 0;
+    *version = strtoll(text, &end, 10);
+    return (!errno && *text >= '0' && *text <= '9' && !*end) ||
+           error_set(err, RC_USAGE, "--taver: '%s' is no whole number from 0 on", text);
+}
+
 static bool load_ta(const struct applet_call *call, materials *m, struct error *err)
 {
     const struct make_request *o = call->options;
+    long long version;
+    if (!ta_version(o->taver, &version, err))
+        return false;
     m->pdata = o->pdata ? input_read(o->pdata, LIMIT_FILE_BYTES, err) : NULL;
     if (o->pdata && !m->pdata)
         return false;
@@ -194,9 +212,9 @@ static bool load_ta(const struct applet_call *call, materials *m, struct error *
     AUTO(identity) *id = identity_find(o->pki, ROLE_SP, o->sp, err);
     AUTO(key_set) *keys = id ? call_keys(call, id->key_path, KEY_PRIVATE, err) : NULL;
     AUTO(X509_stack) *chain = keys ? cert_load(id->chain_path, err) : NULL;
-    m->package = chain ? ta_package_sign(buffer_span(ta), keys->keys[0], chain, o->taid,
-                                         o->taver ? o->taver : TA_NO_VERSION, err)
-                       : NULL;
+    m->package = chain
+                     ? ta_package_sign(buffer_span(ta), keys->keys[0], chain, o->taid, version, err)
+                     : NULL;
     return m->package != NULL;
 }
 

@@ -55,7 +55,10 @@ static bool check_place(const pki_files *files, const char *dir, const output_se
 {
     for (size_t i = 0; i < files->count; i++)
         if (!output_check(outputs, files->files[i].path, err))
-            return false;
+            return err->hint[0]
+                       ? error_hint(err, "use another --out; --force would replace the whole "
+                                         "PKI with new keys")
+                       : false;
     return pki_files_check_strangers(files, dir, err);
 }
 

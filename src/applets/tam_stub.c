@@ -42,7 +42,7 @@ static const struct option_row options[] = {
     OPT_NUMBER(tam_stub, deadline, 0, "SECONDS", 1, 3600,
                "time a client has for a whole request (default 30)"),
     OPT_NUMBER(tam_stub, max_bytes, 0, "N", 1024, LIMIT_FILE_BYTES,
-               "largest message that is accepted (default 64 MiB)"),
+               "largest message that is accepted (default 4 MiB)"),
     OPT_FLAG(tam_stub, once, 0, 0, "stop when the first session has ended"),
     OPT_END};
 
@@ -219,7 +219,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     struct http_server *server = http->start(
         &(struct http_server_options){
             .listen = o->listen ? o->listen : "127.0.0.1:8080",
-            .max_bytes = o->max_bytes ? (size_t)o->max_bytes : LIMIT_MESSAGE_BYTES,
+            .max_bytes = o->max_bytes ? (size_t)o->max_bytes : LIMIT_ANSWER_BYTES,
             .deadline_ms = o->deadline ? (unsigned)o->deadline * 1000 : 30000,
             .tls_cert = o->tls_cert,
             .tls_key = o->tls_key,

@@ -370,8 +370,10 @@ static bool verify_jws(evidence *e, jws *message, struct error *err)
         verified = jws_verify(message, 0, signer, err);
     else if (e->keys)
         verified = verify_with_keys(message, e->keys, err);
-    for (size_t i = 0; !verified && !e->anchors && !e->keys && i < e->device->aik_count; i++)
-        verified = jws_verify(message, 0, e->device->aiks[i].key, err); /* TAInformation */
+    for (size_t i = 0; !verified && !e->anchors && !e->keys && i < e->device->aik_count; i++) {
+        const key *aik = dsi_aik_key(&e->device->aiks[i], err);
+        verified = aik && jws_verify(message, 0, aik, err); /* TAInformation */
+    }
     if (!verified && !e->anchors && !e->keys && e->device->aik_count == 0)
         error_set(err, RC_UNTRUSTED, "the device state has no SP AIK that could have signed it");
     if (e->keys || signer || e->device)

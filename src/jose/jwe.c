@@ -395,7 +395,7 @@ static buffer *encrypt_for(const struct jwe_how *how, const struct jwa *enc,
     AUTO(buffer) *protected = protected_header(how, enc, w, err);
     AUTO(buffer) *encoded_aad = protected ? buffer_new(how->aad.size * 2 + 4) : NULL;
     if (!encoded_aad)
-        return NULL;
+        return protected ? (error_memory(err), NULL) : NULL;
     buffer_put_base64url(encoded_aad, how->aad);
     struct content_sealed sealed;
     const struct span aad[] = {buffer_span(protected), span_text("."), buffer_span(encoded_aad)};

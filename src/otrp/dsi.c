@@ -107,14 +107,10 @@ static bool read_aiks(dsi *state, const json_t *tee, struct error *err)
         return error_memory(err);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *aik = json_array_get(list, i);
-        const char *spaik;
         char what[64];
         snprintf(what, sizeof what, "dsi.tee.teeaiklist[%zu]", i);
         if (!json_get_text(aik, what, "spid", &state->aiks[i].spid, err) ||
-            !json_get_text(aik, what, "spaik", &spaik, err))
-            return false;
-        state->aiks[i].key = spaik_decode(spaik, what, err);
-        if (!state->aiks[i].key)
+            !json_get_text(aik, what, "spaik", &state->aiks[i].spaik, err))
             return false;
         state->aik_count++;
     }
@@ -183,7 +179,14 @@ const struct dsi_ta *dsi_find_ta(const struct dsi_sd *sd, const char *taid)
     return NULL;
 }
 
-const struct dsi_aik *dsi_find_aik(const dsi *state, const char *spid)
+key *dsi_aik_key(struct dsi_aik *aik, struct error *err)
+{
+    if (!aik->key)
+        aik->key = spaik_decode(aik->spaik, "dsi.tee.teeaiklist", err);
+    return aik->key;
+}
+
+struct dsi_aik *dsi_find_aik(const dsi *state, const char *spid)
 {
     for (size_t i = 0; i < state->aik_count; i++)
         if (strcmp(state->aiks[i].spid, spid) == 0)

@@ -25,7 +25,8 @@ struct dsi_sd {
 
 struct dsi_aik {
     const char *spid;
-    key *key; /* public; owned by the DSI */
+    const char *spaik; /* as received */
+    key *key;          /* public; NULL until dsi_aik_key asks for it; owned by the DSI */
 };
 
 typedef struct dsi {
@@ -50,7 +51,10 @@ void dsi_free(dsi *state);
 
 const struct dsi_sd *dsi_find_sd(const dsi *state, const char *spid, const char *name);
 const struct dsi_ta *dsi_find_ta(const struct dsi_sd *sd, const char *taid);
-const struct dsi_aik *dsi_find_aik(const dsi *state, const char *spid);
+/* The public SP AIK of an entry; borrowed. Read only when asked for: a list that nobody has vouched
+ * for may be long. */
+key *dsi_aik_key(struct dsi_aik *aik, struct error *err) MUST_CHECK;
+struct dsi_aik *dsi_find_aik(const dsi *state, const char *spid);
 
 /* Whether tfwdata signs tid under one of the firmware anchors at that time. RC_UNTRUSTED. */
 bool dsi_check_firmware(const dsi *state, const char *tid, const X509_stack *anchors, time_t at,

@@ -26,7 +26,6 @@ typedef struct request {
     char *rid, *tid; /* for the answer; "" when not to be had; believed only after the checks */
     json_doc *doc;
     jws *jws;
-    const struct jwa *alg;
     buffer *payload;
     json_doc *tbs_doc;
     const struct json_value *tbs; /* the member XTBSRequest */

@@ -48,12 +48,8 @@ static int check_envelope(request *r, const struct tee_view *view, struct error 
 static int check_algorithm(request *r, const struct tee_view *view, struct error *err)
 {
     (void)view;
-    r->alg = jws_alg(r->jws, 0, err);
-    if (r->alg && otrp_algorithm(r->alg))
+    if (otrp_jws(r->jws, err))
         return ERR_NONE;
-    if (r->alg)
-        error_set(err, RC_SIGNATURE, "%s: %s is no signing algorithm of OTrP", r->type->request,
-                  r->alg->name);
     return fail(err->rc == RC_SIGNATURE ? ERR_UNSUPPORTED_CRYPTO_ALG : ERR_REQUEST_INVALID);
 }
 
@@ -192,14 +188,17 @@ static int check_revocation(request *r, const struct tee_view *view, struct erro
     struct span responses[LIMIT_OCSP_RESPONSES];
     size_t count = 0;
     const struct json_value *list = json_member(r->tbs, "ocspdat");
-    bool good = !list ||
-                member_base64_list(list, "ocspdat", LIMIT_OCSP_RESPONSES, items, &count, err);
+    bool good = true;
+    bool sound = !list ||
+                 member_base64_list(list, "ocspdat", LIMIT_OCSP_RESPONSES, items, &count, err);
     for (size_t i = 0; i < count; i++)
         responses[i] = buffer_span(items[i]);
-    for (int i = 0; good && i + 1 < sk_X509_num(r->path); i++)
+    for (int i = 0; sound && good && i + 1 < sk_X509_num(r->path); i++)
         good = certificate_good(r, view, i, responses, count, err);
     for (size_t i = 0; i < count; i++)
         buffer_free(items[i]);
+    if (!sound)
+        return fail(ERR_REQUEST_INVALID);
     r->authenticated = good;
     return good ? ERR_NONE : fail(ERR_TAM_NOT_TRUSTED);
 }
@@ -299,18 +298,10 @@ static int check_content_algorithms(request *r, const struct tee_view *view, str
     r->content = jwe_from_value(value, "content", err);
     if (!r->content)
         return fail(ERR_REQUEST_INVALID);
-    if (r->content->serialization != SERIALIZATION_GENERAL || r->content->count != 1) {
-        error_set(err, RC_MALFORMED,
-                  "content: a JWE in the general serialization with one recipient is needed");
-        return fail(ERR_REQUEST_INVALID);
-    }
-    const struct jwa *alg = jwe_alg(r->content, 0, err);
-    r->content_enc = alg ? jwe_enc(r->content, err) : NULL;
-    if (r->content_enc && otrp_algorithm(alg) && otrp_algorithm(r->content_enc))
+    if (otrp_jwe(r->content, err)) {
+        r->content_enc = jwe_enc(r->content, err);
         return ERR_NONE;
-    if (r->content_enc)
-        error_set(err, RC_DECRYPT, "content: %s with %s is not among the algorithms of OTrP",
-                  alg->name, r->content_enc->name);
+    }
     return fail(err->rc == RC_DECRYPT ? ERR_UNSUPPORTED_CRYPTO_ALG : ERR_REQUEST_INVALID);
 }
 

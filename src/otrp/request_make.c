@@ -136,7 +136,7 @@ static buffer *seal_ta(const struct request_draft *d, struct error *err)
         return NULL;
     }
     if (!aik) {
-        const struct dsi_aik *known = d->spid ? dsi_find_aik(d->device, d->spid) : NULL;
+        struct dsi_aik *known = d->spid ? dsi_find_aik(d->device, d->spid) : NULL;
         if (!known) {
             error_set(err, RC_USAGE, "the device state has no AIK of SP \"%s\"",
                       d->spid ? d->spid : "");
@@ -145,7 +145,8 @@ static buffer *seal_ta(const struct request_draft *d, struct error *err)
                 "the SP gets one with its first SD: create that, and use the DSI of the answer");
             return NULL;
         }
-        aik = known->key;
+        if (!(aik = dsi_aik_key(known, err)))
+            return NULL;
     }
     return encrypted_ta_make(d->type->id, aik, d->package, d->pdata, err);
 }

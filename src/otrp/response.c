@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "otrp/algorithm.h"
 #include "pki/chain.h"
 #include "util/base64.h"
 
@@ -95,11 +96,10 @@ static bool read_tbs(opening *o, const struct json_value *outer, response *r, st
     o->jws = value ? jws_from_value(value, r->type->response, err) : NULL;
     if (!o->jws)
         return false;
-    if (o->jws->serialization != SERIALIZATION_FLATTENED || !jws_alg(o->jws, 0, err))
-        return o->jws->serialization == SERIALIZATION_FLATTENED
-                   ? false
-                   : error_set(err, RC_MALFORMED, "%s: a flattened JWS is needed",
-                               r->type->response);
+    if (o->jws->serialization != SERIALIZATION_FLATTENED)
+        return error_set(err, RC_MALFORMED, "%s: a flattened JWS is needed", r->type->response);
+    if (!otrp_jws(o->jws, err))
+        return false;
     o->payload = jws_payload(o->jws, err);
     o->tbs_doc = o->payload ? json_doc_parse(buffer_span(o->payload), "payload", err) : NULL;
     if (!o->tbs_doc)
@@ -187,7 +187,7 @@ static bool decrypt(opening *o, response *r, const struct response_question *q, 
     if (!value)
         return true;
     AUTO(jwe) *sealed = jwe_from_value(value, name, err);
-    if (!sealed)
+    if (!sealed || !otrp_jwe(sealed, err))
         return false;
     if (!q->cek.size && !q->tam_key)
         return error_set(err, RC_DECRYPT, "%s: no key of the TAM to open it with", name);
@@ -239,6 +239,12 @@ static bool check_tee_chain(opening *o, response *r, const struct response_quest
 {
     (void)o;
     X509 *cert = tee_certificate(r, q);
+    if (!cert && q->for_state) {
+        error_set(err, RC_MALFORMED, "%s%s%s carries no device state", r->type->response,
+                  r->code ? " " : "", r->code ? r->code : "");
+        return error_hint(err,
+                          "use the answer to a get-device-state, or to a request with nextdsi");
+    }
     if (!cert && !q->tee_key && !cannot_be_authenticated(r)) {
         error_set(err, RC_UNTRUSTED, "%s: no TEE certificate to verify it with", r->type->response);
         return error_hint(err, "give the device's state with --device");
@@ -350,7 +356,7 @@ response *response_explain(struct span text, const struct response_question *q,
     AUTO(opening) *o = &way;
     AUTO(response) *r = o->doc ? calloc(1, sizeof *r) : NULL;
     if (!r)
-        return NULL;
+        return o->doc ? (error_memory(err), NULL) : NULL;
     const struct json_value *root = json_root(o->doc);
     if (root->kind == JSON_KIND_OBJECT && root->count == 1 &&
         span_is(root->first->name, "OTrPBrokerError"))

@@ -50,6 +50,7 @@ struct response_question {
     const X509_stack *tee_anchors; /* NULL: the chain is not checked */
     const char *rid, *tid;         /* expected; NULL: any */
     time_t at;
+    bool for_state; /* it is asked for the state in it, so that one without is no use */
 };
 
 typedef struct response {

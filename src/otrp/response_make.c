@@ -73,7 +73,7 @@ buffer *response_make(const struct response_draft *d, struct error *err)
         &(struct jws_how){.keys = keys, .count = 1, .alg = d->sign_alg}, buffer_span(payload), err);
     AUTO(buffer) *out = message ? buffer_new(message->size + 100) : NULL;
     if (!out)
-        return NULL;
+        return message ? (error_memory(err), NULL) : NULL;
     bool array = d->type->id == MESSAGE_GET_DEVICE_STATE;
     buffer_put_format(out, "{\"%s\":", d->type->response);
     if (array)

@@ -89,7 +89,9 @@ dsi *device_state_open(struct span text, key *tam_key, const X509_stack *anchors
     if (json_member(json_root(doc), "dsi"))
         return dsi_parse(span_trim(text), err);
     AUTO(response) *answer = response_open(
-        text, &(struct response_question){.tam_key = tam_key, .tee_anchors = anchors, .at = at},
+        text,
+        &(struct response_question){
+            .tam_key = tam_key, .tee_anchors = anchors, .at = at, .for_state = true},
         err);
     if (!answer)
         return NULL;

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 
 #include "jose/jwe.h"
+#include "otrp/algorithm.h"
 #include "pki/x5c.h"
 #include "util/base64.h"
 #include "util/openssl_error.h"
@@ -210,7 +211,9 @@ bool encrypted_ta_open(const struct json_value *encrypted, enum message_id type,
     uint8_t iv[TA_IV_BYTES];
     AUTO(jwe) *wrapped = jwe_from_value(json_member(encrypted, "key"), "encrypted_ta.key",
                                         &ignored);
-    AUTO(buffer) *k = wrapped ? jwe_decrypt(wrapped, &aik, 1, NULL, &ignored) : NULL;
+    AUTO(buffer) *k = wrapped && otrp_jwe(wrapped, &ignored)
+                          ? jwe_decrypt(wrapped, &aik, 1, NULL, &ignored)
+                          : NULL;
     bool opened = k && read_iv(encrypted, iv) &&
                   open_data(encrypted, ta_data_name(type), k, iv, package) &&
                   open_data(encrypted, pdata_name(type), k, iv, pdata);

@@ -91,7 +91,8 @@ X509_stack *cert_load(const char *path, struct error *err)
 
 static int is_visible(const struct dirent *entry)
 {
-    return entry->d_name[0] != '.';
+    /* neither what is hidden, nor what an editor or an interrupted command left behind */
+    return entry->d_name[0] != '.' && entry->d_name[strlen(entry->d_name) - 1] != '~';
 }
 
 /* Adds the certificates of a file in a folder; false only for one that has some and cannot be used.

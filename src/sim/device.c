@@ -55,7 +55,7 @@ static bool fuse_read(const char *path, uint8_t fuse[FUSE_BYTES], struct error *
 {
     AUTO(buffer) *bytes = input_read(path, 4096, err);
     if (!bytes)
-        return false;
+        return error_hint(err, "fuse.key and state.db of a state folder belong together");
     if (bytes->size != FUSE_BYTES)
         return error_set(err, RC_MALFORMED, "%s: %zu bytes, a fuse key has %d", path, bytes->size,
                          FUSE_BYTES);
@@ -119,10 +119,21 @@ static buffer *stack_to_pem(const X509_stack *certs, struct error *err)
             return NULL;
         buffer_put_span(text, buffer_span(pem));
     }
-    return TAKE(text);
+    return !text || text->failed ? (error_memory(err), NULL) : TAKE(text);
 }
 
 /* ---- making ---- */
+
+/* A fuse that does not open what is there already is the wrong one. */
+static bool check_fuse(sqlite3 *db, const uint8_t *fuse, struct error *err)
+{
+    bool more;
+    AUTO(sqlite3_stmt) *row = sql_query(db, err, "SELECT key FROM device LIMIT 1", "");
+    if (!row || !sql_next(db, row, &more, err) || !more)
+        return row && !more;
+    AUTO(key) *known = unseal_key(fuse, "TEE key", sql_blob(row, 0), err);
+    return known != NULL;
+}
 
 static bool insert_device(sqlite3 *db, const uint8_t *fuse, const struct device_parts *parts,
                           struct error *err)
@@ -156,8 +167,10 @@ static bool add_device(const char *dir, const char *fuse_path, const struct devi
 {
     uint8_t fuse[FUSE_BYTES];
     sqlite3 *db = fuse_read(fuse_path, fuse, err) ? state_open(dir, true, err) : NULL;
-    if (!db)
+    if (!db) {
+        OPENSSL_cleanse(fuse, sizeof fuse);
         return false;
+    }
     long long there = 0;
     bool added = sql_run(db, err, "BEGIN IMMEDIATE", "") &&
                  sql_number(db, &there, 0, err, "SELECT count(*) FROM device WHERE name = ?", "t",
@@ -167,7 +180,8 @@ static bool add_device(const char *dir, const char *fuse_path, const struct devi
         added = error_hint(
             err, "'otrp tee-sim reset' empties it; another --name or --state makes another");
     }
-    added = added && insert_device(db, fuse, parts, err) && sql_run(db, err, "COMMIT", "");
+    added = added && check_fuse(db, fuse, err) && insert_device(db, fuse, parts, err) &&
+            sql_run(db, err, "COMMIT", "");
     OPENSSL_cleanse(fuse, sizeof fuse);
     sql_close(db);
     return added;
@@ -198,7 +212,8 @@ bool device_create(const char *dir, const struct device_parts *parts, struct err
     int lock = lock_folder(dir, err);
     if (lock < 0)
         return false;
-    bool fresh = !path_exists(fuse_path);
+    AUTO(char) *state = path_join(dir, "state.db");
+    bool fresh = !path_exists(fuse_path) && state && !path_exists(state);
     bool created = (!fresh || fuse_make(fuse_path, err)) && add_device(dir, fuse_path, parts, err);
     for (size_t i = 0; !created && fresh && i < COUNT(state_files); i++) {
         AUTO(char) *path = path_join(dir, state_files[i]);

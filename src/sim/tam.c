@@ -200,7 +200,7 @@ static enum tam_outcome ask(tam *t, session *s, const struct policy_step *step, 
 
 static enum tam_outcome start(tam *t, buffer **request)
 {
-    struct error err;
+    struct error err = {.rc = RC_OK};
     AUTO(session) *s = calloc(1, sizeof *s);
     if (!s || !(s->tid = random_id(&err)))
         return TAM_FAILED;
@@ -288,7 +288,7 @@ static response *open_answer(const tam *t, const session *s, struct span message
 
 enum tam_outcome tam_answer(tam *t, struct span message, buffer **request)
 {
-    struct error err;
+    struct error err = {.rc = RC_OK};
     *request = NULL;
     if (message.size == 0)
         return start(t, request);

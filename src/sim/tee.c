@@ -176,7 +176,7 @@ static bool remember_signer(device *dev, const request *r, struct error *err)
             return false;
         buffer_put_span(chain, buffer_span(pem));
     }
-    return chain &&
+    return chain && !chain->failed &&
            sql_run(dev->db, err,
                    "INSERT OR REPLACE INTO signer (device, sha256, chain, used) VALUES (?1, ?2, ?3,"
                    " (SELECT coalesce(max(used), 0) + 1 FROM signer WHERE device = ?1))",
@@ -336,11 +336,14 @@ AUTO_DEFINE(command_result, result_free)
 /* Inside the transaction: checks, acts, and makes the answer. */
 static buffer *decide(device *dev, request *r, struct tee_outcome *outcome, struct error *err)
 {
+    /* a device that asks for the signer each time asks for ocspdat as well, but in GetDeviceState
+     * [] is fine */
+    bool use_cache = !dev->signerreq || (r->type && r->type->id == MESSAGE_GET_DEVICE_STATE);
     const struct tee_view view = {.device = dev,
                                   .now = clock_now(&dev->clock),
                                   .anchors = dev->tam_anchors,
-                                  .cached_signer = cached_signer,
-                                  .known_responses = cached_response,
+                                  .cached_signer = dev->signerreq ? NULL : cached_signer,
+                                  .known_responses = use_cache ? cached_response : NULL,
                                   .firmware_trusted = firmware_trusted,
                                   .tee_name = dev->name,
                                   .did = dev->did,

@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/err.h>
+
 #include "otrp/dsi.h"
 #include "otrp/ta_package.h"
 #include "util/base64.h"
+#include "util/limits.h"
 
 /* The fields that commands share, read once; texts are owned. */
 typedef struct fields {
@@ -108,6 +111,25 @@ static enum error_code_id create_sd(device *dev, const request *r, fields *f,
 
 /* ---- UpdateSD ---- */
 
+/* SP certificates take room, too: at most so many an SD, and their bytes are those of the device's
+ * TAs. */
+static bool certs_have_room(device *dev, const fields *f, bool *room, struct error *err)
+{
+    long long count, bytes;
+    if (!sql_number(dev->db, &count, 0, err, "SELECT count(*) FROM sd_cert WHERE sd = ?", "i",
+                    f->sd) ||
+        !sql_number(dev->db, &bytes, 0, err,
+                    "SELECT (SELECT coalesce(sum(length(der)), 0) FROM sd_cert JOIN sd ON sd.id = "
+                    "sd_cert.sd"
+                    " WHERE sd.device = ?1) + (SELECT coalesce(sum(size), 0) FROM ta JOIN sd ON "
+                    "sd.id = ta.sd"
+                    " WHERE sd.device = ?1)",
+                    "i", dev->id))
+        return false;
+    *room = count <= LIMIT_SD_CERTS && bytes <= dev->limits.bytes + LIMIT_SD_CERTS * 2048LL;
+    return true;
+}
+
 static enum error_code_id rename_sd(device *dev, const request *r, fields *f,
                                     const struct json_value *changes, struct error *err)
 {
@@ -158,8 +180,12 @@ static enum error_code_id change_certs(device *dev, fields *f, const struct json
     if (!sql_number(dev->db, &left, 0, err, "SELECT count(*) FROM sd_cert WHERE sd = ?", "i",
                     f->sd))
         return broken();
-    return left ? ERR_NONE
-                : refuse(ERR_SPCERT_INVALID, err, "the last SP certificate of an SD must stay");
+    if (!left)
+        return refuse(ERR_SPCERT_INVALID, err, "the last SP certificate of an SD must stay");
+    bool room;
+    if (!certs_have_room(dev, f, &room, err))
+        return broken();
+    return room ? ERR_NONE : refuse(ERR_TEE_RESOURCE_FULL, err, "no room for the SP certificates");
 }
 
 static enum error_code_id update_sd(device *dev, const request *r, fields *f,
@@ -297,18 +323,39 @@ static bool put_sealed(device *dev, long long ta, const char *column, const buff
     return sealed && sql_run(dev->db, err, statement, "bi", buffer_span(sealed), ta);
 }
 
-static buffer *pem_of(const X509_stack *certs, const X509 *first, struct error *err)
+/* What a package's x5c says of its signer, as far as each certificate has signed the one before:
+ * the header is not signed itself, and what is stored here will be vouched for. */
+static buffer *signer_pem(const ta_package *package, struct error *err)
 {
-    AUTO(buffer) *text = first ? cert_to_pem(first, err) : buffer_new(0);
-    for (int i = 0; text && i < sk_X509_num(certs); i++) {
-        if (first && X509_cmp(first, sk_X509_value(certs, i)) == 0)
+    X509 *at = package->signer;
+    AUTO(buffer) *text = cert_to_pem(at, err);
+    for (int i = 0; text && package->signers && i < sk_X509_num(package->signers); i++) {
+        X509 *cert = sk_X509_value(package->signers, i);
+        if (X509_cmp(cert, at) == 0)
             continue;
+        if (X509_check_issued(cert, at) != X509_V_OK ||
+            X509_verify(at, X509_get0_pubkey(cert)) != 1)
+            break;
+        AUTO(buffer) *pem = cert_to_pem(cert, err);
+        if (!pem)
+            return NULL;
+        buffer_put_span(text, buffer_span(pem));
+        at = cert;
+    }
+    ERR_clear_error();
+    return text && text->failed ? (error_memory(err), NULL) : TAKE(text);
+}
+
+static buffer *pem_of(const X509_stack *certs, struct error *err)
+{
+    AUTO(buffer) *text = buffer_new(4096);
+    for (int i = 0; text && i < sk_X509_num(certs); i++) {
         AUTO(buffer) *pem = cert_to_pem(sk_X509_value(certs, i), err);
         if (!pem)
             return NULL;
         buffer_put_span(text, buffer_span(pem));
     }
-    return TAKE(text);
+    return !text || text->failed ? (error_memory(err), NULL) : TAKE(text);
 }
 
 /* Writes what a delivery brings into the row of the TA. */
@@ -316,7 +363,7 @@ static bool put_ta(device *dev, const request *r, const fields *f, const deliver
                    struct error *err)
 {
     if (d->package) {
-        AUTO(buffer) *signer = pem_of(d->package->signers, d->package->signer, err);
+        AUTO(buffer) *signer = signer_pem(d->package, err);
         if (!signer ||
             !sql_run(dev->db, err, "UPDATE ta SET version = nullif(?, -1), signer = ? WHERE id = ?",
                      "ibi", d->package->version, buffer_span(signer), ta) ||
@@ -325,7 +372,7 @@ static bool put_ta(device *dev, const request *r, const fields *f, const deliver
         if (d->package->signer == d->spcert && !device_add_sd_cert(dev, f->sd, d->spcert, err))
             return false;
     }
-    AUTO(buffer) *tam = pem_of(r->path, NULL, err);
+    AUTO(buffer) *tam = pem_of(r->path, err);
     return tam &&
            sql_run(dev->db, err, "UPDATE ta SET tam_chain = ? WHERE id = ?", "bi", buffer_span(tam),
                    ta) &&

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -55,9 +57,17 @@ static buffer *read_all(int fd, const char *name, size_t max_bytes, struct error
 
 buffer *input_read(const char *path, size_t max_bytes, struct error *err)
 {
+    static bool stdin_used;
     const char *name = input_name(path);
-    if (!path || strcmp(path, "-") == 0)
+    if (!path || strcmp(path, "-") == 0) {
+        if (stdin_used) {
+            error_set(err, RC_USAGE, "standard input is used twice");
+            error_hint(err, "give one of the inputs as a file");
+            return NULL;
+        }
+        stdin_used = true;
         return read_all(STDIN_FILENO, name, max_bytes, err);
+    }
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         error_errno(err, RC_USAGE, "%s: cannot open", path);
@@ -79,6 +89,8 @@ struct output {
 
 struct output_set {
     bool force;
+    bool shielded;   /* signals wait, see shield */
+    sigset_t before; /* those that waited before */
     struct output *outputs;
     size_t count;
     char **directories; /* made by us, in order */
@@ -92,6 +104,8 @@ output_set *output_set_new(bool force)
         set->force = force;
     return set;
 }
+
+static void unshield(output_set *set);
 
 void output_set_free(output_set *set)
 {
@@ -112,6 +126,7 @@ void output_set_free(output_set *set)
         rmdir(set->directories[i]); /* keeps what holds something */
         free(set->directories[i]);
     }
+    unshield(set); /* now that nothing of it is left, or all is in place */
     free(set->directories);
     free(set->outputs);
     free(set);
@@ -143,6 +158,9 @@ static bool is_directory(const char *path)
 
 bool output_check(const output_set *set, const char *path, struct error *err)
 {
+    for (size_t i = 0; to_stdout(path) && i < set->count; i++)
+        if (!set->outputs[i].path)
+            return error_set(err, RC_USAGE, "two results cannot both go to standard output");
     if (!to_stdout(path) && is_directory(path))
         return error_set(err, RC_USAGE, "%s: is a directory", path);
     /* two options may name one file; what writes many files chooses their names itself */
@@ -201,6 +219,28 @@ static mode_t mode_of(enum output_kind kind)
     return modes[kind];
 }
 
+/* From the first byte that is written aside until all is in place or taken back, an interrupt
+ * waits: it would leave private keys behind under names that nobody knows. Long work, such as
+ * making keys, is done before. */
+static void shield(output_set *set)
+{
+    sigset_t stop;
+    if (set->shielded)
+        return;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGINT);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGHUP);
+    set->shielded = pthread_sigmask(SIG_BLOCK, &stop, &set->before) == 0;
+}
+
+static void unshield(output_set *set)
+{
+    if (set->shielded)
+        pthread_sigmask(SIG_SETMASK, &set->before, NULL);
+    set->shielded = false;
+}
+
 static bool write_aside(struct output *o, struct span data, enum output_kind kind,
                         struct error *err)
 {
@@ -236,7 +276,7 @@ bool output_take(output_set *set, const char *path, buffer *data, enum output_ki
     if (!to_stdout(path) && !o->path)
         return error_memory(err);
     if (!to_stdout(path) && !is_special(path))
-        return write_aside(o, buffer_span(own), kind, err);
+        return shield(set), write_aside(o, buffer_span(own), kind, err);
     o->text = TAKE(own);
     return true;
 }

@@ -13,7 +13,10 @@
 #define LIMIT_RECIPIENTS     32         /* recipients of a JWE, signatures of a JWS */
 #define LIMIT_CHAIN          10         /* certificates in a chain or an x5c */
 #define LIMIT_OCSP_RESPONSES 16         /* OCSP responses in ocspdat: a chain and some room */
-#define LIMIT_NAME_BYTES     255 /* rid, spid, sdname, taid, tamid, did (protocol: 1 to 255) */
-#define LIMIT_TID_BYTES      128 /* tid: it is signed by the firmware */
+#define LIMIT_SD_CERTS       16 /* SP certificates of an SD: each package is tried with all */
+#define LIMIT_ANSWER_BYTES                                                                         \
+    (4u << 20) /* an answer to a TAM: a DSI of LIMIT_SMALL_JSON, encoded twice, and room */
+#define LIMIT_NAME_BYTES 255 /* rid, spid, sdname, taid, tamid, did (protocol: 1 to 255) */
+#define LIMIT_TID_BYTES  128 /* tid: it is signed by the firmware */
 
 #endif

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/utf8.h"
+
 void option_name(const struct option_row *row, char name[32])
 {
     snprintf(name, 32, "%s", row->field);
@@ -67,9 +69,26 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* What no option can mean: an empty path, or text that no message could carry. */
+static bool check_value(const struct option_row *row, const char *shown, const char *value,
+                        struct error *err)
+{
+    if (row->kind != OPTION_TEXT && row->kind != OPTION_LIST)
+        return true;
+    if (row->flags & (OPT_FILE | OPT_DIR))
+        return *value || error_set(err, RC_USAGE, "%s: the path is empty", shown);
+    const uint8_t *p = (const uint8_t *)value;
+    for (size_t left = strlen(value), length; left; p += length, left -= length)
+        if (!(length = utf8_length(p, left)))
+            return error_set(err, RC_USAGE, "%s: '%s' is not UTF-8", shown, value);
+    return true;
+}
+
 static bool slot_store(struct slot slot, const char *shown, const char *value, struct error *err)
 {
     const struct option_row *row = slot.row;
+    if (!check_value(row, shown, value, err))
+        return false;
     switch (row->kind) {
     case OPTION_FLAG:
         *(bool *)slot.value = true;
