@@ -273,7 +273,7 @@ END
     }
     accepted request delete-sd --sdname sd-1 --delete-ta --no-nextdsi
     cp answer.json no-state.json
-    unusable no-state.json 4
+    unusable no-state.json 6
     KNOWN=state.json request get-device-state > gds.json
     unusable gds.json 6
     flip_last_byte_of .InstallTAResponse.signature < "$BATS_FILE_TMPDIR/rsa/filled.json" > changed.json
@@ -722,6 +722,7 @@ signed_by_hand() {
 
 @test "row signer: without a certificate only a signer counts that was believed before" {
     take blank ec
+    sqlite3 device/state.db 'UPDATE device SET signerreq = 0' # as init --no-signerreq makes it
     request get-device-state --tid session-1 > gds.json
     disbelieved jq -c '.GetDeviceStateRequest |= del(.header)' gds.json
     local x5c
@@ -1036,8 +1037,18 @@ later() {
     NOW="@$((at + 86400 + 299))" accepted request get-device-state --set "ocspdat=$(jq -c . set.json)"
 }
 
+@test "a TEE that asks for the signer each time takes nothing from memory, but in GetDeviceState" {
+    take asked ec
+    assert_equal "$(tbs state.json | jq .signerreq)" true
+    recorded no ERR_TAM_NOT_TRUSTED tbs request create-sd --sp xbank --sdname a --unset ocspdat
+    request create-sd --sp xbank --sdname a > create.json
+    disbelieved jq -c '.CreateSDRequest |= del(.header)' create.json
+    accepted request get-device-state --set 'ocspdat=[]'
+}
+
 @test "row revocation: what was told before counts as long as it would have" {
     take asked ec
+    sqlite3 device/state.db 'UPDATE device SET signerreq = 0'
     accepted request get-device-state --set 'ocspdat=[]'
     accepted request create-sd --sp xbank --sdname a --unset ocspdat
     NOW=$(later 691200) recorded no ERR_TAM_NOT_TRUSTED tbs request create-sd --sp xbank --sdname b --unset ocspdat

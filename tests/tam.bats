@@ -237,7 +237,7 @@ InstallTA c in ybank/sd-3"
 flattened|7|14"
 }
 
-@test "a TA that the device refuses ends the session: signed by another SP, or for another taid" {
+@test "a TA that devices would refuse is refused with the policy: signed by another SP, or for another taid" {
     world ec
     otrp sign --key "$SP2-key.pem" --protected '{"taid":"demo"}' -o other-sp.jws ta.bin
     otrp sign --key "$SP-key.pem" --protected '{"taid":"another"}' -o other-taid.jws ta.bin
@@ -245,16 +245,12 @@ flattened|7|14"
     for file in other-sp other-taid; do
         wants xbank/sd-1/demo
         but ".sps[].sds[].tas[] |= {taid, file: \"$file.jws\"}"
-        device "$file"
-        stub
-        : > server.log
-        session "$file"
-        assert_equal "$status" 8
-        assert_regex "$stderr" 'otrp send: error: InstallTA: ERR_TA_INVALID: '
-        holds "$file" 'mytam xbank/sd-1'
-        logged "$TID InstallTA demo in xbank/sd-1: ERR_TA_INVALID: .*"
-        logged "$TID ended: .*"
-        assert_equal "$(statuses)" "200 200 200 204"
+        run --separate-stderr otrp tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
+        assert_equal "$output" ""
+        case $file in
+        other-sp) assert_equal "$status" 3 && assert_regex "$stderr" "tas\[0\]\.file: not signed with the SP's cert" ;;
+        *) assert_equal "$status" 6 && assert_regex "$stderr" 'tas\[0\]: the package is for another taid' ;;
+        esac
     done
 }
 
@@ -682,7 +678,7 @@ recontented() {
         disbelieved forged.json "$reason"
     done << END
 .did = "$other"|content\\.did: not that of the TEE certificate
-.dsi.tee.cert = "$(der "$P/tee/tee/tee-othertee-$K-cert.pem")"|content\\.dsi: of another device
+.dsi.tee.cert = "$(der "$P/tee/tee/tee-othertee-$K-cert.pem")"|dsi: of another device than the session's
 del(.did)|content\\.did: missing
 .dsi = {}|dsi\\.tee: missing
 END

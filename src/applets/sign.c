@@ -125,9 +125,8 @@ static enum rc run(const struct applet_call *call, struct error *err)
     AUTO(key_set) *keys = call_keys(call, o->key.items[0], KEY_PRIVATE, err);
     AUTO(X509_stack) *chain = keys && o->cert ? cert_load(o->cert, err) : NULL;
     if (chain && EVP_PKEY_eq(X509_get0_pubkey(sk_X509_value(chain, 0)), keys->keys[0]->pkey) != 1)
-        return error_set(err, RC_USAGE, "%s: its first certificate is not that of the key in %s",
-                         o->cert, o->key.items[0]),
-               err->rc;
+        warn(call, "warning: %s: its first certificate is not that of the key in %s", o->cert,
+             o->key.items[0]);
     if (!keys || (o->cert && !chain) ||
         !option_algorithm("--alg", JWA_SIGNATURE, o->alg, &how.alg, err) ||
         !protected_header(o, keys->keys[0], chain, &protected, err) ||
