@@ -40,7 +40,7 @@ OBJECTS  := $(SOURCES:src/%.c=$(B)/obj/%.o)
 UTILITY  := $(B)/obj/util/error.o $(B)/obj/util/buffer.o
 UNIT     := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 JOSE     := $(patsubst tests/jose/%.c,$(B)/jose/%,$(wildcard tests/jose/*.c))
-BENCH    := $(addprefix $(B)/bench/,compare empty sign_rs256 keygen_clock.so)
+BENCH    := $(addprefix $(B)/bench/,compare empty sign_rs256 jose keygen_clock.so)
 APPLETS  := $(shell sed -nE 's/^APPLET.[^"]*"([a-z-]+)".*/\1/p' src/applets.def)
 SHELLS   := bin/install-deps .ci/run $(wildcard samples/*.sh tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)
 C_FILES  := $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
@@ -83,6 +83,10 @@ $(B)/unit/%: tests/unit/%.c $(filter $(B)/obj/util/%,$(OBJECTS))
 	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $(filter %.c %.o,$^) -lcmocka $(LIBS) $(LDFLAGS)
 
 $(B)/jose/%: tests/jose/%.c $(filter $(B)/obj/jose/% $(B)/obj/util/%,$(OBJECTS))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $(filter %.c %.o,$^) $(LIBS) $(LDFLAGS)
+
+$(B)/bench/jose: tests/bench/jose.c $(filter $(B)/obj/jose/% $(B)/obj/util/%,$(OBJECTS))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $(filter %.c %.o,$^) $(LIBS) $(LDFLAGS)
 

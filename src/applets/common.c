@@ -41,7 +41,8 @@ bool option_algorithm(const char *option, enum jwa_kind kind, const char *text,
     *alg = text ? jwa_find(kind, text) : NULL;
     if (!text || *alg)
         return true;
-    error_set(err, RC_USAGE, "%s: '%s' is no algorithm for this that otrp knows", option, text);
+    error_set(err, RC_USAGE, "%s: '%s' is no algorithm for this: it %s", option, text,
+              jwa_refusal(text));
     AUTO(buffer) *known = buffer_new(256);
     if (!known)
         return false;

@@ -22,14 +22,18 @@ static const struct option_row options[] = {
 static bool is_cek(const jwe *message, const key_set *keys)
 {
     struct error ignored;
-    const struct jwa *alg = jwe_alg(message, 0, &ignored);
-    return keys->count == 1 && keys->keys[0]->oct && alg && !jwa_is_symmetric(alg);
+    for (size_t i = 0; i < message->count; i++) {
+        const struct jwa *alg = jwe_alg(message, i, &ignored);
+        if (!alg || jwa_is_symmetric(alg))
+            return false;
+    }
+    return keys->count == 1 && keys->keys[0]->oct;
 }
 
 static buffer *open_with(const jwe *message, const key_set *keys, buffer **cek, struct error *err)
 {
     if (!is_cek(message, keys))
-        return jwe_decrypt(message, keys->keys, keys->count, cek, err);
+        return jwe_decrypt_set(message, keys, cek, err);
     *cek = buffer_copy(buffer_span(keys->keys[0]->oct));
     return jwe_decrypt_with_cek(message, buffer_span(keys->keys[0]->oct), err);
 }

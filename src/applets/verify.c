@@ -325,12 +325,12 @@ static key *trusted_signer(evidence *e, const jws *message, struct error *err)
 /* One good signature by one of the keys is enough. */
 static bool verify_with_keys(const jws *message, const key_set *keys, struct error *err)
 {
-    bool wrong;
+    bool wrong, ambiguous;
     for (size_t i = 0; i < message->count; i++) {
         const json_t *headers[] = {message->signatures[i].protected, message->signatures[i].header};
         const char *kid = headers_text(headers, COUNT(headers), "kid", &wrong);
         const struct jwa *alg = jws_alg(message, i, err);
-        const key *k = alg ? key_set_choose(keys, kid, alg, "verify", err) : NULL;
+        const key *k = alg ? key_set_choose(keys, kid, alg, "verify", &ambiguous, err) : NULL;
         if (k && jws_verify(message, i, k, err))
             return true;
         if (alg && !k)

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "jose/content.h"
 #include "jose/key_wrap.h"
@@ -59,7 +60,8 @@ static bool add_recipient(jwe *message, const char *what, const struct json_valu
         return false;
     if (!headers_check(message->protected, message->unprotected, r->header, what, err))
         return false;
-    if (!json_object_get(message->protected, "zip"))
+    if (!json_object_get(message->protected, "zip") &&
+        !json_object_get(message->unprotected, "zip") && !json_object_get(r->header, "zip"))
         return true;
     return error_set(err, RC_MALFORMED, "%s: \"zip\" is not supported", what);
 }
@@ -181,6 +183,10 @@ buffer *jwe_decrypt_with_cek(const jwe *message, struct span cek, struct error *
     const struct jwa *enc = jwe_enc(message, err);
     AUTO(buffer) *iv = enc ? part_decode(message, message->iv, "iv", err) : NULL;
     AUTO(buffer) *tag = iv ? part_decode(message, message->tag, "tag", err) : NULL;
+    /* what is authenticated is its encoded form, which must be a sound one all the same */
+    AUTO(buffer) *decoded_aad = tag ? part_decode(message, message->aad, "aad", err) : NULL;
+    if (!decoded_aad)
+        return NULL;
     AUTO(buffer) *text = tag ? part_decode(message, message->ciphertext, "ciphertext", err) : NULL;
     if (!text)
         return NULL;
@@ -231,6 +237,75 @@ buffer *jwe_decrypt(const jwe *message, key *const *keys, size_t count, buffer *
                 *cek = TAKE(found);
             return text;
         }
+    return NULL;
+}
+
+/* Whether a key is on the curve of the sender's ephemeral key: another one cannot be meant. */
+static bool on_curve_of(const key *k, const json_t *epk)
+{
+    const char *crv = json_string_value(json_object_get(epk, "crv"));
+    const char *own = pkey_curve(k->pkey);
+    if (!crv || !k->pkey)
+        return true;
+    return strcasecmp(own ? own : EVP_PKEY_get0_type_name(k->pkey), crv) == 0;
+}
+
+/* The keys of the set that may be meant for recipient r; their array is the caller's, the keys are
+ * the set's. */
+static key_set candidates(const jwe *message, size_t r, const key_set *keys)
+{
+    const json_t *epk = json_object_get(message->recipients[r].header, "epk");
+    key_set some = {.keys = calloc(keys->count, sizeof *some.keys)};
+    if (!epk)
+        epk = json_object_get(message->protected, "epk");
+    for (size_t i = 0; some.keys && i < keys->count; i++)
+        if (!epk || on_curve_of(keys->keys[i], epk))
+            some.keys[some.count++] = keys->keys[i];
+    if (some.count)
+        return some;
+    free(some.keys);
+    return (key_set){.keys = NULL};
+}
+
+/* The one key that kid and alg of recipient r choose; NULL with err set. */
+static const key *choose_key(const jwe *message, size_t r, const key_set *keys, bool *ambiguous,
+                             struct error *err)
+{
+    const json_t *headers[] = {message->recipients[r].header, message->protected,
+                               message->unprotected};
+    bool wrong;
+    const char *kid = headers_text(headers, COUNT(headers), "kid", &wrong);
+    const struct jwa *alg = jwe_alg(message, r, err);
+    *ambiguous = false;
+    if (!alg)
+        return NULL;
+    key_set some = candidates(message, r, keys);
+    const key *k = key_set_choose(some.count ? &some : keys, kid, alg, "unwrapKey", ambiguous, err);
+    free(some.keys);
+    if (k)
+        return k;
+    err->rc = RC_DECRYPT; /* asked to open it, the answer is no */
+    error_prefix(err, "%s", message->what);
+    return NULL;
+}
+
+buffer *jwe_decrypt_set(const jwe *message, const key_set *keys, buffer **cek, struct error *err)
+{
+    error_set(err, RC_DECRYPT, "%s: no key to open it with", message->what);
+    for (size_t r = 0; r < message->count; r++) {
+        bool ambiguous;
+        const key *k = choose_key(message, r, keys, &ambiguous, err);
+        if (!k && ambiguous)
+            return NULL;
+        const struct jwa *enc = k ? jwe_enc(message, err) : NULL;
+        AUTO(buffer) *found = enc ? recipient_cek(message, r, enc, k, err) : NULL;
+        buffer *text = found ? jwe_decrypt_with_cek(message, buffer_span(found), err) : NULL;
+        if (!text)
+            continue;
+        if (cek)
+            *cek = TAKE(found);
+        return text;
+    }
     return NULL;
 }
 
@@ -316,8 +391,12 @@ static buffer *protected_header(const struct jwe_how *how, const struct jwa *enc
         }
         json_object_set(header, name, value);
     }
-    if (how->serialization != SERIALIZATION_COMPACT &&
-        !headers_check(header, w->header[0], NULL, "header", err)) {
+    if (json_object_get(header, "zip")) {
+        error_set(err, RC_USAGE, "\"zip\" is not supported");
+        return NULL;
+    }
+    bool compact = how->serialization == SERIALIZATION_COMPACT;
+    if (!headers_check(header, compact ? NULL : w->header[0], NULL, "header", err)) {
         err->rc = RC_USAGE;
         return NULL;
     }

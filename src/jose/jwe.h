@@ -15,7 +15,7 @@
 #ifndef OTRP_JOSE_JWE_H
 #define OTRP_JOSE_JWE_H
 
-#include "jose/jwa.h"
+#include "jose/key_set.h"
 #include "jose/serialization.h"
 #include "util/limits.h"
 
@@ -51,6 +51,11 @@ const struct jwa *jwe_enc(const jwe *message, struct error *err) MUST_CHECK;
  */
 buffer *jwe_decrypt(const jwe *message, key *const *keys, size_t count, buffer **cek,
                     struct error *err) MUST_CHECK;
+
+/* The same with a set, from which each recipient's kid and alg must choose one key at most
+ * (RC_USAGE). */
+buffer *jwe_decrypt_set(const jwe *message, const key_set *keys, buffer **cek,
+                        struct error *err) MUST_CHECK;
 
 /* The same with a CEK that is known already, such as that of the request. */
 buffer *jwe_decrypt_with_cek(const jwe *message, struct span cek, struct error *err) MUST_CHECK;

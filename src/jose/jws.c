@@ -263,6 +263,11 @@ buffer *jws_sign(const struct jws_how *how, struct span payload, struct error *e
         error_set(err, RC_USAGE, "compact serialization has no unprotected header");
         return NULL;
     }
+    if (how->count > LIMIT_RECIPIENTS) {
+        error_set(err, RC_USAGE, "general serialization takes 1 to %d signatures, not %zu",
+                  LIMIT_RECIPIENTS, how->count);
+        return NULL;
+    }
     if (how->serialization != SERIALIZATION_GENERAL && how->count != 1) {
         error_set(err, RC_USAGE, "several signatures need the general serialization");
         return NULL;

@@ -117,9 +117,16 @@ bool pkey_check_strength(const EVP_PKEY *pkey, const char *name, bool small, str
 {
     if (EVP_PKEY_is_a(pkey, "RSA"))
         return check_rsa(pkey, name, small, err);
-    if (!EVP_PKEY_is_a(pkey, "EC") || pkey_curve(pkey))
+    if (!EVP_PKEY_is_a(pkey, "EC"))
         return true;
-    return error_set(err, RC_MALFORMED, "%s: not on one of the curves P-256, P-384, P-521", name);
+    if (!pkey_curve(pkey))
+        return error_set(err, RC_MALFORMED, "%s: not on one of the curves P-256, P-384, P-521",
+                         name);
+    EVP_PKEY_CTX *check = EVP_PKEY_CTX_new_from_pkey(NULL, (EVP_PKEY *)pkey, NULL);
+    bool sound = check && EVP_PKEY_public_check_quick(check) == 1;
+    EVP_PKEY_CTX_free(check);
+    return sound ||
+           error_openssl(err, RC_MALFORMED, "%s: not a sound point on %s", name, pkey_curve(pkey));
 }
 
 /* A decoder that is told what to expect is three times as fast as one that must find out. */

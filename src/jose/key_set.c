@@ -210,6 +210,19 @@ static bool add_der(key_set *set, struct span der, const char *name, const struc
                      name);
 }
 
+static bool check_kids(const key_set *set, struct error *err)
+{
+    for (size_t i = 1; i < set->count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (set->keys[i]->kid && set->keys[k]->kid &&
+                strcmp(set->keys[i]->kid, set->keys[k]->kid) == 0) {
+                error_set(err, RC_MALFORMED, "%s and %s have the same kid \"%.80s\"",
+                          set->keys[k]->name, set->keys[i]->name, set->keys[i]->kid);
+                return error_rule(err, "RFC 7517 section 4.5");
+            }
+    return true;
+}
+
 static bool add_jwks(key_set *set, const json_t *keys, const char *name, const struct key_how *how,
                      struct error *err)
 {
@@ -222,7 +235,7 @@ static bool add_jwks(key_set *set, const json_t *keys, const char *name, const s
         if (!key_set_add(set, k, err))
             return false;
     }
-    return true;
+    return check_kids(set, err);
 }
 
 static bool add_json(key_set *set, struct span text, const char *name, const struct key_how *how,
@@ -338,23 +351,19 @@ static bool check_unmixed(const key_set *set, struct error *err)
     return true;
 }
 
-static bool several(const key *a, const key *b, const char *kid, const struct jwa *alg,
-                    struct error *err)
+static bool several(const key *a, const key *b, const struct jwa *alg, struct error *err)
 {
-    if (kid && a->kid && b->kid) {
-        error_set(err, RC_USAGE, "%s and %s have the same kid \"%.80s\"", a->name, b->name, kid);
-        return error_rule(err, "RFC 7517 section 4.5");
-    }
     error_set(err, RC_USAGE, "several keys fit %s: %s and %s", alg->name, a->name, b->name);
     return error_hint(err, "give one key, or keys with a kid that the message names");
 }
 
 const key *key_set_choose(const key_set *set, const char *kid, const struct jwa *alg,
-                          const char *operation, struct error *err)
+                          const char *operation, bool *ambiguous, struct error *err)
 {
     const key *chosen = NULL;
     bool chosen_named = false;
     struct error unfit_why = {.rc = RC_OK};
+    *ambiguous = true;
     if (!check_unmixed(set, err))
         return NULL;
     for (size_t i = 0; i < set->count; i++) {
@@ -365,7 +374,7 @@ const key *key_set_choose(const key_set *set, const char *kid, const struct jwa 
         if (!jwa_fits(alg, k, operation, &unfit_why))
             continue;
         if (chosen && named == chosen_named) {
-            several(chosen, k, kid, alg, err);
+            several(chosen, k, alg, err);
             return NULL;
         }
         if (!chosen || named) { /* a key of that kid goes before one without any */
@@ -373,6 +382,7 @@ const key *key_set_choose(const key_set *set, const char *kid, const struct jwa 
             chosen_named = named;
         }
     }
+    *ambiguous = false;
     if (!chosen && unfit_why.rc != RC_OK)
         *err = unfit_why;
     else if (!chosen)

@@ -42,7 +42,7 @@ void key_set_free(key_set *set);
  * none or more than one, or when symmetric and asymmetric keys are mixed; the key is borrowed from
  * the set. */
 const key *key_set_choose(const key_set *set, const char *kid, const struct jwa *alg,
-                          const char *operation, struct error *err) MUST_CHECK;
+                          const char *operation, bool *ambiguous, struct error *err) MUST_CHECK;
 
 AUTO_DEFINE(key_set, key_set_free)
 

@@ -123,9 +123,13 @@ static bool check_crit(const json_t *header, bool protected, const char *what, s
 
 static bool check_b64(const json_t *header, const char *what, struct error *err)
 {
-    if (!json_is_false(json_object_get(header, "b64")))
+    const json_t *b64 = json_object_get(header, "b64");
+    if (!b64 || json_is_true(b64))
         return true;
-    error_set(err, RC_MALFORMED, "%s: \"b64\": false is not supported", what);
+    error_set(err, RC_MALFORMED,
+              json_is_false(b64) ? "%s: \"b64\": false is not supported"
+                                 : "%s: \"b64\" is neither true nor false",
+              what);
     return error_rule(err, "RFC 7797");
 }
 

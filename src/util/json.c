@@ -7,6 +7,26 @@
 #include "util/base64.h"
 #include "util/limits.h"
 
+/* jansson has a bound of its own, far above ours, that cannot be set. */
+static bool check_depth(struct span text, const char *name, struct error *err)
+{
+    size_t depth = 0;
+    bool inside = false; /* a string */
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if (inside && c == '\\')
+            i++;
+        else if (c == '"')
+            inside = !inside;
+        else if (!inside && (c == '[' || c == '{') && ++depth > LIMIT_JSON_DEPTH)
+            return error_set(err, RC_MALFORMED, "%s: nested deeper than the %d levels allowed",
+                             name, LIMIT_JSON_DEPTH);
+        else if (!inside && (c == ']' || c == '}') && depth)
+            depth--;
+    }
+    return true;
+}
+
 json_t *json_load_span(struct span text, const char *name, struct error *err)
 {
     if (text.size > LIMIT_SMALL_JSON) {
@@ -14,6 +34,8 @@ json_t *json_load_span(struct span text, const char *name, struct error *err)
                   LIMIT_SMALL_JSON);
         return NULL;
     }
+    if (!check_depth(text, name, err))
+        return NULL;
     json_error_t reason;
     json_t *value = json_loadb((const char *)(text.data ? text.data : (const uint8_t *)""),
                                text.size, JSON_REJECT_DUPLICATES, &reason);

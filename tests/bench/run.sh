@@ -57,3 +57,7 @@ target "wall/CPU (median, $(nproc) cores)" "$(awk '{ print $3 / $2 }' clocks | s
 echo "Libraries of HTTP and of SQLite that a signature loads (tests/layers.bats checks it)"
 LD_DEBUG=files LD_DEBUG_OUTPUT=$work/loaded "$otrp" sign --key key.pem payload.json > /dev/null
 printf '    %s\n' "$(cat loaded.* | grep -oE 'lib(curl|microhttpd|gnutls|ssl|sqlite3)\.so[.0-9]*' | sort -u | grep . || echo none)"
+
+echo "Signatures and encryption: the library in a loop, the commands, jose, and the bare primitives"
+mkdir jose
+"$bench/jose" "$otrp" "$(command -v jose)" jose
