@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/limits.h"
 #include "util/terminal.h"
 
 #define APPLET(group, id, name, summary) extern const struct applet applet_##id;
@@ -40,12 +41,21 @@ static const struct option_row options_keys[] = {
              "load an OpenSSL provider for keys that are not files"),
     OPT_END};
 
+static const struct option_row options_limits[] = {
+    OPT_NUMBER(common, max_bytes, 0, "N", 1, 1L << 40,
+               "refuse larger inputs (default 256 MiB, in base64url 352 MiB)"),
+    OPT_NUMBER(common, max_depth, 0, "N", 1, LIMIT_JSON_DEPTH_MOST,
+               "refuse JSON that is nested deeper (default 64)"),
+    OPT_NUMBER(common, max_values, 0, "N", 1, 1L << 24,
+               "refuse JSON of more values (default 262144)"),
+    OPT_END};
+
 static const struct {
     unsigned use;
     const struct option_row *rows;
 } common_tables[] = {
-    {USES_KEYS, options_keys}, {USES_NOW, options_now}, {USES_FORCE, options_force},
-    {USES_JSON, options_json}, {0, options_always},
+    {USES_KEYS, options_keys},   {USES_NOW, options_now},   {USES_LIMITS, options_limits},
+    {USES_FORCE, options_force}, {USES_JSON, options_json}, {0, options_always},
 };
 
 size_t common_options(const struct applet *applet, struct common *common, struct option_set sets[8])

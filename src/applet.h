@@ -22,12 +22,13 @@ enum applet_group {
 };
 
 /* Options that mean the same wherever they stand; an applet says which it obeys. */
-enum common_use { USES_JSON = 1, USES_NOW = 2, USES_FORCE = 4, USES_KEYS = 8 };
+enum common_use { USES_JSON = 1, USES_NOW = 2, USES_FORCE = 4, USES_KEYS = 8, USES_LIMITS = 16 };
 
 struct common {
     bool help, quiet, json, force;
     const char *color, *now, *passin;
     struct text_list provider;
+    long max_bytes, max_depth, max_values; /* 0: as in limits.h */
 };
 
 struct applet_call;

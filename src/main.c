@@ -10,6 +10,7 @@
 #include "jose/key.h"
 #include "util/file.h"
 #include "util/json.h"
+#include "util/limits.h"
 #include "util/terminal.h"
 
 #define OTRP_VERSION "0.1.0"
@@ -60,6 +61,12 @@ static bool call_prepare(struct applet_call *call, struct error *err)
     const struct common *common = call->common;
     if (!clock_open(&call->clock, common->now, err))
         return false;
+    if (common->max_bytes)
+        limits.file_bytes = limits.encoded_bytes = (unsigned long)common->max_bytes;
+    if (common->max_depth)
+        limits.json_depth = (unsigned)common->max_depth;
+    if (common->max_values)
+        limits.json_values = (unsigned)common->max_values;
     for (size_t i = 0; i < common->provider.count; i++)
         if (!provider_load(common->provider.items[i], err))
             return false;

@@ -1039,3 +1039,14 @@ nested() { # N: arrays in each other
         assert_output --partial "$bound"
     done
 }
+
+@test "bounds of size, depth and count can be set" {
+    flattened '{"alg":"HS256"}' '{"x":[[1]]}' > jws
+    otrp verify -q --key oct.jwk --max-depth 4 --max-values 9 --max-bytes 400 jws
+    refused 6 'nested deeper than allowed' verify --key oct.jwk --max-depth 3 jws
+    refused 6 'more values than allowed' verify --key oct.jwk --max-values 4 jws
+    refused 6 'jws: more than the 60 bytes allowed' verify --key oct.jwk --max-bytes 60 jws
+    refused 2 'from 1 to 1024' verify --key oct.jwk --max-depth 5000 jws
+    head -c 65 /dev/zero > payload65
+    refused 6 'payload65: more than the 64 bytes allowed' sign --key oct.jwk --max-bytes 64 payload65
+}

@@ -44,7 +44,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 
     /* inputs */
     AUTO(key_set) *keys = call_keys(call, o->key, KEY_PRIVATE, err);
-    AUTO(buffer) *text = keys ? input_read(o->message, LIMIT_ENCODED_BYTES, err) : NULL;
+    AUTO(buffer) *text = keys ? input_read(o->message, limits.encoded_bytes, err) : NULL;
     AUTO(sealed) *part = text ? sealed_find(buffer_span(text), err) : NULL;
     if (!part)
         return err->rc;
@@ -67,7 +67,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 }
 
 const struct applet applet_decrypt = {
-    .uses = USES_KEYS | USES_FORCE,
+    .uses = USES_KEYS | USES_FORCE | USES_LIMITS,
     .options = options,
     .size = sizeof(struct decrypt),
     .run = run,

@@ -52,7 +52,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     AUTO(buffer) *given = o->cek ? cek_load(o->cek, err) : NULL;
     if (o->cek && !given)
         return err->rc;
-    AUTO(buffer) *plaintext = input_read(o->plaintext, LIMIT_FILE_BYTES, err);
+    AUTO(buffer) *plaintext = input_read(o->plaintext, limits.file_bytes, err);
     AUTO(buffer) *aad = plaintext && o->aad ? input_read(o->aad, LIMIT_SMALL_JSON, err) : NULL;
     if (!plaintext || (o->aad && !aad))
         return err->rc;
@@ -80,7 +80,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 }
 
 const struct applet applet_encrypt = {
-    .uses = USES_KEYS | USES_FORCE,
+    .uses = USES_KEYS | USES_FORCE | USES_LIMITS,
     .options = options,
     .size = sizeof(struct encrypt),
     .run = run,

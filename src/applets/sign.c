@@ -139,7 +139,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
         if (!more || !key_set_append(keys, more, err))
             return err->rc;
     }
-    AUTO(buffer) *payload = input_read(o->payload, LIMIT_FILE_BYTES, err);
+    AUTO(buffer) *payload = input_read(o->payload, limits.file_bytes, err);
     if (!payload)
         return err->rc;
 
@@ -159,7 +159,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 }
 
 const struct applet applet_sign = {
-    .uses = USES_KEYS | USES_FORCE,
+    .uses = USES_KEYS | USES_FORCE | USES_LIMITS,
     .options = options,
     .size = sizeof(struct sign),
     .run = run,

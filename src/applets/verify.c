@@ -86,7 +86,7 @@ static bool load_request(evidence *e, const char *path, struct error *err)
 {
     if (!path)
         return true;
-    AUTO(buffer) *text = input_read(path, LIMIT_FILE_BYTES, err);
+    AUTO(buffer) *text = input_read(path, limits.file_bytes, err);
     AUTO(request) *r = text ? request_new(buffer_span(text)) : NULL;
     if (!r)
         return false;
@@ -120,7 +120,7 @@ static bool load_evidence(const struct applet_call *call, evidence *e, struct er
         return false;
     if (!o->device)
         return true;
-    AUTO(buffer) *text = input_read(o->device, LIMIT_FILE_BYTES, err);
+    AUTO(buffer) *text = input_read(o->device, limits.file_bytes, err);
     e->device = text ? device_state_open(buffer_span(text),
                                          e->tam_keys ? e->tam_keys->keys[0] : NULL, NULL, e->now,
                                          err)
@@ -347,7 +347,7 @@ static bool attach(evidence *e, jws *message, struct error *err)
         return true;
     if (!message->detached)
         return error_set(err, RC_USAGE, "--detached: the payload is in the JWS");
-    AUTO(buffer) *payload = input_read(path, LIMIT_FILE_BYTES, err);
+    AUTO(buffer) *payload = input_read(path, limits.file_bytes, err);
     e->attached = payload ? buffer_new(payload->size / 3 * 4 + 4) : NULL;
     if (!e->attached)
         return false;
@@ -476,7 +476,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     AUTO(evidence) *e = &loaded;
     if (!load_evidence(call, e, err))
         return err->rc;
-    AUTO(buffer) *text = input_read(o->text, LIMIT_ENCODED_BYTES, err);
+    AUTO(buffer) *text = input_read(o->text, limits.encoded_bytes, err);
     if (!text)
         return err->rc;
 
@@ -505,7 +505,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 }
 
 const struct applet applet_verify = {
-    .uses = USES_KEYS | USES_NOW | USES_FORCE | USES_JSON,
+    .uses = USES_KEYS | USES_NOW | USES_FORCE | USES_JSON | USES_LIMITS,
     .options = options,
     .size = sizeof(struct verify),
     .run = run,

@@ -18,7 +18,7 @@ static bool check_depth(struct span text, const char *name, struct error *err)
             i++;
         else if (c == '"')
             inside = !inside;
-        else if (!inside && (c == '[' || c == '{') && ++depth > LIMIT_JSON_DEPTH)
+        else if (!inside && (c == '[' || c == '{') && ++depth > limits.json_depth)
             return error_set(err, RC_MALFORMED, "%s: nested deeper than the %d levels allowed",
                              name, LIMIT_JSON_DEPTH);
         else if (!inside && (c == ']' || c == '}') && depth)

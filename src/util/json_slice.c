@@ -42,7 +42,7 @@ struct parser {
     const uint8_t *start, *at, *end;
     const char *name;
     struct error *err;
-    struct open_container stack[LIMIT_JSON_DEPTH];
+    struct open_container stack[LIMIT_JSON_DEPTH_MOST];
     size_t depth;
 };
 
@@ -78,7 +78,7 @@ static bool refuse(struct parser *p, const char *what)
 static struct json_value *new_value(struct parser *p)
 {
     json_doc *doc = p->doc;
-    if (++doc->count > LIMIT_JSON_VALUES) {
+    if (++doc->count > limits.json_values) {
         refuse(p, "more values than allowed");
         return NULL;
     }
@@ -409,7 +409,7 @@ static void link_child(struct open_container *parent, struct json_value *v)
 /* p->at is at the bracket. *opened: it has children, which come next. */
 static bool open_container(struct parser *p, struct json_value *v, bool *opened)
 {
-    if (p->depth == LIMIT_JSON_DEPTH)
+    if (p->depth >= limits.json_depth)
         return refuse(p, "nested deeper than allowed");
     v->kind = *p->at == '{' ? JSON_KIND_OBJECT : JSON_KIND_ARRAY;
     uint8_t closing = *p->at++ == '{' ? '}' : ']';
@@ -468,12 +468,13 @@ json_doc *json_doc_parse(struct span text, const char *name, struct error *err)
         error_memory(err);
         return NULL;
     }
-    struct parser p = {.doc = doc,
-                       .start = text.data,
-                       .at = text.data,
-                       .end = text.data + text.size,
-                       .name = name,
-                       .err = err};
+    struct parser p; /* its stack is large, and needs no beginning */
+    p.doc = doc;
+    p.start = p.at = text.data;
+    p.end = text.data + text.size;
+    p.name = name;
+    p.err = err;
+    p.depth = 0;
     if (text.size == 0) {
         error_set(err, RC_MALFORMED, "%s: empty", name);
         return NULL;

@@ -19,4 +19,14 @@
 #define LIMIT_NAME_BYTES 255 /* rid, spid, sdname, taid, tamid, did (protocol: 1 to 255) */
 #define LIMIT_TID_BYTES  128 /* tid: it is signed by the firmware */
 
+/* Those that a user may set for a command; from the start they are as above. */
+struct limits {
+    unsigned long file_bytes, encoded_bytes; /* of an input, and of one in base64url */
+    unsigned json_depth, json_values;        /* of one document */
+};
+extern struct limits limits;
+
+#define LIMIT_JSON_DEPTH_MOST                                                                      \
+    1024 /* what json_depth may be set to: the parser keeps its place in an array */
+
 #endif
