@@ -170,6 +170,7 @@ int main(int argc, char **argv)
 {
     umask(umask(0) | 022); /* never writable for others, whatever the caller's mask */
     signal(SIGPIPE, SIG_IGN);
+    json_wipe();
     const char *slash = argc ? strrchr(argv[0], '/') : NULL;
     const char *own = argc ? (slash ? slash + 1 : argv[0]) : "otrp";
     if (strncmp(own, "otrp-", 5) == 0)

@@ -686,3 +686,21 @@ property() {
     assert [ "${#said[@]}" -ge 5 ]
     assert_equal "$(printf '%s\n' "${said[@]}" | sort -u | wc -l)" 1
 }
+
+@test "keys are written as DER and as PKCS#12, and openssl reads them" {
+    local type
+    for type in 'RSA -pkeyopt rsa_keygen_bits:2048' 'EC -pkeyopt ec_paramgen_curve:P-256' ED25519; do
+        # shellcheck disable=SC2086 # options
+        openssl genpkey -algorithm $type -out key.pem 2> /dev/null
+        openssl pkey -in key.pem -pubout > public.pem
+        otrp jwk --der key.pem | openssl pkey -inform DER -pubout | diff - public.pem
+        diff <(openssl pkey -pubin -in public.pem -outform DER | xxd) <(otrp jwk --public --der key.pem | xxd)
+        otrp jwk --p12 --passout pass:secret key.pem > key.p12
+        openssl pkcs12 -in key.p12 -passin pass:secret -nodes -nocerts | openssl pkey -pubout | diff - public.pem
+        diff <(otrp jwk --passin pass:secret key.p12) <(otrp jwk key.pem)
+        rm key.p12
+    done
+    run --separate-stderr otrp jwk --p12 key.pem
+    assert_equal "$status $output" "2 "
+    assert_regex "$stderr" 'passphrase'
+}

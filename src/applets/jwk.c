@@ -5,21 +5,26 @@
 #include <string.h>
 
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 
 #include "jose/jwk.h"
 #include "pki/keygen.h"
 #include "util/openssl_error.h"
+#include "util/secret.h"
 
 AUTO_DEFINE(BIO, BIO_free_all)
 
 struct jwk_options {
-    bool public, pem, thumbprint;
-    const char *kid, *generate, *out, *file;
+    bool public, pem, der, p12, thumbprint;
+    const char *kid, *generate, *passout, *out, *file;
 };
 
 static const struct option_row options[] = {
     OPT_FLAG(jwk_options, public, 'p', 0, "write the public part only"),
     OPT_FLAG(jwk_options, pem, 0, 0, "write PEM instead of a JWK"),
+    OPT_FLAG(jwk_options, der, 0, 0, "write DER: PKCS#8, or SubjectPublicKeyInfo of a public key"),
+    OPT_FLAG(jwk_options, p12, 0, 0, "write the private key as PKCS#12"),
+    OPT_TEXT(jwk_options, passout, 0, "ARG", 0, "passphrase for --p12, in the forms of --passin"),
     OPT_TEXT(jwk_options, kid, 0, "ID", 0, "set the key's kid"),
     OPT_FLAG(jwk_options, thumbprint, 0, 0,
              "write the SHA-256 thumbprint (RFC 7638) instead of the key"),
@@ -63,6 +68,46 @@ static bool put_pem(buffer *out, const key *k, enum key_part part, struct error 
     return true;
 }
 
+static bool put_der(buffer *out, const key *k, enum key_part part, struct error *err)
+{
+    PKCS8_PRIV_KEY_INFO *info = k->pkey && part == KEY_PRIVATE ? EVP_PKEY2PKCS8(k->pkey) : NULL;
+    uint8_t *der = NULL;
+    int size = 0;
+    if (info)
+        size = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
+    else if (k->pkey && part == KEY_PUBLIC)
+        size = i2d_PUBKEY(k->pkey, &der);
+    PKCS8_PRIV_KEY_INFO_free(info);
+    if (size <= 0)
+        return error_openssl(err, RC_USAGE, "%s: cannot be written as DER", k->name);
+    buffer_put(out, der, (size_t)size);
+    OPENSSL_clear_free(der, (size_t)size);
+    return true;
+}
+
+static bool put_p12(buffer *out, const key *k, enum key_part part, const char *passout,
+                    struct error *err)
+{
+    if (!k->pkey || part != KEY_PRIVATE)
+        return error_set(err, RC_USAGE, "%s: PKCS#12 is for private keys", k->name);
+    AUTO(buffer) *passphrase = passout ? passphrase_read(passout, err) : NULL;
+    if (!passphrase) {
+        if (!passout)
+            error_set(err, RC_USAGE, "--p12 needs a passphrase");
+        return passout ? false : error_hint(err, "give it with --passout");
+    }
+    PKCS12 *p12 = PKCS12_create((const char *)passphrase->data, k->kid, k->pkey, NULL, NULL, 0, 0,
+                                0, 0, 0);
+    uint8_t *der = NULL;
+    int size = p12 ? i2d_PKCS12(p12, &der) : 0;
+    PKCS12_free(p12);
+    if (size <= 0)
+        return error_openssl(err, RC_INTERNAL, "%s: cannot be written as PKCS#12", k->name);
+    buffer_put(out, der, (size_t)size);
+    OPENSSL_clear_free(der, (size_t)size);
+    return true;
+}
+
 static bool put_thumbprint(buffer *out, const key *k, struct error *err)
 {
     AUTO(json_t) *jwk = jwk_from_key(k, k->oct ? KEY_PRIVATE : KEY_PUBLIC, err);
@@ -102,9 +147,13 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return error_set(err, RC_USAGE,
                          "--generate makes a private key: --public would throw it away"),
                err->rc;
-    if (o->kid && (o->pem || o->thumbprint))
-        return error_set(err, RC_USAGE, "--kid: neither PEM nor a thumbprint has a place for it"),
+    if (o->pem + o->der + o->p12 + o->thumbprint > 1)
+        return error_set(err, RC_USAGE, "--pem, --der, --p12 and --thumbprint exclude each other"),
                err->rc;
+    if (o->passout && !o->p12)
+        return error_set(err, RC_USAGE, "--passout is for --p12"), err->rc;
+    if (o->kid && (o->pem || o->der || o->p12 || o->thumbprint))
+        return error_set(err, RC_USAGE, "--kid: only a JWK has a place for it"), err->rc;
     if (o->generate && o->file)
         return error_set(err, RC_USAGE, "--generate makes a key, so it takes no FILE"), err->rc;
 
@@ -115,16 +164,24 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (!out)
         return err->rc;
 
+    if ((o->der || o->p12) && keys->count > 1)
+        return error_set(err, RC_USAGE, "%s: DER and PKCS#12 hold one key, there are %zu",
+                         input_name(o->file), keys->count),
+               err->rc;
+
     /* act */
     bool private = false, put = true;
-    if (o->thumbprint || o->pem) {
-        for (size_t i = 0; put && i < keys->count; i++) {
-            const key *k = keys->keys[i];
-            enum key_part part = o->public || !k->private ? KEY_PUBLIC : KEY_PRIVATE;
-            put = o->thumbprint ? put_thumbprint(out, k, err) : put_pem(out, k, part, err);
-            private |= !o->thumbprint && part == KEY_PRIVATE;
-        }
-    } else {
+    bool encoded = o->thumbprint || o->pem || o->der || o->p12;
+    for (size_t i = 0; encoded && put && i < keys->count; i++) {
+        const key *k = keys->keys[i];
+        enum key_part part = o->public || !k->private ? KEY_PUBLIC : KEY_PRIVATE;
+        put = o->thumbprint ? put_thumbprint(out, k, err)
+              : o->pem      ? put_pem(out, k, part, err)
+              : o->der      ? put_der(out, k, part, err)
+                            : put_p12(out, k, part, o->passout, err);
+        private |= !o->thumbprint && part == KEY_PRIVATE;
+    }
+    if (!encoded) {
         put = put_jwks(out, keys, o, &private, err);
     }
 

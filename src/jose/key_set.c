@@ -176,9 +176,9 @@ static bool add_pkcs12(key_set *set, PKCS12 *p12, const char *name, const struct
         error_openssl(err, RC_USAGE, "%s: the PKCS#12 file cannot be opened", name);
         return how->passin ? false : error_hint(err, "give its passphrase with --passin");
     }
+    bool private = pkey != NULL; /* with or without a certificate */
     if (!pkey && cert)
         pkey = X509_get_pubkey(cert);
-    bool private = pkey && cert && X509_check_private_key(cert, pkey);
     X509_free(cert);
     if (!pkey)
         return error_set(err, RC_MALFORMED, "%s: the PKCS#12 file holds no key", name);

@@ -4,8 +4,38 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "util/base64.h"
 #include "util/limits.h"
+
+/* Each block remembers its size in front of it, as far as alignment asks for. */
+enum { BLOCK_HEAD = 16 };
+
+static void *wiping_malloc(size_t size)
+{
+    uint8_t *block = size < SIZE_MAX - BLOCK_HEAD ? malloc(size + BLOCK_HEAD) : NULL;
+    if (!block)
+        return NULL;
+    memcpy(block, &size, sizeof size);
+    return block + BLOCK_HEAD;
+}
+
+static void wiping_free(void *pointer)
+{
+    size_t size;
+    if (!pointer)
+        return;
+    uint8_t *block = (uint8_t *)pointer - BLOCK_HEAD;
+    memcpy(&size, block, sizeof size);
+    OPENSSL_cleanse(block, size + BLOCK_HEAD);
+    free(block);
+}
+
+void json_wipe(void)
+{
+    json_set_alloc_funcs(wiping_malloc, wiping_free);
+}
 
 /* jansson has a bound of its own, far above ours, that cannot be set. */
 static bool check_depth(struct span text, const char *name, struct error *err)

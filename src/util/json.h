@@ -11,6 +11,10 @@
 
 #include "util/buffer.h"
 
+/* Has jansson wipe what it frees: keys pass through it as text. To be called once, before anything
+ * else of it. */
+void json_wipe(void);
+
 /* Parses an object or array; name is what messages call it. Owned by the caller. */
 json_t *json_load_span(struct span text, const char *name, struct error *err) MUST_CHECK;
 
