@@ -6,7 +6,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-jobs=${JOBS:-$(nproc)}
+# More than there are processors: a test waits for processes to begin and end half of its time.
+jobs=${JOBS:-$((2 * $(nproc)))}
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 passed=0 failed=0 skipped=0
