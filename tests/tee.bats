@@ -588,7 +588,7 @@ aik_of() {
     request "${install[@]}" --sp xbank --ta ta.bin > good.json
     local fault n=0
     for fault in '.iv = "00"' '.iv |= .[2:] + "00"' '.ciphertadata = "AAAA"' \
-        '.ciphertadata = "AAAAAAAAAAAAAAAAAAAAAA=="' '.cipherpdata = "AAAAAAAAAAAAAAAAAAAAAA=="' \
+        '.ciphertadata = "AAAAAAAAAAAAAAAAAAAAAA=="' '.cipherpdata = "AAAA"' \
         '.key = {}' '.key.tag = "AAAAAAAAAAAAAAAAAAAAAA"' '.key.recipients[0].encrypted_key = "AAAA"' \
         '.key.recipients[0].header.alg = "ECDH-ES+A128KW"'; do
         wrong resign good.json ".[].rid += \"x$((++n))\" | .[].encrypted_ta |= ($fault)"
