@@ -1097,7 +1097,7 @@ later() {
     take asked
     local hash
     hash=$(tbs <(request create-sd --sp xbank --sdname a) | jq -r .dsihash)
-    for hash in "$(printf %032d 0 | base64)" "$(base64 -d <<< "$hash" | hex | tr 0 1 | xxd -r -p | base64)"; do
+    for hash in "$(printf %032d 0 | base64)" "$(base64 -d <<< "$hash" | hex | tr 0-9a-f 1-9a-f0 | xxd -r -p | base64)"; do
         recorded yes ERR_DEV_STATE_MISMATCH tbs request create-sd --sp xbank --sdname a --set "dsihash=\"$hash\""
     done
     accepted request create-sd --sp xbank --sdname a

@@ -218,6 +218,21 @@ static char *sha256_text(const X509 *cert, void (*put)(buffer *, struct span), s
     return result;
 }
 
+buffer *certs_to_pem(const X509_stack *certs, struct error *err)
+{
+    AUTO(buffer) *text = buffer_new(4096);
+    for (int i = 0; text && i < sk_X509_num(certs); i++) {
+        AUTO(buffer) *pem = cert_to_pem(sk_X509_value(certs, i), err);
+        if (!pem)
+            return NULL;
+        buffer_put_span(text, buffer_span(pem));
+    }
+    if (text && !text->failed)
+        return TAKE(text);
+    error_memory(err);
+    return NULL;
+}
+
 char *cert_did(const X509 *cert, struct error *err)
 {
     return sha256_text(cert, buffer_put_base64, err);

@@ -26,6 +26,8 @@ X509_stack *cert_parse(struct span text, const char *name, struct error *err) MU
 X509 *cert_from_der(struct span der, const char *what, struct error *err) MUST_CHECK;
 buffer *cert_to_der(const X509 *cert, struct error *err) MUST_CHECK;
 buffer *cert_to_pem(const X509 *cert, struct error *err) MUST_CHECK;
+/* All of them in their order, one PEM block after the other. */
+buffer *certs_to_pem(const X509_stack *certs, struct error *err) MUST_CHECK;
 
 /* did: standard BASE64 of SHA-256 over the DER (protocol: Roles, keys and certificates). */
 char *cert_did(const X509 *cert, struct error *err) MUST_CHECK;

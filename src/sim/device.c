@@ -110,18 +110,6 @@ static key *unseal_key(const uint8_t *fuse, const char *label, struct span seale
     return NULL;
 }
 
-static buffer *stack_to_pem(const X509_stack *certs, struct error *err)
-{
-    AUTO(buffer) *text = buffer_new(4096);
-    for (int i = 0; text && i < sk_X509_num(certs); i++) {
-        AUTO(buffer) *pem = cert_to_pem(sk_X509_value(certs, i), err);
-        if (!pem)
-            return NULL;
-        buffer_put_span(text, buffer_span(pem));
-    }
-    return !text || text->failed ? (error_memory(err), NULL) : TAKE(text);
-}
-
 /* ---- making ---- */
 
 /* A fuse that does not open what is there already is the wrong one. */
@@ -139,8 +127,8 @@ static bool insert_device(sqlite3 *db, const uint8_t *fuse, const struct device_
                           struct error *err)
 {
     AUTO(buffer) *k = seal_key(fuse, "TEE key", parts->tee_key, err);
-    AUTO(buffer) *chain = k ? stack_to_pem(parts->tee_chain, err) : NULL;
-    AUTO(buffer) *anchors = chain ? stack_to_pem(parts->tam_anchors, err) : NULL;
+    AUTO(buffer) *chain = k ? certs_to_pem(parts->tee_chain, err) : NULL;
+    AUTO(buffer) *anchors = chain ? certs_to_pem(parts->tam_anchors, err) : NULL;
     if (!anchors)
         return false;
     if (!sql_run(db, err,
@@ -153,8 +141,8 @@ static bool insert_device(sqlite3 *db, const uint8_t *fuse, const struct device_
     if (!parts->tfw_key)
         return true;
     AUTO(buffer) *tfw_key = seal_key(fuse, "TFW key", parts->tfw_key, err);
-    AUTO(buffer) *tfw_chain = tfw_key ? stack_to_pem(parts->tfw_chain, err) : NULL;
-    AUTO(buffer) *tfw_anchors = tfw_chain ? stack_to_pem(parts->tfw_anchors, err) : NULL;
+    AUTO(buffer) *tfw_chain = tfw_key ? certs_to_pem(parts->tfw_chain, err) : NULL;
+    AUTO(buffer) *tfw_anchors = tfw_chain ? certs_to_pem(parts->tfw_anchors, err) : NULL;
     return tfw_anchors &&
            sql_run(db, err,
                    "UPDATE device SET tfw_key = ?, tfw_chain = ?, tfw_anchors = ? WHERE name = ?",

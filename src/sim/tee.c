@@ -169,14 +169,8 @@ static json_t *session_algorithms(void *context, const char *tamid)
 static bool remember_signer(device *dev, const request *r, struct error *err)
 {
     AUTO(char) *sha256 = cert_sha256_hex(sk_X509_value(r->path, 0), err);
-    AUTO(buffer) *chain = sha256 ? buffer_new(4096) : NULL;
-    for (int i = 0; chain && i < sk_X509_num(r->path); i++) {
-        AUTO(buffer) *pem = cert_to_pem(sk_X509_value(r->path, i), err);
-        if (!pem)
-            return false;
-        buffer_put_span(chain, buffer_span(pem));
-    }
-    return chain && !chain->failed &&
+    AUTO(buffer) *chain = sha256 ? certs_to_pem(r->path, err) : NULL;
+    return chain &&
            sql_run(dev->db, err,
                    "INSERT OR REPLACE INTO signer (device, sha256, chain, used) VALUES (?1, ?2, ?3,"
                    " (SELECT coalesce(max(used), 0) + 1 FROM signer WHERE device = ?1))",

@@ -346,18 +346,6 @@ static buffer *signer_pem(const ta_package *package, struct error *err)
     return text && text->failed ? (error_memory(err), NULL) : TAKE(text);
 }
 
-static buffer *pem_of(const X509_stack *certs, struct error *err)
-{
-    AUTO(buffer) *text = buffer_new(4096);
-    for (int i = 0; text && i < sk_X509_num(certs); i++) {
-        AUTO(buffer) *pem = cert_to_pem(sk_X509_value(certs, i), err);
-        if (!pem)
-            return NULL;
-        buffer_put_span(text, buffer_span(pem));
-    }
-    return !text || text->failed ? (error_memory(err), NULL) : TAKE(text);
-}
-
 /* Writes what a delivery brings into the row of the TA. */
 static bool put_ta(device *dev, const request *r, const fields *f, const delivery *d, long long ta,
                    struct error *err)
@@ -372,7 +360,7 @@ static bool put_ta(device *dev, const request *r, const fields *f, const deliver
         if (d->package->signer == d->spcert && !device_add_sd_cert(dev, f->sd, d->spcert, err))
             return false;
     }
-    AUTO(buffer) *tam = pem_of(r->path, err);
+    AUTO(buffer) *tam = certs_to_pem(r->path, err);
     return tam &&
            sql_run(dev->db, err, "UPDATE ta SET tam_chain = ? WHERE id = ?", "bi", buffer_span(tam),
                    ta) &&
