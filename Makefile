@@ -125,15 +125,19 @@ bench: all $(BENCH)
 	@tests/bench/run.sh $(B)/bench
 
 # Each page says where its options stand; the table of the applet says which they are.
+# renew PAGE,BLOCK,TOPIC: puts what 'otrp help TOPIC --mdoc' prints between the BLOCK lines of a page.
+renew = bin/otrp help $(3) --mdoc > $(B)/block && \
+        awk -v block=$(B)/block '/^\.\\" $(2) END/ { inside = 0 } !inside { print } \
+            /^\.\\" $(2) BEGIN/ { inside = 1; while ((getline line < block) > 0) print line }' \
+            $(1) > $(B)/page && \
+        { cmp -s $(B)/page $(1) || cp $(B)/page $(1); }
+
 man: all
 	@for page in $(wildcard man/otrp-*.1); do \
 	    name=$${page#man/otrp-}; \
-	    bin/otrp help $${name%.1} --mdoc > $(B)/options && \
-	    awk -v block=$(B)/options '/^\.\\" OPTIONS END/ { inside = 0 } !inside { print } \
-	        /^\.\\" OPTIONS BEGIN/ { inside = 1; while ((getline line < block) > 0) print line }' \
-	        $$page > $(B)/page && \
-	    { cmp -s $(B)/page $$page || cp $(B)/page $$page; } || exit 1; \
+	    $(call renew,$$page,OPTIONS,$${name%.1}) || exit 1; \
 	done
+	@$(call renew,man/otrp-messages.7,MESSAGES,messages)
 
 format:
 	clang-format -i $(C_FILES)

@@ -190,6 +190,14 @@ END
     done < <(grep -ohE 'ERR_[A-Z_]+' "$MAN"/* | sort -u)
 }
 
+@test "otrp-messages(7) has the members of the registry" {
+    run diff <(sed -n '/^\.\\" MESSAGES BEGIN/,/^\.\\" MESSAGES END/p' "$MAN/otrp-messages.7" | sed '1d;$d') \
+        <(otrp help messages --mdoc)
+    assert_success
+    run otrp help CreateSDRequest
+    assert_line --regexp '^    spcert +mandatory +BASE64$'
+}
+
 @test "otrp-messages(7) has the checks of the program, in their order" {
     with_pki
     documented() {

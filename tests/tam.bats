@@ -680,7 +680,7 @@ recontented() {
 .did = "$other"|content\\.did: not that of the TEE certificate
 .dsi.tee.cert = "$(der "$P/tee/tee/tee-othertee-$K-cert.pem")"|dsi: of another device than the session's
 del(.did)|content\\.did: missing
-.dsi = {}|dsi\\.tee: missing
+.dsi = {}|content\\.dsi\\.tee: missing
 END
 }
 

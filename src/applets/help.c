@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "applets/help_messages.h"
 #include "jose/jwa.h"
 #include "otrp/error_code.h"
 #include "util/file.h"
@@ -18,7 +19,9 @@ static const struct option_row options[] = {
     OPT_FLAG(help, list, 0, 0, "list the commands, one a line"),
     OPT_FLAG(help, mdoc, 0, OPT_HIDDEN, "print the OPTIONS block of the man page"),
     OPERAND(help, topic, "TOPIC", 0,
-            "a command, exit-codes, algorithms, or an error code such as ERR_SD_NOT_FOUND"),
+            "a command, exit-codes, algorithms, messages, a message such as CreateSDRequest, or an "
+            "error "
+            "code such as ERR_SD_NOT_FOUND"),
     OPERAND(help, command, "COMMAND", 0, "a command of that command, such as tee-sim process"),
     OPT_END};
 
@@ -154,10 +157,13 @@ static bool put_topic(buffer *out, const struct help *o, struct error *err)
         put_exit_codes(out);
     else if (strcmp(o->topic, "algorithms") == 0)
         put_algorithms(out);
-    else if (!put_error_code(out, o->topic)) {
+    else if (strcmp(o->topic, "messages") == 0)
+        put_messages(out, o->mdoc);
+    else if (!put_error_code(out, o->topic) && !put_message(out, o->topic)) {
         error_set(err, RC_USAGE, "no help for '%s'", o->topic);
-        return error_hint(err,
-                          "topics are the commands, exit-codes, algorithms and the ERR_ codes");
+        return error_hint(
+            err, "topics are the commands, exit-codes, algorithms, messages, the name of a "
+                 "message and the ERR_ codes");
     }
     return true;
 }

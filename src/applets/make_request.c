@@ -294,14 +294,6 @@ static enum rc make_query(const struct applet_call *call, struct error *err)
                 : (error_memory(err), err->rc);
 }
 
-static const struct message_type *type_find(const char *option)
-{
-    for (int i = 0; i < MESSAGE_COUNT; i++)
-        if (strcmp(message_type((enum message_id)i)->option, option) == 0)
-            return message_type((enum message_id)i);
-    return NULL;
-}
-
 static enum rc seal(const struct applet_call *call, const struct request_draft *draft,
                     struct error *err)
 {
@@ -374,7 +366,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     const struct make_request *o = call->options;
     if (strcmp(o->type, "ta-query") == 0)
         return make_query(call, err);
-    struct request_draft draft = {.type = type_find(o->type), .nextdsi = !o->no_nextdsi};
+    struct request_draft draft = {.type = message_find_option(o->type), .nextdsi = !o->no_nextdsi};
     if (o->nextdsi && o->no_nextdsi)
         return error_set(err, RC_USAGE, "--nextdsi and --no-nextdsi exclude each other"), err->rc;
     if (!check_fields(o, draft.type, err))

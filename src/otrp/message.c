@@ -91,7 +91,72 @@ static const struct member delete_ta_content[] = {{"tamid", MEMBER_NAME, MANDATO
                                                   {"taid", MEMBER_NAME, MANDATORY, NULL},
                                                   END};
 
-#define TYPE(id, name, option, tbs, content)                                                       \
+/* What every answer carries. Unknown members of an answer are accepted, and told. */
+#define ANSWER                                                                                     \
+    {"ver", MEMBER_TEXT, MANDATORY, NULL}, {"status", MEMBER_TEXT, MANDATORY, NULL},               \
+        {"rid", MEMBER_TEXT, MANDATORY, NULL}, {"tid", MEMBER_TEXT, MANDATORY, NULL},              \
+        {"reason", MEMBER_OBJECT, OPTIONAL, reason},                                               \
+    {                                                                                              \
+        "supportedsigalgs", MEMBER_TEXT_LIST, OPTIONAL, NULL                                       \
+    }
+
+static const struct member reason[] = {{"error-code", MEMBER_NAME, MANDATORY, NULL},
+                                       {"error-message", MEMBER_TEXT, OPTIONAL, NULL},
+                                       END};
+static const struct member device_answer[] = {ANSWER,
+                                              {"signerreq", MEMBER_BOOLEAN, OPTIONAL, NULL},
+                                              {"edsi", MEMBER_OBJECT, OPTIONAL, NULL},
+                                              END};
+static const struct member answer[] = {ANSWER, {"content", MEMBER_OBJECT, OPTIONAL, NULL}, END};
+
+/* The DSI (protocol: GetDeviceState). */
+static const struct member tfwdata[] = {{"tbs", MEMBER_BASE64, MANDATORY, NULL},
+                                        {"cert", MEMBER_BASE64, MANDATORY, NULL},
+                                        {"sigalg", MEMBER_NAME, MANDATORY, NULL},
+                                        {"sig", MEMBER_BASE64, MANDATORY, NULL},
+                                        END};
+static const struct member ta_entry[] = {
+    {"taid", MEMBER_NAME, MANDATORY, NULL}, {"taname", MEMBER_NAME, OPTIONAL, NULL}, END};
+static const struct member sd_entry[] = {{"name", MEMBER_NAME, MANDATORY, NULL},
+                                         {"spid", MEMBER_NAME, MANDATORY, NULL},
+                                         {"talist", MEMBER_OBJECT_LIST, MANDATORY, ta_entry},
+                                         END};
+static const struct member sdlist[] = {
+    {"cnt", MEMBER_NAME, MANDATORY, NULL}, {"sd", MEMBER_OBJECT_LIST, MANDATORY, sd_entry}, END};
+static const struct member aik_entry[] = {{"spaik", MEMBER_BASE64, MANDATORY, NULL},
+                                          {"spaiktype", MEMBER_NAME, MANDATORY, NULL},
+                                          {"spid", MEMBER_NAME, MANDATORY, NULL},
+                                          END};
+static const struct member tee_entry[] = {{"name", MEMBER_NAME, MANDATORY, NULL},
+                                          {"ver", MEMBER_NAME, MANDATORY, NULL},
+                                          {"cert", MEMBER_BASE64, MANDATORY, NULL},
+                                          {"cacert", MEMBER_BASE64_LIST, MANDATORY, NULL},
+                                          {"sdlist", MEMBER_OBJECT, MANDATORY, sdlist},
+                                          {"teeaiklist", MEMBER_OBJECT_LIST, MANDATORY, aik_entry},
+                                          END};
+static const struct member dsi_members[] = {{"tfwdata", MEMBER_OBJECT, OPTIONAL, tfwdata},
+                                            {"tee", MEMBER_OBJECT, MANDATORY, tee_entry},
+                                            END};
+static const struct member edsi_content[] = {{"dsi", MEMBER_OBJECT, MANDATORY, dsi_members}, END};
+
+/* What every decrypted content of an answer may carry; reason only in a failure. */
+#define ANSWERED                                                                                   \
+    {"did", MEMBER_NAME, MANDATORY, NULL}, {"dsi", MEMBER_OBJECT, OPTIONAL, dsi_members},          \
+    {                                                                                              \
+        "reason", MEMBER_OBJECT, OPTIONAL, reason                                                  \
+    }
+#define MADE_AIK                                                                                   \
+    {"teespaik", MEMBER_BASE64, OPTIONAL, NULL},                                                   \
+    {                                                                                              \
+        "teespaiktype", MEMBER_NAME, OPTIONAL, NULL                                                \
+    }
+static const struct member create_sd_answer[] = {
+    ANSWERED, MADE_AIK, {"sdname", MEMBER_NAME, OPTIONAL, NULL}, END};
+static const struct member update_sd_answer[] = {
+    ANSWERED, MADE_AIK, {"cert", MEMBER_BASE64, OPTIONAL, NULL}, END};
+static const struct member plain_answer[] = {ANSWERED, END};
+
+#define TYPE(id, name, option, tbs, content, answer_content)                                       \
     [id] = {id,                                                                                    \
             name,                                                                                  \
             option,                                                                                \
@@ -99,21 +164,60 @@ static const struct member delete_ta_content[] = {{"tamid", MEMBER_NAME, MANDATO
             name "TBSRequest",                                                                     \
             name "Response",                                                                       \
             name "TBSResponse",                                                                    \
+            name,                                                                                  \
             tbs,                                                                                   \
-            content}
+            content,                                                                               \
+            "content",                                                                             \
+            answer,                                                                                \
+            answer_content}
 
 static const struct message_type types[MESSAGE_COUNT] = {
     [MESSAGE_GET_DEVICE_STATE] = {MESSAGE_GET_DEVICE_STATE, "GetDeviceState", "get-device-state",
                                   "GetDeviceStateRequest", "GetDeviceStateTBSRequest",
                                   "GetDeviceStateResponse", "GetDeviceTEEStateTBSResponse",
-                                  get_device_state_tbs, NULL},
-    TYPE(MESSAGE_CREATE_SD, "CreateSD", "create-sd", addressed_tbs, create_sd_content),
-    TYPE(MESSAGE_UPDATE_SD, "UpdateSD", "update-sd", addressed_tbs, update_sd_content),
-    TYPE(MESSAGE_DELETE_SD, "DeleteSD", "delete-sd", addressed_tbs, delete_sd_content),
-    TYPE(MESSAGE_INSTALL_TA, "InstallTA", "install-ta", install_tbs, install_ta_content),
-    TYPE(MESSAGE_UPDATE_TA, "UpdateTA", "update-ta", update_ta_tbs, update_ta_content),
-    TYPE(MESSAGE_DELETE_TA, "DeleteTA", "delete-ta", addressed_tbs, delete_ta_content),
+                                  "GetDeviceState", get_device_state_tbs, NULL, "edsi",
+                                  device_answer, edsi_content},
+    TYPE(MESSAGE_CREATE_SD, "CreateSD", "create-sd", addressed_tbs, create_sd_content,
+         create_sd_answer),
+    TYPE(MESSAGE_UPDATE_SD, "UpdateSD", "update-sd", addressed_tbs, update_sd_content,
+         update_sd_answer),
+    TYPE(MESSAGE_DELETE_SD, "DeleteSD", "delete-sd", addressed_tbs, delete_sd_content,
+         plain_answer),
+    TYPE(MESSAGE_INSTALL_TA, "InstallTA", "install-ta", install_tbs, install_ta_content,
+         plain_answer),
+    TYPE(MESSAGE_UPDATE_TA, "UpdateTA", "update-ta", update_ta_tbs, update_ta_content,
+         plain_answer),
+    TYPE(MESSAGE_DELETE_TA, "DeleteTA", "delete-ta", addressed_tbs, delete_ta_content,
+         plain_answer),
 };
+
+static const struct member query[] = {{"spid", MEMBER_NAME, MANDATORY, NULL},
+                                      {"taid", MEMBER_NAME, MANDATORY, NULL},
+                                      {"nonce", MEMBER_TEXT, OPTIONAL, NULL},
+                                      {"tamid", MEMBER_NAME, OPTIONAL, NULL},
+                                      END};
+static const struct member information[] = {{"taid", MEMBER_NAME, MANDATORY, NULL},
+                                            {"tamid", MEMBER_NAME, MANDATORY, NULL},
+                                            {"spid", MEMBER_NAME, MANDATORY, NULL},
+                                            {"nonce", MEMBER_TEXT, OPTIONAL, NULL},
+                                            {"signercert", MEMBER_BASE64, MANDATORY, NULL},
+                                            {"signercacerts", MEMBER_BASE64_LIST, MANDATORY, NULL},
+                                            {"tamcert", MEMBER_BASE64, MANDATORY, NULL},
+                                            {"tamcacerts", MEMBER_BASE64_LIST, MANDATORY, NULL},
+                                            END};
+static const struct member broker_error[] = {{"ver", MEMBER_TEXT, MANDATORY, NULL},
+                                             {"rid", MEMBER_TEXT, MANDATORY, NULL},
+                                             {"tid", MEMBER_TEXT, MANDATORY, NULL},
+                                             {"errcode", MEMBER_NAME, MANDATORY, NULL},
+                                             END};
+
+const struct other_message other_messages[] = {
+    {"TAQuery", NULL, "client application to TEE", "GetTAInformation", query},
+    {"TAInformation", "TAInformationTBS", "TEE to client application", "GetTAInformation",
+     information},
+    {"OTrPBrokerError", NULL, "broker to TAM", "OTrP broker", broker_error},
+};
+const size_t other_message_count = COUNT(other_messages);
 
 const struct message_type *message_type(enum message_id id)
 {
@@ -134,6 +238,48 @@ const struct message_type *message_find_response(struct span outer_name)
         if (span_is(outer_name, types[i].response))
             return &types[i];
     return NULL;
+}
+
+const struct message_type *message_find_option(const char *option)
+{
+    for (size_t i = 0; i < COUNT(types); i++)
+        if (strcmp(option, types[i].option) == 0)
+            return &types[i];
+    return NULL;
+}
+
+const struct other_message *message_find_other(struct span outer_name)
+{
+    for (size_t i = 0; i < other_message_count; i++)
+        if (span_is(outer_name, other_messages[i].name))
+            return &other_messages[i];
+    return NULL;
+}
+
+const struct member *member_find(const struct member *members, struct span name)
+{
+    for (const struct member *m = members; m && m->name; m++)
+        if (span_is(name, m->name))
+            return m;
+    return NULL;
+}
+
+const char *member_form(enum member_type type)
+{
+    static const char *const forms[] = {
+        [MEMBER_NAME] = "1 to 255 bytes",
+        [MEMBER_TID] = "1 to 128 printable ASCII characters",
+        [MEMBER_TEXT] = "text",
+        [MEMBER_BOOLEAN] = "true or false",
+        [MEMBER_BASE64] = "BASE64",
+        [MEMBER_HEX] = "hexadecimal",
+        [MEMBER_BASE64_LIST] = "array of BASE64",
+        [MEMBER_HEX_LIST] = "array of hexadecimal",
+        [MEMBER_TEXT_LIST] = "array of text",
+        [MEMBER_OBJECT] = "object",
+        [MEMBER_OBJECT_LIST] = "array of objects",
+    };
+    return forms[type];
 }
 
 static bool is_printable(struct span s)
@@ -210,8 +356,23 @@ static bool check_list(const struct json_value *value, const struct member *m, c
     return true;
 }
 
+static bool check_objects(const struct json_value *value, const struct member *m, const char *path,
+                          char **novelty, struct error *err)
+{
+    if (value->kind != JSON_KIND_ARRAY)
+        return wrong_type(value, path, m->name, "an array", err);
+    size_t i = 0;
+    for (const struct json_value *e = value->first; e; e = e->next, i++) {
+        char inner[200];
+        snprintf(inner, sizeof inner, "%s.%s[%zu]", path, m->name, i);
+        if (!members_check(e, m->members, inner, novelty, err))
+            return false;
+    }
+    return true;
+}
+
 static bool check_member(const struct json_value *value, const struct member *m, const char *path,
-                         struct error *err)
+                         char **novelty, struct error *err)
 {
     switch (m->type) {
     case MEMBER_BOOLEAN:
@@ -222,12 +383,14 @@ static bool check_member(const struct json_value *value, const struct member *m,
             return wrong_type(value, path, m->name, "an object", err);
         char inner[200];
         snprintf(inner, sizeof inner, "%s.%s", path, m->name);
-        return !m->members || members_check(value, m->members, inner, err);
+        return !m->members || members_check(value, m->members, inner, novelty, err);
     }
     case MEMBER_BASE64_LIST:
     case MEMBER_HEX_LIST:
     case MEMBER_TEXT_LIST:
         return check_list(value, m, path, err);
+    case MEMBER_OBJECT_LIST:
+        return check_objects(value, m, path, novelty, err);
     default: {
         if (value->kind != JSON_KIND_STRING)
             return wrong_type(value, path, m->name, "a string", err);
@@ -238,7 +401,7 @@ static bool check_member(const struct json_value *value, const struct member *m,
 }
 
 bool members_check(const struct json_value *object, const struct member *members, const char *path,
-                   struct error *err)
+                   char **novelty, struct error *err)
 {
     if (!object || object->kind != JSON_KIND_OBJECT)
         return error_set(err, RC_MALFORMED, "%s: not an object", path);
@@ -246,14 +409,17 @@ bool members_check(const struct json_value *object, const struct member *members
         if (m->mandatory && !json_member(object, m->name))
             return error_set(err, RC_MALFORMED, "%s.%s: missing", path, m->name);
     for (const struct json_value *v = object->first; v; v = v->next) {
-        const struct member *m = members;
-        while (m->name && !span_is(v->name, m->name))
-            m++;
-        if (!m->name)
-            return error_set(err, RC_MALFORMED, "%s.%.*s: unknown member", path,
-                             (int)(v->name.size < 80 ? v->name.size : 80),
+        const struct member *m = member_find(members, v->name);
+        int shown = (int)(v->name.size < 80 ? v->name.size : 80);
+        if (!m && !novelty)
+            return error_set(err, RC_MALFORMED, "%s.%.*s: unknown member", path, shown,
                              (const char *)v->name.data);
-        if (!check_member(v, m, path, err))
+        if (!m && !*novelty &&
+            asprintf(novelty, "%s.%.*s", path, shown, (const char *)v->name.data) < 0) {
+            *novelty = NULL;
+            return error_memory(err);
+        }
+        if (m && !check_member(v, m, path, novelty, err))
             return false;
     }
     return true;

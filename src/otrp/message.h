@@ -21,14 +21,15 @@ enum member_type {
     MEMBER_BASE64_LIST, /* array of strings of standard BASE64 */
     MEMBER_HEX_LIST,    /* array of strings of hexadecimal */
     MEMBER_TEXT_LIST,   /* array of strings */
-    MEMBER_OBJECT       /* checked further against members, where given */
+    MEMBER_OBJECT,      /* checked further against members, where given */
+    MEMBER_OBJECT_LIST  /* array of objects, each checked against members */
 };
 
 struct member {
     const char *name; /* NULL ends a table */
     enum member_type type;
     bool mandatory;
-    const struct member *members; /* of an object whose members are known here */
+    const struct member *members; /* of an object, or of each in a list, when known here */
 };
 
 enum message_id {
@@ -48,21 +49,46 @@ struct message_type {
     const char *option;                     /* "create-sd" */
     const char *request, *request_tbs_name; /* "CreateSDRequest", "CreateSDTBSRequest" */
     const char *response, *response_tbs_name;
-    const struct member *request_tbs;     /* members of the signed part */
-    const struct member *request_content; /* members of the decrypted content; NULL: none */
+    const char *section;                   /* of the draft, by its title */
+    const struct member *request_tbs;      /* members of the signed part */
+    const struct member *request_content;  /* of the decrypted content; NULL: none */
+    const char *sealed;                    /* the encrypted member of the response */
+    const struct member *response_tbs;     /* of the signed part */
+    const struct member *response_content; /* of the decrypted member of the response */
 };
+
+/* What is no command of a TAM: the local query of a client application, and the broker's error. */
+struct other_message {
+    const char *name;             /* its one member: "TAQuery" */
+    const char *tbs_name;         /* of a signed one: "TAInformationTBS"; NULL: it is plain */
+    const char *direction;        /* "client application to TEE" */
+    const char *section;          /* of the draft, by its title */
+    const struct member *members; /* of the plain value, or of the signed part */
+};
+extern const struct other_message other_messages[];
+extern const size_t other_message_count;
 
 const struct message_type *message_type(enum message_id id);
 /* The type whose request (response) has that outer name, or NULL. */
 const struct message_type *message_find_request(struct span outer_name);
 const struct message_type *message_find_response(struct span outer_name);
+/* The type of that option ("create-sd"), or NULL. */
+const struct message_type *message_find_option(const char *option);
+const struct other_message *message_find_other(struct span outer_name);
 
 #define GET_DEVICE_STATE_ELEMENT "GetDeviceTEEStateResponse" /* of the response's array */
 
 /* All mandatory members there, no unknown ones, the right types and lengths. RC_MALFORMED naming
- * path and member. */
+ * path and member. With novelty, unknown members are accepted, and the first one's path is put
+ * there, owned by the caller (NULL before the call; it stays NULL when all are known). */
 bool members_check(const struct json_value *object, const struct member *members, const char *path,
-                   struct error *err) MUST_CHECK;
+                   char **novelty, struct error *err) MUST_CHECK;
+
+/* The member of that name in a table, or NULL. */
+const struct member *member_find(const struct member *members, struct span name);
+
+/* What a member must be, for people: "BASE64", "1 to 255 bytes". */
+const char *member_form(enum member_type type);
 
 /* The string member as a C string, owned by the caller; NULL when absent, no string or without
  * memory. */

@@ -157,7 +157,7 @@ static int check_version(request *r, const struct tee_view *view, struct error *
 static int check_members(request *r, const struct tee_view *view, struct error *err)
 {
     (void)view;
-    return members_check(r->tbs, r->type->request_tbs, r->type->request_tbs_name, err)
+    return members_check(r->tbs, r->type->request_tbs, r->type->request_tbs_name, NULL, err)
                ? ERR_NONE
                : fail(ERR_REQUEST_INVALID);
 }
@@ -315,7 +315,7 @@ static int check_content(request *r, const struct tee_view *view, struct error *
         return fail(ERR_REQUEST_INVALID);
     r->content_doc = json_doc_parse(buffer_span(r->plaintext), "content", err);
     if (!r->content_doc ||
-        !members_check(json_root(r->content_doc), r->type->request_content, "content", err))
+        !members_check(json_root(r->content_doc), r->type->request_content, "content", NULL, err))
         return fail(ERR_REQUEST_INVALID);
     r->fields = json_root(r->content_doc);
     return ERR_NONE;

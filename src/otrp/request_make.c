@@ -216,24 +216,16 @@ buffer *request_seal(const struct request_draft *d, const json_t *tbs, const jso
 
 static json_t *placeholder(const struct member *m)
 {
-    static const char *const forms[] = {[MEMBER_NAME] = "1 to 255 bytes",
-                                        [MEMBER_TID] = "1 to 128 printable ASCII characters",
-                                        [MEMBER_TEXT] = "text",
-                                        [MEMBER_BASE64] = "BASE64",
-                                        [MEMBER_HEX] = "hexadecimal",
-                                        [MEMBER_BASE64_LIST] = "BASE64",
-                                        [MEMBER_HEX_LIST] = "hexadecimal",
-                                        [MEMBER_TEXT_LIST] = "text"};
     if (m->type == MEMBER_BOOLEAN)
         return json_false();
     if (m->type == MEMBER_OBJECT)
         return json_object();
-    char text[80];
-    snprintf(text, sizeof text, "<%s%s>", forms[m->type], m->mandatory ? "" : ", optional");
     if (strcmp(m->name, "ver") == 0)
         return json_string("1.0");
-    bool list = m->type == MEMBER_BASE64_LIST || m->type == MEMBER_HEX_LIST ||
-                m->type == MEMBER_TEXT_LIST;
+    const char *form = member_form(m->type);
+    bool list = strncmp(form, "array of ", 9) == 0;
+    char text[80];
+    snprintf(text, sizeof text, "<%s%s>", list ? form + 9 : form, m->mandatory ? "" : ", optional");
     return list ? json_pack("[s]", text) : json_string(text);
 }
 

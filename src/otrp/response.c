@@ -123,28 +123,13 @@ static bool read_reason(const json_t *reason, response *r, struct error *err)
     return r->code || error_memory(err);
 }
 
-/* Unknown members of an answer are accepted, and told. */
-static void note_novelty(response *r, const struct json_value *object, const char *path,
-                         const char *const *known)
-{
-    for (const struct json_value *v = object ? object->first : NULL; v && !r->novelty;
-         v = v->next) {
-        size_t i = 0;
-        while (known[i] && !span_is(v->name, known[i]))
-            i++;
-        if (!known[i] &&
-            asprintf(&r->novelty, "%s.%.*s", path, (int)(v->name.size < 80 ? v->name.size : 80),
-                     (const char *)v->name.data) < 0)
-            r->novelty = NULL;
-    }
-}
-
 static bool read_common(opening *o, response *r, const struct response_question *q,
                         struct error *err)
 {
     (void)q;
     AUTO(char) *status = NULL;
     AUTO(char) *ver = NULL;
+    /* the four first, for their messages; unknown members of an answer are accepted, and told */
     if (!required_text(o->tbs, o->path, "ver", &ver, err) ||
         !required_text(o->tbs, o->path, "status", &status, err) ||
         !required_text(o->tbs, o->path, "rid", &r->rid, err) ||
@@ -156,10 +141,8 @@ static bool read_common(opening *o, response *r, const struct response_question 
     if (!r->passed && strcmp(status, "fail") != 0)
         return error_set(err, RC_MALFORMED, "%s.status: \"%.20s\", neither pass nor fail", o->path,
                          status);
-    static const char *const known[] = {
-        "ver",     "status",           "rid", "tid", "reason", "signerreq", "edsi",
-        "content", "supportedsigalgs", NULL};
-    note_novelty(r, o->tbs, o->path, known);
+    if (!members_check(o->tbs, r->type->response_tbs, o->path, &r->novelty, err))
+        return false;
     r->signerreq = member_true(o->tbs, "signerreq");
     const struct json_value *reason = json_member(o->tbs, "reason");
     if (!reason)
@@ -182,7 +165,7 @@ static bool check_ids(opening *o, response *r, const struct response_question *q
 
 static bool decrypt(opening *o, response *r, const struct response_question *q, struct error *err)
 {
-    const char *name = r->type->id == MESSAGE_GET_DEVICE_STATE ? "edsi" : "content";
+    const char *name = r->type->sealed;
     const struct json_value *value = json_member(o->tbs, name);
     if (!value)
         return true;
@@ -204,8 +187,12 @@ static bool read_content(opening *o, response *r, const struct response_question
     (void)q;
     if (!r->plaintext)
         return true;
-    r->content = json_load_span(buffer_span(r->plaintext),
-                                r->type->id == MESSAGE_GET_DEVICE_STATE ? "edsi" : "content", err);
+    const char *name = r->type->sealed;
+    AUTO(json_doc) *doc = json_doc_parse(buffer_span(r->plaintext), name, err);
+    r->content = doc && members_check(json_root(doc), r->type->response_content, name, &r->novelty,
+                                      err)
+                     ? json_load_span(buffer_span(r->plaintext), name, err)
+                     : NULL;
     if (!r->content)
         return false;
     const json_t *reason = json_object_get(r->content, "reason");

@@ -55,8 +55,7 @@ static buffer *payload_text(const struct response_draft *d, struct error *err)
     buffer_put_format(out, "{\"%s\":", d->type->response_tbs_name);
     buffer_put(out, text->data, text->size - 1);
     if (sealed) {
-        bool state = d->type->id == MESSAGE_GET_DEVICE_STATE;
-        buffer_put_format(out, ",\"%s\":", state ? "edsi" : "content");
+        buffer_put_format(out, ",\"%s\":", d->type->sealed);
         buffer_put_span(out, buffer_span(sealed));
     }
     buffer_put_text(out, "}}");
