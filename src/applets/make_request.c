@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp make-request: a TAM's request from a few fields, or a client application's TA query. */
+#include "applets/broken.h"
 #include "applets/common.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include "otrp/algorithm.h"
 #include "otrp/json_path.h"
 #include "otrp/request_make.h"
+#include "otrp/response.h"
 #include "otrp/sealed.h"
 #include "otrp/ta_package.h"
 #include "pki/layout.h"
@@ -17,7 +19,7 @@ struct make_request {
     const char *type, *pki, *tam, *tam_key, *tam_cert, *ocsp, *device, *rid, *tid, *spid, *sdname,
         *spcert, *taid, *taname, *ta, *sp, *pdata, *tamid, *nonce, *newsdname, *newspid, *taver,
         *alg, *enc, *cek, *save_cek, *out;
-    struct text_list add_spcert, del_spcert, set, unset;
+    struct text_list add_spcert, del_spcert, set, unset, break_;
     bool nextdsi, no_nextdsi, renew_aik, delete_ta, tbs, template;
 };
 
@@ -26,7 +28,7 @@ static const char *const types[] = {"get-device-state", "create-sd",  "update-sd
                                     "delete-ta",        "ta-query",   NULL};
 
 static const struct option_row options[] = {
-    OPERAND_CHOICE(make_request, type, "TYPE", types, OPT_REQUIRED, "what to ask for"),
+    OPERAND_CHOICE(make_request, type, "TYPE", types, 0, "what to ask for"),
     OPT_TEXT(make_request, pki, 0, "DIR", OPT_DIR,
              "PKI directory that has the TAM's key, chain and stapling set"),
     OPT_TEXT(make_request, tam, 0, "NAME", 0, "TAM of the PKI directory (default mytam)"),
@@ -69,6 +71,8 @@ static const struct option_row options[] = {
         "set a member of the TBS, or content.PATH of the plaintext, to JSON or else to a string"),
     OPT_LIST(make_request, unset, 0, "PATH", 0,
              "leave a member out of the TBS, or content.PATH of the plaintext"),
+    OPT_LIST(make_request, break_, 0, "NAME", 0,
+             "make the message wrong in this way; repeatable; 'list' names them all"),
     OPT_TEXT(make_request, alg, 0, "ALG", 0,
              "key management of content (default: what fits the TEE's key)"),
     OPT_TEXT(make_request, enc, 0, "ENC", 0, "content encryption (default A128CBC-HS256)"),
@@ -91,7 +95,12 @@ typedef struct materials {
     json_t *ocsp, *add, *del;
     char *tamid, *spcert;
     dsi *device;
+    char *seen_rid, *seen_tid; /* of the answer that --device is */
     buffer *package, *pdata, *cek;
+    broken *broken;
+    struct text_change *changes; /* of --set and --unset, to what is sealed */
+    buffer **values;             /* what they point to */
+    size_t change_count;
 } materials;
 
 static void materials_free(materials *m)
@@ -104,6 +113,15 @@ static void materials_free(materials *m)
     json_decref(m->del);
     free(m->tamid);
     free(m->spcert);
+    free(m->seen_rid);
+    free(m->seen_tid);
+    broken_free(m->broken);
+    for (size_t i = 0; i < m->change_count; i++) {
+        free((char *)m->changes[i].path);
+        buffer_free(m->values[i]);
+    }
+    free(m->changes);
+    free(m->values);
     dsi_free(m->device);
     buffer_free(m->package);
     buffer_free(m->pdata);
@@ -144,6 +162,8 @@ static bool load_device(const struct applet_call *call, materials *m, struct err
         warn(call, "warning: the request is encrypted to a device that this PKI does not know");
         m->device = device_state_open(buffer_span(text), own, NULL, now, err);
     }
+    m->seen_rid = response_claim(buffer_span(text), "rid");
+    m->seen_tid = response_claim(buffer_span(text), "tid");
     return m->device || error_prefix(err, "%s", input_name(o->device));
 }
 
@@ -239,36 +259,53 @@ static bool load_changes(const struct make_request *o, materials *m, struct erro
     return true;
 }
 
-/* encrypted_ta is made when the request is sealed: a member of it cannot be set before, only the
- * whole. */
-static bool inside_encrypted_ta(const char *path, const json_t *tbs, struct error *err)
+/* encrypted_ta is made when the request is sealed: what is to be changed in it waits until then. */
+static bool is_late(const char *path, const json_t *tbs)
 {
-    if (strncmp(path, "encrypted_ta.", 13) != 0 || json_object_get(tbs, "encrypted_ta"))
-        return false;
-    error_set(err, RC_USAGE,
-              "'%s': encrypted_ta is made at the end, so its members cannot be changed", path);
-    error_hint(err, "set encrypted_ta as a whole first");
-    return true;
+    return strncmp(path, "encrypted_ta.", 13) == 0 && !json_object_get(tbs, "encrypted_ta");
 }
 
-/* --set and --unset, in the TBS or (content.PATH) in the plaintext. */
-static bool apply_changes(const struct make_request *o, json_t *tbs, json_t *content,
+/* PATH=JSON, or PATH alone to leave it out. */
+static bool add_late_change(materials *m, const char *assignment, bool set, struct error *err)
+{
+    const char *equals = set ? strchr(assignment, '=') : NULL;
+    if (set && !equals)
+        return error_set(err, RC_USAGE, "'%s' is not PATH=JSON", assignment);
+    size_t length = set ? (size_t)(equals - assignment) : strlen(assignment);
+    struct text_change *change = &m->changes[m->change_count];
+    buffer *value = set ? json_path_value(equals + 1) : NULL;
+    change->path = strndup(assignment, length);
+    change->json = value ? (const char *)value->data : NULL;
+    m->values[m->change_count++] = value;
+    return (change->path && (value || !set)) || error_memory(err);
+}
+
+/* One --set or --unset: in the TBS, or (content.PATH) in the plaintext. */
+static bool apply_change(const char *path, bool set, materials *m, json_t *tbs, json_t *content,
+                         struct error *err)
+{
+    if (is_late(path, tbs))
+        return add_late_change(m, path, set, err);
+    bool inside = content && strncmp(path, "content.", 8) == 0;
+    json_t *root = inside ? content : tbs;
+    const char *place = inside ? path + 8 : path;
+    return set ? json_path_set(root, place, err) : json_path_unset(root, place, err);
+}
+
+static bool apply_changes(const struct make_request *o, materials *m, json_t *tbs, json_t *content,
                           struct error *err)
 {
-    for (size_t i = 0; i < o->set.count; i++) {
-        const char *path = o->set.items[i];
-        bool inside = content && strncmp(path, "content.", 8) == 0;
-        if (inside_encrypted_ta(path, tbs, err) ||
-            !json_path_set(inside ? content : tbs, inside ? path + 8 : path, err))
+    size_t most = o->set.count + o->unset.count + 1;
+    m->changes = calloc(most, sizeof *m->changes);
+    m->values = calloc(most, sizeof *m->values);
+    if (!m->changes || !m->values)
+        return error_memory(err);
+    for (size_t i = 0; i < o->set.count; i++)
+        if (!apply_change(o->set.items[i], true, m, tbs, content, err))
             return error_prefix(err, "--set");
-    }
-    for (size_t i = 0; i < o->unset.count; i++) {
-        const char *path = o->unset.items[i];
-        bool inside = content && strncmp(path, "content.", 8) == 0;
-        if (inside_encrypted_ta(path, tbs, err) ||
-            !json_path_unset(inside ? content : tbs, inside ? path + 8 : path, err))
+    for (size_t i = 0; i < o->unset.count; i++)
+        if (!apply_change(o->unset.items[i], false, m, tbs, content, err))
             return error_prefix(err, "--unset");
-    }
     return true;
 }
 
@@ -294,14 +331,16 @@ static enum rc make_query(const struct applet_call *call, struct error *err)
                 : (error_memory(err), err->rc);
 }
 
-static enum rc seal(const struct applet_call *call, const struct request_draft *draft,
+static enum rc seal(const struct applet_call *call, materials *m, struct request_draft *draft,
                     struct error *err)
 {
     const struct make_request *o = call->options;
     AUTO(json_t) *tbs = request_tbs(draft, err);
     AUTO(json_t) *content = tbs ? request_content(draft, err) : NULL;
-    if (!tbs || (!content && err->rc != RC_OK) || !apply_changes(o, tbs, content, err))
+    if (!tbs || (!content && err->rc != RC_OK) || !apply_changes(o, m, tbs, content, err))
         return err->rc;
+    draft->changes = m->changes;
+    draft->change_count = m->change_count;
     if (o->tbs) {
         if (content)
             json_object_set(tbs, "content", content);
@@ -361,9 +400,35 @@ static bool check_fields(const struct make_request *o, const struct message_type
     return true;
 }
 
+/* The mutations of --break, with what they take. */
+static bool load_broken(const struct applet_call *call, const struct request_draft *draft,
+                        materials *m, struct error *err)
+{
+    const struct make_request *o = call->options;
+    m->broken = broken_new(&o->break_, MUTATION_REQUEST, draft->type->id, err);
+    if (!m->broken)
+        return error_prefix(err, "--break");
+    m->broken->plan.now = clock_now(&call->clock);
+    m->broken->plan.seen_rid = m->seen_rid;
+    m->broken->plan.seen_tid = m->seen_tid;
+    return broken_take_ca(call, m->broken, o->pki, sk_X509_value(m->tam_chain, 0), err);
+}
+
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct make_request *o = call->options;
+    if (broken_is_list(&o->break_))
+        return broken_list(call, MUTATION_REQUEST, o->type ? message_find_option(o->type) : NULL,
+                           err);
+    if (!o->type) {
+        error_set(err, RC_USAGE, "no TYPE is given");
+        error_hint(err, "say what to ask for: get-device-state, create-sd, update-sd, delete-sd, "
+                        "install-ta, update-ta, delete-ta or ta-query");
+        return err->rc;
+    }
+    if (strcmp(o->type, "ta-query") == 0 && o->break_.count)
+        return error_set(err, RC_USAGE, "--break: a TA query is not signed: change it by hand"),
+               err->rc;
     if (strcmp(o->type, "ta-query") == 0)
         return make_query(call, err);
     struct request_draft draft = {.type = message_find_option(o->type), .nextdsi = !o->no_nextdsi};
@@ -418,11 +483,14 @@ static enum rc run(const struct applet_call *call, struct error *err)
     draft.package = m->package;
     draft.pdata = m->pdata;
     draft.cek = buffer_span(m->cek);
-    return seal(call, &draft, err);
+    if (!load_broken(call, &draft, m, err))
+        return err->rc;
+    draft.broken = broken_plan(m->broken);
+    return seal(call, m, &draft, err);
 }
 
 const struct applet applet_make_request = {
-    .uses = USES_KEYS | USES_NOW | USES_FORCE,
+    .uses = USES_KEYS | USES_NOW | USES_FORCE | USES_JSON,
     .options = options,
     .size = sizeof(struct make_request),
     .run = run,

@@ -111,3 +111,93 @@ bool json_path_unset(json_t *root, const char *path, struct error *err)
                                : json_object_del(parent, last.name);
     return !failed || error_set(err, RC_USAGE, "'%s': there is no such place", path);
 }
+
+buffer *json_path_value(const char *text)
+{
+    AUTO(json_t) *value = value_of(text);
+    char *compact = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    buffer *out = compact ? buffer_copy(span_text(compact)) : NULL;
+    free(compact);
+    return out;
+}
+
+static bool is_step(const struct json_value *value, size_t index, const struct step *step)
+{
+    return step->is_index ? index == step->index : span_is(value->name, step->name);
+}
+
+static const struct json_value *slice_child(const struct json_value *at, const struct step *step)
+{
+    if (at->kind != (step->is_index ? JSON_KIND_ARRAY : JSON_KIND_OBJECT))
+        return NULL;
+    size_t i = 0;
+    for (const struct json_value *v = at->first; v; v = v->next, i++)
+        if (is_step(v, i, step))
+            return v;
+    return NULL;
+}
+
+static void put_place(buffer *out, bool first, const struct step *step, struct span name,
+                      struct span value)
+{
+    if (!first)
+        buffer_put_char(out, ',');
+    if (!step->is_index) {
+        buffer_put_json_string(out, name);
+        buffer_put_char(out, ':');
+    }
+    buffer_put_span(out, value);
+}
+
+/* The object or array at, with json (NULL: nothing) at the step. */
+static void put_edited(buffer *out, const struct json_value *at, const struct step *step,
+                       const char *json)
+{
+    bool found = false, first = true;
+    size_t i = 0;
+    buffer_put_char(out, step->is_index ? '[' : '{');
+    for (const struct json_value *v = at->first; v; v = v->next, i++) {
+        bool here = is_step(v, i, step);
+        found |= here;
+        if (here && !json)
+            continue;
+        put_place(out, first, step, v->name, here ? span_text(json) : v->text);
+        first = false;
+    }
+    if (!found && json)
+        put_place(out, first, step, span_text(step->name), span_text(json));
+    buffer_put_char(out, step->is_index ? ']' : '}');
+}
+
+bool json_path_edit(buffer **text, const char *path, const char *json, struct error *err)
+{
+    struct span whole = buffer_span(*text);
+    AUTO(json_doc) *doc = json_doc_parse(whole, "message", err);
+    const struct json_value *at = doc ? json_root(doc) : NULL;
+    const char *rest = path;
+    struct step step;
+    if (!doc)
+        return false;
+    if (!next_step(&rest, &step))
+        return bad_path(path, err);
+    while (at && *rest) {
+        at = slice_child(at, &step);
+        if (!next_step(&rest, &step))
+            return bad_path(path, err);
+    }
+    if (!at || at->kind != (step.is_index ? JSON_KIND_ARRAY : JSON_KIND_OBJECT) ||
+        (!json && !slice_child(at, &step)))
+        return error_set(err, RC_USAGE, "'%s': there is no such place", path);
+    AUTO(buffer) *out = buffer_secret(whole.size + (json ? strlen(json) : 0) + sizeof step.name);
+    if (!out)
+        return error_memory(err);
+    const uint8_t *end = at->text.data + at->text.size;
+    buffer_put(out, whole.data, (size_t)(at->text.data - whole.data));
+    put_edited(out, at, &step, json);
+    buffer_put(out, end, (size_t)(whole.data + whole.size - end));
+    if (out->failed)
+        return error_memory(err);
+    buffer_free(*text);
+    *text = TAKE(out);
+    return true;
+}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "jose/jws.h"
+#include "otrp/json_path.h"
 #include "otrp/ta_package.h"
 #include "pki/x5c.h"
 #include "util/base64.h"
@@ -111,20 +112,25 @@ json_t *request_content(const struct request_draft *d, struct error *err)
 static buffer *seal_content(const struct request_draft *d, const json_t *content, buffer **cek,
                             struct error *err)
 {
-    AUTO(buffer) *plaintext = json_compact(content);
+    AUTO(json_t) *changed = json_deep_copy(content);
+    if (!changed || !mutate_content(d->broken, "content", changed, err))
+        return NULL;
+    AUTO(buffer) *plaintext = json_compact(changed);
     EVP_PKEY *pkey = X509_get_pubkey(sk_X509_value(d->device->tee_chain, 0));
     AUTO(key) *tee = key_from_pkey(pkey, false, "TEE certificate", err);
     if (!plaintext || !tee || !pkey) {
         error_set(err, RC_MALFORMED, "the key of the TEE certificate cannot be read");
         return NULL;
     }
-    return jwe_encrypt(&(struct jwe_how){.keys = &tee,
-                                         .count = 1,
-                                         .alg = d->key_alg,
-                                         .enc = d->enc,
-                                         .cek = d->cek,
-                                         .serialization = SERIALIZATION_GENERAL},
-                       buffer_span(plaintext), cek, err);
+    struct jwe_how how = {.keys = &tee,
+                          .count = 1,
+                          .alg = d->key_alg,
+                          .enc = d->enc,
+                          .cek = d->cek,
+                          .serialization = SERIALIZATION_GENERAL};
+    mutate_sealing(d->broken, &how);
+    AUTO(buffer) *sealed = jwe_encrypt(&how, buffer_span(plaintext), cek, err);
+    return sealed && mutate_sealed(d->broken, &sealed, err) ? TAKE(sealed) : NULL;
 }
 
 static buffer *seal_ta(const struct request_draft *d, struct error *err)
@@ -148,7 +154,10 @@ static buffer *seal_ta(const struct request_draft *d, struct error *err)
         if (!(aik = dsi_aik_key(known, err)))
             return NULL;
     }
-    return encrypted_ta_make(d->type->id, aik, d->package, d->pdata, err);
+    AUTO(buffer) *package = d->package && d->broken ? buffer_copy(buffer_span(d->package)) : NULL;
+    if (d->broken && !mutate_package(d->broken, &package, err))
+        return NULL;
+    return encrypted_ta_make(d->type->id, aik, package ? package : d->package, d->pdata, err);
 }
 
 /* The members of tbs without the closing brace, and the name that wraps it. */
@@ -170,23 +179,48 @@ static void put_part(buffer *out, const char *name, const buffer *text, const js
     buffer_put_span(out, buffer_span(text));
 }
 
-static buffer *sign_request(const struct request_draft *d, const buffer *payload, struct error *err)
+/* The flattened JWS of payload with the chain in its header. */
+static buffer *sign_payload(const struct request_draft *d, const buffer *payload, struct error *err)
 {
-    AUTO(json_t) *x5c = x5c_from_certs(d->tam_chain, 0, err);
+    mutation_signer how = {.with = d->tam_key, .chain = d->tam_chain};
+    AUTO(mutation_signer) *signer = &how;
+    if (!mutate_signer(d->broken, signer, err))
+        return NULL;
+    AUTO(json_t) *x5c = x5c_from_certs(signer->chain, 0, err);
     if (!x5c)
         return NULL;
     AUTO(json_t) *header = json_pack("{s:O}", "x5c", x5c);
-    key *keys[] = {d->tam_key};
+    key *keys[] = {signer->with};
     AUTO(buffer) *message = jws_sign(
         &(struct jws_how){.keys = keys, .count = 1, .alg = d->sign_alg, .header = header},
         buffer_span(payload), err);
+    return message && mutate_jws(d->broken, signer->with, &message, err) ? TAKE(message) : NULL;
+}
+
+static buffer *sign_request(const struct request_draft *d, const buffer *payload, struct error *err)
+{
+    AUTO(buffer) *message = sign_payload(d, payload, err);
     AUTO(buffer) *out = message ? buffer_new(message->size + 40) : NULL;
     if (!out)
         return NULL;
     buffer_put_format(out, "{\"%s\":", d->type->request);
     buffer_put_span(out, buffer_span(message));
     buffer_put_char(out, '}');
-    return out->failed ? (error_memory(err), NULL) : TAKE(out);
+    if (out->failed)
+        return error_memory(err), NULL;
+    return mutate_message(d->broken, &out, err) ? TAKE(out) : NULL;
+}
+
+/* What is set or broken in the TBS as it is signed. */
+static bool change_payload(const struct request_draft *d, buffer **payload, struct error *err)
+{
+    for (size_t i = 0; i < d->change_count; i++) {
+        char path[300];
+        snprintf(path, sizeof path, "%s.%.200s", d->type->request_tbs_name, d->changes[i].path);
+        if (!json_path_edit(payload, path, d->changes[i].json, err))
+            return false;
+    }
+    return mutate_payload(d->broken, d->type->request_tbs_name, "content", payload, err);
 }
 
 buffer *request_seal(const struct request_draft *d, const json_t *tbs, const json_t *content,
@@ -200,7 +234,10 @@ buffer *request_seal(const struct request_draft *d, const json_t *tbs, const jso
     if (with_ta && !ta)
         return NULL;
     AUTO(buffer) *payload = buffer_new(2048 + (sealed ? sealed->size : 0) + (ta ? ta->size : 0));
-    if (!payload || !put_tbs(payload, d, tbs)) {
+    AUTO(json_t) *changed = json_deep_copy(tbs);
+    if (!changed || !mutate_tbs(d->broken, changed, d->tam_chain, err))
+        return NULL;
+    if (!payload || !put_tbs(payload, d, changed)) {
         error_memory(err);
         return NULL;
     }
@@ -211,7 +248,7 @@ buffer *request_seal(const struct request_draft *d, const json_t *tbs, const jso
         error_memory(err);
         return NULL;
     }
-    return sign_request(d, payload, err);
+    return change_payload(d, &payload, err) ? sign_request(d, payload, err) : NULL;
 }
 
 static json_t *placeholder(const struct member *m)

@@ -15,6 +15,12 @@
 #include "jose/jwe.h"
 #include "otrp/dsi.h"
 #include "otrp/message.h"
+#include "otrp/mutation.h"
+
+/* JSON at a place of the TBS; NULL: nothing. */
+struct text_change {
+    const char *path, *json;
+};
 
 struct request_draft {
     const struct message_type *type;
@@ -34,6 +40,10 @@ struct request_draft {
     key *aik;                      /* public SP AIK; NULL: that of spid in the device's DSI */
     struct span cek;               /* for content; empty: a random one */
     const struct jwa *sign_alg, *key_alg, *enc; /* NULL: what fits the keys */
+    const struct text_change
+        *changes; /* to the TBS after sealing, by paths such as encrypted_ta.iv */
+    size_t change_count;
+    const struct mutation_plan *broken; /* to be made wrong, or NULL */
 };
 
 /* The members of the TBS, ver to dsihash. rid and tid are random when the draft has none. */

@@ -364,7 +364,7 @@ response *response_open(struct span text, const struct response_question *q, str
     return response_explain(text, q, NULL, NULL, err);
 }
 
-char *response_tid(struct span text)
+char *response_claim(struct span text, const char *name)
 {
     struct error ignored;
     AUTO(json_doc) *doc = json_doc_parse(text, "answer", &ignored);
@@ -372,7 +372,7 @@ char *response_tid(struct span text)
     if (!root || root->kind != JSON_KIND_OBJECT || root->count != 1)
         return NULL;
     if (span_is(root->first->name, "OTrPBrokerError"))
-        return member_text(root->first, "tid");
+        return member_text(root->first, name);
     const struct message_type *type = message_find_response(root->first->name);
     const struct json_value *value = type ? signed_part(root->first, type, &ignored) : NULL;
     struct span encoded;
@@ -381,5 +381,10 @@ char *response_tid(struct span text)
     AUTO(buffer) *payload = base64url_decode(encoded, "payload", &ignored);
     AUTO(json_doc) *tbs = payload ? json_doc_parse(buffer_span(payload), "payload", &ignored)
                                   : NULL;
-    return tbs ? member_text(json_member(json_root(tbs), type->response_tbs_name), "tid") : NULL;
+    return tbs ? member_text(json_member(json_root(tbs), type->response_tbs_name), name) : NULL;
+}
+
+char *response_tid(struct span text)
+{
+    return response_claim(text, "tid");
 }

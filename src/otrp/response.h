@@ -19,20 +19,22 @@
 #include "otrp/dsi.h"
 #include "otrp/error_code.h"
 #include "otrp/message.h"
+#include "otrp/mutation.h"
 
 struct response_draft {
     const struct message_type *type;
     key *tee_key;
     const struct jwa *sign_alg; /* NULL: what fits the key */
     const char *rid, *tid;
-    enum error_code_id code; /* ERR_NONE: pass */
-    const char *message;     /* error-message, or NULL */
-    const json_t *supported; /* supportedsigalgs to tell with a failure, or NULL */
-    const json_t *content;   /* to be encrypted; NULL: reason goes into the TBS */
-    key *tam_key;            /* public; recipient of content */
-    struct span cek;         /* of the request; empty for GetDeviceState */
-    const struct jwa *enc;   /* of the request; NULL for GetDeviceState */
-    bool signerreq;          /* GetDeviceState */
+    enum error_code_id code;            /* ERR_NONE: pass */
+    const char *message;                /* error-message, or NULL */
+    const json_t *supported;            /* supportedsigalgs to tell with a failure, or NULL */
+    const json_t *content;              /* to be encrypted; NULL: reason goes into the TBS */
+    key *tam_key;                       /* public; recipient of content */
+    struct span cek;                    /* of the request; empty for GetDeviceState */
+    const struct jwa *enc;              /* of the request; NULL for GetDeviceState */
+    bool signerreq;                     /* GetDeviceState */
+    const struct mutation_plan *broken; /* to be made wrong, or NULL */
 };
 
 /* The whole message; content's member is edsi for GetDeviceState. Owned by the caller. */
@@ -88,6 +90,10 @@ response *response_explain(struct span text, const struct response_question *que
 response *response_open(struct span text, const struct response_question *question,
                         struct error *err) MUST_CHECK;
 void response_free(response *r);
+
+/* A string of an answer's TBS as it stands there, believed for nothing. Owned by the caller; NULL
+ * when there is none. */
+char *response_claim(struct span text, const char *name);
 
 /* The tid that an answer claims, to find the session that it may belong to: not believed for
  * anything else. Owned by the caller; NULL when there is none. */

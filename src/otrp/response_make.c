@@ -27,18 +27,22 @@ static buffer *seal_content(const struct response_draft *d, struct error *err)
     AUTO(json_t) *content = json_deep_copy(d->content);
     if (content && d->code != ERR_NONE)
         json_object_set_new(content, "reason", reason_json(d));
+    if (content && !mutate_content(d->broken, d->type->sealed, content, err))
+        return NULL;
     AUTO(buffer) *plaintext = content ? json_canonical(content) : NULL;
     if (!plaintext) {
         error_memory(err);
         return NULL;
     }
     key *keys[] = {d->tam_key};
-    return jwe_encrypt(&(struct jwe_how){.keys = keys,
-                                         .count = 1,
-                                         .enc = d->enc,
-                                         .cek = d->cek,
-                                         .serialization = SERIALIZATION_GENERAL},
-                       buffer_span(plaintext), NULL, err);
+    struct jwe_how how = {.keys = keys,
+                          .count = 1,
+                          .enc = d->enc,
+                          .cek = d->cek,
+                          .serialization = SERIALIZATION_GENERAL};
+    mutate_sealing(d->broken, &how);
+    AUTO(buffer) *sealed = jwe_encrypt(&how, buffer_span(plaintext), NULL, err);
+    return sealed && mutate_sealed(d->broken, &sealed, err) ? TAKE(sealed) : NULL;
 }
 
 static buffer *payload_text(const struct response_draft *d, struct error *err)
@@ -59,7 +63,25 @@ static buffer *payload_text(const struct response_draft *d, struct error *err)
         buffer_put_span(out, buffer_span(sealed));
     }
     buffer_put_text(out, "}}");
-    return out->failed ? (error_memory(err), NULL) : TAKE(out);
+    if (out->failed)
+        return error_memory(err), NULL;
+    return mutate_payload(d->broken, d->type->response_tbs_name, d->type->sealed, &out, err)
+               ? TAKE(out)
+               : NULL;
+}
+
+/* The flattened JWS of payload. */
+static buffer *sign_payload(const struct response_draft *d, const buffer *payload,
+                            struct error *err)
+{
+    mutation_signer how = {.with = d->tee_key};
+    AUTO(mutation_signer) *signer = &how;
+    if (!mutate_signer(d->broken, signer, err))
+        return NULL;
+    key *keys[] = {signer->with};
+    AUTO(buffer) *message = jws_sign(
+        &(struct jws_how){.keys = keys, .count = 1, .alg = d->sign_alg}, buffer_span(payload), err);
+    return message && mutate_jws(d->broken, signer->with, &message, err) ? TAKE(message) : NULL;
 }
 
 buffer *response_make(const struct response_draft *d, struct error *err)
@@ -67,9 +89,7 @@ buffer *response_make(const struct response_draft *d, struct error *err)
     AUTO(buffer) *payload = payload_text(d, err);
     if (!payload)
         return NULL;
-    key *keys[] = {d->tee_key};
-    AUTO(buffer) *message = jws_sign(
-        &(struct jws_how){.keys = keys, .count = 1, .alg = d->sign_alg}, buffer_span(payload), err);
+    AUTO(buffer) *message = sign_payload(d, payload, err);
     AUTO(buffer) *out = message ? buffer_new(message->size + 100) : NULL;
     if (!out)
         return message ? (error_memory(err), NULL) : NULL;
@@ -79,7 +99,9 @@ buffer *response_make(const struct response_draft *d, struct error *err)
         buffer_put_text(out, "[{\"" GET_DEVICE_STATE_ELEMENT "\":");
     buffer_put_span(out, buffer_span(message));
     buffer_put_text(out, array ? "}]}" : "}");
-    return out->failed ? (error_memory(err), NULL) : TAKE(out);
+    if (out->failed)
+        return error_memory(err), NULL;
+    return mutate_message(d->broken, &out, err) ? TAKE(out) : NULL;
 }
 
 buffer *broker_error_make(const char *rid, const char *tid, enum error_code_id code)

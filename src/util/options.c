@@ -11,6 +11,9 @@
 void option_name(const struct option_row *row, char name[32])
 {
     snprintf(name, 32, "%s", row->field);
+    size_t length = strlen(name);
+    if (name[length - 1] == '_') /* break_: the word alone is C's */
+        name[length - 1] = '\0';
     for (char *c = name; *c; c++)
         if (*c == '_')
             *c = '-';
