@@ -98,9 +98,7 @@ typedef struct materials {
     char *seen_rid, *seen_tid; /* of the answer that --device is */
     buffer *package, *pdata, *cek;
     broken *broken;
-    struct text_change *changes; /* of --set and --unset, to what is sealed */
-    buffer **values;             /* what they point to */
-    size_t change_count;
+    json_changes changes; /* of --set and --unset, to what is sealed */
 } materials;
 
 static void materials_free(materials *m)
@@ -116,12 +114,7 @@ static void materials_free(materials *m)
     free(m->seen_rid);
     free(m->seen_tid);
     broken_free(m->broken);
-    for (size_t i = 0; i < m->change_count; i++) {
-        free((char *)m->changes[i].path);
-        buffer_free(m->values[i]);
-    }
-    free(m->changes);
-    free(m->values);
+    json_changes_free(&m->changes);
     dsi_free(m->device);
     buffer_free(m->package);
     buffer_free(m->pdata);
@@ -265,27 +258,12 @@ static bool is_late(const char *path, const json_t *tbs)
     return strncmp(path, "encrypted_ta.", 13) == 0 && !json_object_get(tbs, "encrypted_ta");
 }
 
-/* PATH=JSON, or PATH alone to leave it out. */
-static bool add_late_change(materials *m, const char *assignment, bool set, struct error *err)
-{
-    const char *equals = set ? strchr(assignment, '=') : NULL;
-    if (set && !equals)
-        return error_set(err, RC_USAGE, "'%s' is not PATH=JSON", assignment);
-    size_t length = set ? (size_t)(equals - assignment) : strlen(assignment);
-    struct text_change *change = &m->changes[m->change_count];
-    buffer *value = set ? json_path_value(equals + 1) : NULL;
-    change->path = strndup(assignment, length);
-    change->json = value ? (const char *)value->data : NULL;
-    m->values[m->change_count++] = value;
-    return (change->path && (value || !set)) || error_memory(err);
-}
-
 /* One --set or --unset: in the TBS, or (content.PATH) in the plaintext. */
 static bool apply_change(const char *path, bool set, materials *m, json_t *tbs, json_t *content,
                          struct error *err)
 {
     if (is_late(path, tbs))
-        return add_late_change(m, path, set, err);
+        return json_changes_add(&m->changes, path, set, err);
     bool inside = content && strncmp(path, "content.", 8) == 0;
     json_t *root = inside ? content : tbs;
     const char *place = inside ? path + 8 : path;
@@ -295,11 +273,6 @@ static bool apply_change(const char *path, bool set, materials *m, json_t *tbs, 
 static bool apply_changes(const struct make_request *o, materials *m, json_t *tbs, json_t *content,
                           struct error *err)
 {
-    size_t most = o->set.count + o->unset.count + 1;
-    m->changes = calloc(most, sizeof *m->changes);
-    m->values = calloc(most, sizeof *m->values);
-    if (!m->changes || !m->values)
-        return error_memory(err);
     for (size_t i = 0; i < o->set.count; i++)
         if (!apply_change(o->set.items[i], true, m, tbs, content, err))
             return error_prefix(err, "--set");
@@ -339,8 +312,7 @@ static enum rc seal(const struct applet_call *call, materials *m, struct request
     AUTO(json_t) *content = tbs ? request_content(draft, err) : NULL;
     if (!tbs || (!content && err->rc != RC_OK) || !apply_changes(o, m, tbs, content, err))
         return err->rc;
-    draft->changes = m->changes;
-    draft->change_count = m->change_count;
+    draft->changes = &m->changes;
     if (o->tbs) {
         if (content)
             json_object_set(tbs, "content", content);
@@ -445,7 +417,9 @@ static enum rc run(const struct applet_call *call, struct error *err)
                          draft.enc && !otrp_algorithm(draft.enc) ? o->enc : o->alg),
                err->rc;
     if (o->template) {
-        AUTO(json_t) *template = request_template(draft.type);
+        AUTO(json_t) *template = message_template(draft.type->request_tbs_name,
+                                                  draft.type->request_tbs, "content",
+                                                  draft.type->request_content);
         return template ? put_json(call, template, err) : (error_memory(err), err->rc);
     }
 

@@ -112,15 +112,6 @@ bool json_path_unset(json_t *root, const char *path, struct error *err)
     return !failed || error_set(err, RC_USAGE, "'%s': there is no such place", path);
 }
 
-buffer *json_path_value(const char *text)
-{
-    AUTO(json_t) *value = value_of(text);
-    char *compact = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    buffer *out = compact ? buffer_copy(span_text(compact)) : NULL;
-    free(compact);
-    return out;
-}
-
 static bool is_step(const struct json_value *value, size_t index, const struct step *step)
 {
     return step->is_index ? index == step->index : span_is(value->name, step->name);
@@ -200,4 +191,49 @@ bool json_path_edit(buffer **text, const char *path, const char *json, struct er
     buffer_free(*text);
     *text = TAKE(out);
     return true;
+}
+
+/* JSON text of what stands behind '='. */
+static buffer *value_text(const char *text)
+{
+    AUTO(json_t) *value = value_of(text);
+    return value ? json_compact(value) : NULL;
+}
+
+bool json_changes_add(json_changes *changes, const char *text, bool set, struct error *err)
+{
+    const char *equals = set ? strchr(text, '=') : NULL;
+    if (set && !equals)
+        return error_set(err, RC_USAGE, "'%s' is not PATH=JSON", text);
+    struct json_change *items = realloc(changes->items, (changes->count + 1) * sizeof *items);
+    if (!items)
+        return error_memory(err);
+    changes->items = items;
+    struct json_change *change = &items[changes->count++];
+    change->path = strndup(text, set ? (size_t)(equals - text) : strlen(text));
+    change->json = set ? value_text(equals + 1) : NULL;
+    return (change->path && (change->json || !set)) || error_memory(err);
+}
+
+bool json_changes_apply(const json_changes *changes, const char *member, buffer **text,
+                        struct error *err)
+{
+    for (size_t i = 0; changes && i < changes->count; i++) {
+        const struct json_change *change = &changes->items[i];
+        char path[300];
+        snprintf(path, sizeof path, "%s.%.200s", member, change->path);
+        if (!json_path_edit(text, path, change->json ? (const char *)change->json->data : NULL,
+                            err))
+            return false;
+    }
+    return true;
+}
+
+void json_changes_free(json_changes *changes)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        free(changes->items[i].path);
+        buffer_free(changes->items[i].json);
+    }
+    free(changes->items);
 }

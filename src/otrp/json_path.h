@@ -24,7 +24,26 @@ bool json_path_unset(json_t *root, const char *path, struct error *err) MUST_CHE
 bool json_path_edit(buffer **text, const char *path, const char *json,
                     struct error *err) MUST_CHECK;
 
-/* What --set gives behind '=': JSON text, or the text as a JSON string. Owned by the caller. */
-buffer *json_path_value(const char *text);
+/* Changes that wait until a text is made. */
+struct json_change {
+    char *path;
+    buffer *json; /* NULL: nothing is to stand there */
+};
+
+typedef struct json_changes {
+    struct json_change *items;
+    size_t count;
+} json_changes;
+
+/* Adds what --set ("PATH=JSON") or --unset ("PATH") says. RC_USAGE. */
+bool json_changes_add(json_changes *changes, const char *text, bool set,
+                      struct error *err) MUST_CHECK;
+/* Makes them in *text, below the member of that name. NULL changes are none. */
+bool json_changes_apply(const json_changes *changes, const char *member, buffer **text,
+                        struct error *err) MUST_CHECK;
+/* Frees what they hold, not the structure. */
+void json_changes_free(json_changes *changes);
+
+AUTO_DEFINE(json_changes, json_changes_free)
 
 #endif

@@ -90,6 +90,11 @@ const struct member *member_find(const struct member *members, struct span name)
 /* What a member must be, for people: "BASE64", "1 to 255 bytes". */
 const char *member_form(enum member_type type);
 
+/* A TBS with every member of the tables and a placeholder that tells its form, the sealed member in
+ * the clear (content NULL: there is none). Owned by the caller; NULL without memory. */
+json_t *message_template(const char *tbs_name, const struct member *tbs, const char *sealed,
+                         const struct member *content);
+
 /* The string member as a C string, owned by the caller; NULL when absent, no string or without
  * memory. */
 char *member_text(const struct json_value *object, const char *name);

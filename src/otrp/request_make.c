@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "jose/jws.h"
-#include "otrp/json_path.h"
 #include "otrp/ta_package.h"
 #include "pki/x5c.h"
 #include "util/base64.h"
@@ -214,13 +213,8 @@ static buffer *sign_request(const struct request_draft *d, const buffer *payload
 /* What is set or broken in the TBS as it is signed. */
 static bool change_payload(const struct request_draft *d, buffer **payload, struct error *err)
 {
-    for (size_t i = 0; i < d->change_count; i++) {
-        char path[300];
-        snprintf(path, sizeof path, "%s.%.200s", d->type->request_tbs_name, d->changes[i].path);
-        if (!json_path_edit(payload, path, d->changes[i].json, err))
-            return false;
-    }
-    return mutate_payload(d->broken, d->type->request_tbs_name, "content", payload, err);
+    return json_changes_apply(d->changes, d->type->request_tbs_name, payload, err) &&
+           mutate_payload(d->broken, d->type->request_tbs_name, "content", payload, err);
 }
 
 buffer *request_seal(const struct request_draft *d, const json_t *tbs, const json_t *content,
@@ -249,35 +243,4 @@ buffer *request_seal(const struct request_draft *d, const json_t *tbs, const jso
         return NULL;
     }
     return change_payload(d, &payload, err) ? sign_request(d, payload, err) : NULL;
-}
-
-static json_t *placeholder(const struct member *m)
-{
-    if (m->type == MEMBER_BOOLEAN)
-        return json_false();
-    if (m->type == MEMBER_OBJECT)
-        return json_object();
-    if (strcmp(m->name, "ver") == 0)
-        return json_string("1.0");
-    const char *form = member_form(m->type);
-    bool list = strncmp(form, "array of ", 9) == 0;
-    char text[80];
-    snprintf(text, sizeof text, "<%s%s>", list ? form + 9 : form, m->mandatory ? "" : ", optional");
-    return list ? json_pack("[s]", text) : json_string(text);
-}
-
-static json_t *template_of(const struct member *members, const struct member *content)
-{
-    json_t *object = json_object();
-    for (const struct member *m = members; m->name; m++) {
-        const struct member *inner = strcmp(m->name, "content") == 0 ? content : m->members;
-        json_object_set_new(object, m->name, inner ? template_of(inner, NULL) : placeholder(m));
-    }
-    return object;
-}
-
-json_t *request_template(const struct message_type *type)
-{
-    return json_pack("{s:o}", type->request_tbs_name,
-                     template_of(type->request_tbs, type->request_content));
 }

@@ -14,13 +14,9 @@
 
 #include "jose/jwe.h"
 #include "otrp/dsi.h"
+#include "otrp/json_path.h"
 #include "otrp/message.h"
 #include "otrp/mutation.h"
-
-/* JSON at a place of the TBS; NULL: nothing. */
-struct text_change {
-    const char *path, *json;
-};
 
 struct request_draft {
     const struct message_type *type;
@@ -40,9 +36,7 @@ struct request_draft {
     key *aik;                      /* public SP AIK; NULL: that of spid in the device's DSI */
     struct span cek;               /* for content; empty: a random one */
     const struct jwa *sign_alg, *key_alg, *enc; /* NULL: what fits the keys */
-    const struct text_change
-        *changes; /* to the TBS after sealing, by paths such as encrypted_ta.iv */
-    size_t change_count;
+    const json_changes *changes; /* to the TBS once content and encrypted_ta are in it; or NULL */
     const struct mutation_plan *broken; /* to be made wrong, or NULL */
 };
 
@@ -57,10 +51,6 @@ json_t *request_content(const struct request_draft *draft, struct error *err) MU
  * response. */
 buffer *request_seal(const struct request_draft *draft, const json_t *tbs, const json_t *content,
                      buffer **cek, struct error *err) MUST_CHECK;
-
-/* A TBS with every member of the type and a placeholder that tells its form; content in the clear.
- * NULL without memory. */
-json_t *request_template(const struct message_type *type);
 
 /* 128 random bits in base64url, for rid and tid; owned by the caller. */
 char *random_id(struct error *err) MUST_CHECK;

@@ -18,6 +18,7 @@
 #include "jose/jws.h"
 #include "otrp/dsi.h"
 #include "otrp/error_code.h"
+#include "otrp/json_path.h"
 #include "otrp/message.h"
 #include "otrp/mutation.h"
 
@@ -34,8 +35,14 @@ struct response_draft {
     struct span cek;                    /* of the request; empty for GetDeviceState */
     const struct jwa *enc;              /* of the request; NULL for GetDeviceState */
     bool signerreq;                     /* GetDeviceState */
+    const json_changes *changes;        /* to the TBS once it has its sealed member, or NULL */
     const struct mutation_plan *broken; /* to be made wrong, or NULL */
 };
+
+/* The TBS of a draft without its sealed member, and the plaintext of that (NULL: it has none); for
+ * people. Owned by the caller; NULL without memory. */
+json_t *response_tbs(const struct response_draft *draft);
+json_t *response_plaintext(const struct response_draft *draft);
 
 /* The whole message; content's member is edsi for GetDeviceState. Owned by the caller. */
 buffer *response_make(const struct response_draft *draft, struct error *err) MUST_CHECK;

@@ -9,7 +9,7 @@ static json_t *reason_json(const struct response_draft *d)
                      d->message);
 }
 
-static json_t *tbs_json(const struct response_draft *d)
+json_t *response_tbs(const struct response_draft *d)
 {
     json_t *tbs = json_pack("{s:s, s:s, s:s, s:s}", "ver", "1.0", "status",
                             d->code == ERR_NONE ? "pass" : "fail", "rid", d->rid, "tid", d->tid);
@@ -22,11 +22,17 @@ static json_t *tbs_json(const struct response_draft *d)
     return tbs;
 }
 
-static buffer *seal_content(const struct response_draft *d, struct error *err)
+json_t *response_plaintext(const struct response_draft *d)
 {
-    AUTO(json_t) *content = json_deep_copy(d->content);
+    json_t *content = json_deep_copy(d->content);
     if (content && d->code != ERR_NONE)
         json_object_set_new(content, "reason", reason_json(d));
+    return content;
+}
+
+static buffer *seal_content(const struct response_draft *d, struct error *err)
+{
+    AUTO(json_t) *content = response_plaintext(d);
     if (content && !mutate_content(d->broken, d->type->sealed, content, err))
         return NULL;
     AUTO(buffer) *plaintext = content ? json_canonical(content) : NULL;
@@ -47,7 +53,7 @@ static buffer *seal_content(const struct response_draft *d, struct error *err)
 
 static buffer *payload_text(const struct response_draft *d, struct error *err)
 {
-    AUTO(json_t) *tbs = tbs_json(d);
+    AUTO(json_t) *tbs = response_tbs(d);
     AUTO(buffer) *text = tbs ? json_compact(tbs) : NULL;
     AUTO(buffer) *sealed = text && d->content ? seal_content(d, err) : NULL;
     AUTO(buffer) *out = text ? buffer_new(text->size + (sealed ? sealed->size : 0) + 100) : NULL;
@@ -65,7 +71,8 @@ static buffer *payload_text(const struct response_draft *d, struct error *err)
     buffer_put_text(out, "}}");
     if (out->failed)
         return error_memory(err), NULL;
-    return mutate_payload(d->broken, d->type->response_tbs_name, d->type->sealed, &out, err)
+    return json_changes_apply(d->changes, d->type->response_tbs_name, &out, err) &&
+                   mutate_payload(d->broken, d->type->response_tbs_name, d->type->sealed, &out, err)
                ? TAKE(out)
                : NULL;
 }
