@@ -322,6 +322,11 @@ END
     assert_output mytee
 }
 
+@test "the examples of otrp-make-response(1) run" {
+    with_pki
+    play otrp-make-response.1
+}
+
 @test "the examples of otrp-make-request(1) run" {
     with_pki
     play otrp-make-request.1

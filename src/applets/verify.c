@@ -15,7 +15,8 @@
 #include "util/terminal.h"
 
 struct verify {
-    const char *key, *trust, *ocsp, *device, *request, *tam_key, *message, *detached, *out, *text;
+    const char *key, *trust, *ocsp, *device, *request, *tam_key, *cek, *message, *detached, *out,
+        *text;
     bool no_revocation, insecure_small_keys, explain;
 };
 
@@ -31,6 +32,8 @@ static const struct option_row options[] = {
     OPT_TEXT(verify, request, 0, "FILE", OPT_FILE,
              "the request that a message answers: rid and tid must be its own"),
     OPT_TEXT(verify, tam_key, 0, "KEY", OPT_FILE, "private key of the TAM: opens an answer"),
+    OPT_TEXT(verify, cek, 0, "FILE", OPT_FILE,
+             "content encryption key of the request (--save-cek): the answer must have used it"),
     OPT_TEXT(verify, message, 'm', "NAME", 0, "the outer name that the message must have"),
     OPT_TEXT(verify, detached, 0, "FILE", OPT_FILE, "the payload of a JWS that is not in it"),
     OPT_TEXT(verify, out, 'o', "FILE", OPT_FILE, "write the payload to FILE, once it is verified"),
@@ -43,6 +46,7 @@ static const struct option_row options[] = {
 typedef struct evidence {
     key_set *keys, *tam_keys;
     X509_stack *anchors;
+    buffer *cek;
     buffer *attached; /* a detached payload, encoded */
     buffer *ocsp[LIMIT_OCSP_RESPONSES];
     size_t ocsp_count;
@@ -64,6 +68,7 @@ static void evidence_free(evidence *e)
     for (size_t i = 0; i < e->ocsp_count; i++)
         buffer_free(e->ocsp[i]);
     buffer_free(e->attached);
+    buffer_free(e->cek);
     dsi_free(e->device);
     free(e->rid);
     free(e->tid);
@@ -116,7 +121,8 @@ static bool load_evidence(const struct applet_call *call, evidence *e, struct er
         return false;
     how.part = KEY_PRIVATE;
     if ((o->tam_key && !(e->tam_keys = key_set_load(o->tam_key, &how, err))) ||
-        !load_ocsp(e, o->ocsp, err) || !load_request(e, o->request, err))
+        (o->cek && !(e->cek = cek_load(o->cek, err))) || !load_ocsp(e, o->ocsp, err) ||
+        !load_request(e, o->request, err))
         return false;
     if (!o->device)
         return true;
@@ -221,6 +227,7 @@ static bool verify_response(evidence *e, struct span text, struct error *err)
 {
     struct response_question question = {
         .tam_key = e->tam_keys ? e->tam_keys->keys[0] : NULL,
+        .cek = buffer_span(e->cek),
         .tee_key = e->keys ? e->keys->keys[0] : NULL,
         .tee_cert = e->device ? sk_X509_value(e->device->tee_chain, 0) : NULL,
         .tee_others = e->device ? e->device->tee_chain : NULL,

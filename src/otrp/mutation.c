@@ -318,6 +318,17 @@ bool mutate_content(const struct mutation_plan *plan, const char *sealed, json_t
     return run_crafts(&w, STAGE_CONTENT, err);
 }
 
+bool mutate_unsealed(const struct mutation_plan *plan, const char *sealed, struct error *err)
+{
+    for (size_t i = 0; plan && i < plan->count; i++) {
+        const struct mutation *m = plan->items[i];
+        if (inside(m, sealed) ||
+            (m->craft && m->craft->stage >= STAGE_CONTENT && m->craft->stage <= STAGE_SEALED))
+            return error_set(err, RC_USAGE, "%s: there is no %s in the message", m->name, sealed);
+    }
+    return true;
+}
+
 void mutate_sealing(const struct mutation_plan *plan, struct jwe_how *how)
 {
     struct workpiece w = {.plan = plan, .how = how};

@@ -91,6 +91,10 @@ bool mutate_tbs(const struct mutation_plan *plan, json_t *tbs, const X509_stack 
                 struct error *err) MUST_CHECK;
 bool mutate_content(const struct mutation_plan *plan, const char *sealed, json_t *content,
                     struct error *err) MUST_CHECK;
+/* In place of the stages of the sealed member, of a message that has none: RC_USAGE when one of
+ * them was to be broken. */
+bool mutate_unsealed(const struct mutation_plan *plan, const char *sealed,
+                     struct error *err) MUST_CHECK;
 void mutate_sealing(const struct mutation_plan *plan, struct jwe_how *how);
 bool mutate_sealed(const struct mutation_plan *plan, buffer **text, struct error *err) MUST_CHECK;
 /* Before encryption, on the TA package: NULL package gives NULL. */

@@ -53,6 +53,8 @@ static buffer *seal_content(const struct response_draft *d, struct error *err)
 
 static buffer *payload_text(const struct response_draft *d, struct error *err)
 {
+    if (!d->content && !mutate_unsealed(d->broken, d->type->sealed, err))
+        return NULL;
     AUTO(json_t) *tbs = response_tbs(d);
     AUTO(buffer) *text = tbs ? json_compact(tbs) : NULL;
     AUTO(buffer) *sealed = text && d->content ? seal_content(d, err) : NULL;
