@@ -34,7 +34,7 @@ OTRP_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden -pthread 
 LIBS      = -lcrypto -ljansson -lpthread -ldl
 
 B        := build/$(VARIANT)
-MODULES  := src/net/http_client_module.c src/net/http_server_module.c src/sim/sqlite_module.c
+MODULES  := src/net/http_client_module.c src/net/http_server_module.c src/sim/sqlite_module.c src/net/jwt_module.c
 SOURCES  := $(filter-out $(MODULES),$(sort $(wildcard src/*.c src/*/*.c)))
 OBJECTS  := $(SOURCES:src/%.c=$(B)/obj/%.o)
 UTILITY  := $(B)/obj/util/error.o $(B)/obj/util/buffer.o
@@ -49,7 +49,8 @@ PARALLEL  = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 all: bin/otrp links
 
-build: $(B)/bin/otrp $(B)/lib/otrp/http-client.so $(B)/lib/otrp/http-server.so $(B)/lib/otrp/sqlite.so
+build: $(B)/bin/otrp $(B)/lib/otrp/http-client.so $(B)/lib/otrp/http-server.so $(B)/lib/otrp/sqlite.so \
+       $(B)/lib/otrp/jwt.so
 
 bin/otrp: build
 	@mkdir -p bin
@@ -73,6 +74,10 @@ $(B)/lib/otrp/http-server.so: $(B)/obj/net/http_server_module.o $(UTILITY)
 $(B)/lib/otrp/sqlite.so: $(B)/obj/sim/sqlite_module.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARD) -shared -Wl,-Bsymbolic -o $@ $^ -lsqlite3 $(LDFLAGS)
+
+$(B)/lib/otrp/jwt.so: $(B)/obj/net/jwt_module.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LINKHARD) -shared -Wl,-Bsymbolic -o $@ $^ -ljwt -ljansson $(LDFLAGS)
 
 $(B)/obj/%.o: src/%.c
 	@mkdir -p $(@D)

@@ -9,7 +9,7 @@ declare -gA MAY_USE=(
     [util]=''
     [jose]='util'
     [pki]='util'
-    [net]='util'
+    [net]='otrp jose util'
     [otrp]='jose pki util'
     [sim]='otrp jose pki util'
     [applets]='sim net otrp jose pki util applet.h'
@@ -26,7 +26,7 @@ wrong_arrows() {
         line="$file:$number: ${text#"${text%%[![:space:]]*}"}"
         target=${BASH_REMATCH[1]}
         case $target in
-        curl/* | microhttpd.h)
+        curl/* | microhttpd.h | jwt.h)
             [[ $file == net/*_module.c ]] || echo "$line: only the modules of net use it"
             continue
             ;;
@@ -89,7 +89,8 @@ setup() {
     found otrp/message.c '#include "sim/tee.h"'
     found otrp/message.c '#include "net/module.h"'
     found sim/tee.c '#include "net/module.h"'
-    found net/module.c '#include "jose/jws.h"'
+    found net/module.c '#include "pki/cert.h"'
+    found applets/token.c '#include <jwt.h>'
     found net/module.c '#include <curl/curl.h>'
     found applets/send.c '#include <curl/curl.h>'
     found net/module.c '#include <microhttpd.h>'
@@ -107,6 +108,7 @@ setup() {
     }
     right applets/sign.c '#include "applet.h"' '#include "jose/jws.h"' '#include <stdio.h>' '#include "applets/common.h"'
     right net/http_client_module.c '#include <curl/curl.h>' '#include "util/error.h"'
+    right net/bearer.c '#include "jose/jws.h"'
     right main.c '#include "applets.def"' '#include "applet.h"' '#include "util/file.h"'
     right sim/tee.c '#include "otrp/message.h"' '#include "sim/device.h"'
 }
@@ -132,10 +134,10 @@ setup() {
         skip "no dynamic linker to ask"
     fi
     run ldd "$OTRP"
-    refute_output --regexp 'libcurl|libmicrohttpd|libgnutls|libssl|libsqlite'
+    refute_output --regexp 'libcurl|libmicrohttpd|libgnutls|libssl|libsqlite|libjwt'
     LD_DEBUG=files LD_DEBUG_OUTPUT=loaded otrp sign --key "$PKI_EC/tam/tam/tam-mytam-ec-key.pem" -o jws.json <<< '{}'
     run cat loaded.*
     assert_output --partial 'libcrypto'
-    refute_output --regexp 'libcurl|libmicrohttpd|libgnutls|libssl|libsqlite'
+    refute_output --regexp 'libcurl|libmicrohttpd|libgnutls|libssl|libsqlite|libjwt'
     assert [ -s jws.json ]
 }

@@ -356,6 +356,14 @@ END
     assert_output 4
 }
 
+@test "the examples of otrp-token(1) run" {
+    play otrp-token.1
+    run jq -r .aud <<< "$output"
+    assert_output otrp-control
+    run stat -c %a control.jwt
+    assert_output 600
+}
+
 @test "the examples of otrp-tee-sim(1) run" {
     with_pki
     play otrp-tee-sim.1
