@@ -356,6 +356,13 @@ END
     assert_output 4
 }
 
+@test "the examples of otrp-diagram(1) run" {
+    with_pki
+    play otrp-diagram.1
+    assert_output --partial GetDeviceStateResponse
+    assert [ -s session.svg ]
+}
+
 @test "the examples of otrp-token(1) run" {
     play otrp-token.1
     run jq -r .aud <<< "$output"

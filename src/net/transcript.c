@@ -116,10 +116,10 @@ static void put_member(buffer *line, const char *name, const char *text)
     put_text(line, span_text(text));
 }
 
-static void put_time(buffer *line, const struct clock *clock)
+static void put_time(buffer *line, const struct clock *clock, struct timespec now)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    if (!now.tv_sec)
+        clock_gettime(CLOCK_REALTIME, &now);
     if (clock && clock->fixed)
         now = (struct timespec){.tv_sec = clock->at};
     char text[32];
@@ -149,7 +149,7 @@ static void put_headers(buffer *line, struct span headers)
         buffer_put_char(line, ']');
 }
 
-static void put_body(buffer *line, struct span body)
+static void put_body(buffer *line, struct span body, size_t bytes)
 {
     if (is_utf8(body)) {
         buffer_put_text(line, ",\"body\":");
@@ -159,20 +159,27 @@ static void put_body(buffer *line, struct span body)
         buffer_put_base64(line, body);
         buffer_put_char(line, '"');
     }
-    buffer_put_format(line, ",\"bytes\":%zu", body.size);
+    bool cut = bytes > body.size;
+    buffer_put_format(line, ",\"bytes\":%zu%s", cut ? bytes : body.size,
+                      cut ? ",\"truncated\":true" : "");
 }
 
 static void put_entry(buffer *line, const struct transcript_entry *entry)
 {
-    put_time(line, entry->clock);
+    put_time(line, entry->clock, entry->at);
     put_member(line, "direction", entry->direction == TRANSCRIPT_REQUEST ? "request" : "response");
     put_member(line, "from", entry->from);
     put_member(line, "to", entry->to);
+    put_member(line, "via", entry->via);
+    put_member(line, "peer", entry->peer);
+    if (entry->exchange)
+        buffer_put_format(line, ",\"exchange\":%lu", entry->exchange);
     put_member(line, "url", entry->url);
     if (entry->status)
         buffer_put_format(line, ",\"status\":%d", entry->status);
+    put_member(line, "error", entry->error);
     put_headers(line, entry->headers);
-    put_body(line, entry->body);
+    put_body(line, entry->body, entry->bytes);
     if (entry->elapsed_ms > 0)
         buffer_put_format(line, ",\"elapsed_ms\":%.3f", entry->elapsed_ms);
     buffer_put_text(line, "}\n");

@@ -23,13 +23,19 @@ enum transcript_direction { TRANSCRIPT_REQUEST, TRANSCRIPT_RESPONSE };
 
 struct transcript_entry {
     enum transcript_direction direction;
-    const char *from, *to;     /* "tam", "tee", or an address; NULL: left out */
+    const char *from, *to;     /* "tam", "tee", "proxy", or an address; NULL: left out */
+    const char *via;           /* "proxy", who recorded it in between; NULL: left out */
+    const char *peer;          /* address of the client; NULL: left out */
+    unsigned long exchange;    /* a number that request and response share; 0: left out */
     const char *url;           /* NULL: left out */
     int status;                /* of a response; 0: left out */
+    const char *error;         /* why there is no answer; NULL: left out */
     struct span headers;       /* as received; empty: left out */
     struct span body;          /* any bytes: "body" when they are UTF-8, else "body_base64" */
+    size_t bytes;              /* of the body, when only its beginning is at hand; 0: all is */
     double elapsed_ms;         /* from request to response; 0: left out */
     const struct clock *clock; /* dates the entry; NULL: the wall clock */
+    struct timespec at;        /* when it happened; 0: now */
 };
 
 typedef struct transcript transcript;

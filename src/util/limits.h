@@ -16,6 +16,7 @@
 #define LIMIT_SD_CERTS       16 /* SP certificates of an SD: each package is tried with all */
 #define LIMIT_ANSWER_BYTES                                                                         \
     (4u << 20) /* an answer to a TAM: a DSI of LIMIT_SMALL_JSON, encoded twice, and room */
+#define LIMIT_PICTURE_ROWS 5000u /* of a diagram: more nobody looks at */
 #define LIMIT_TOKEN_BYTES                                                                          \
     8192 /* a bearer token, in a header of a request; libjwt copies it onto the stack */
 #define LIMIT_NAME_BYTES 255 /* rid, spid, sdname, taid, tamid, did (protocol: 1 to 255) */
