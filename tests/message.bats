@@ -1011,6 +1011,7 @@ later() {
     untold --set "ocspdat=$(jq -c --arg own "$(base64 -w 0 < revoked.der)" '[$own, .[1]]' "$set")"
     assert_regex "$stderr" 'CN=mytam,OU=TAM,O=OTrP: revoked at 20'
     untold --set "ocspdat=$(jq -c --arg own "$(base64 -w 0 < revoked.der)" '[$own] + .' "$set")"
+    take blank ec # the device has learned that the certificate is revoked
     cp "$ca-index.txt" index.txt
     openssl ocsp -index index.txt -CA "$ca-cert.pem" -rsigner "$OTHER-cert.pem" -rkey "$OTHER-key.pem" -ndays 7 \
         -reqin request.der -respout other.der

@@ -32,9 +32,10 @@ typedef struct request {
     X509_stack *signers;          /* x5c, or a cached signer: signer first */
     X509_stack *path;             /* verified: signer first, anchor last */
     key *signer_key;
-    char *tamid;        /* from the signer's certificate */
-    bool authenticated; /* signature, chain and revocation have passed */
-    bool recorded;      /* (rid, tid) is in the replay record */
+    char *tamid;           /* from the signer's certificate */
+    bool signature_passed; /* and the chain */
+    bool authenticated;    /* signature, chain and revocation have passed */
+    bool recorded;         /* (rid, tid) is in the replay record */
     const struct jwa
         *answer_alg; /* for the answer, as supportedsigalgs allows; NULL: what fits the key */
     jwe *content;
@@ -63,6 +64,10 @@ struct tee_view {
     /* OCSP responses known from elsewhere that may speak for cert, at most LIMIT_OCSP_RESPONSES,
      * each owned by the caller; returns their number. */
     size_t (*known_responses)(void *device, X509 *cert, buffer **responses);
+    /* Whether a proof from before that cert was revoked stands against these responses; err says
+     * so. */
+    bool (*known_revoked)(void *device, X509 *cert, X509 *issuer, const struct span *responses,
+                          size_t count, struct error *err);
     bool no_revocation; /* do not ask for revocation status at all */
     bool (*firmware_trusted)(void *device, struct error *err);
     const char *tee_name, *did;
@@ -74,6 +79,8 @@ struct tee_view {
      * caller, NULL: any. */
     json_t *(*session_algorithms)(void *device, const char *tamid);
     key *device_key;
+    /* Whether the device can do an algorithm of OTrP. */
+    bool (*supports)(void *device, const struct jwa *alg);
     /* SDs of tamid with that name, and with spid unless NULL: their number, or -1 at a failure. */
     int (*sd_count)(void *device, const char *tamid, const char *spid, const char *sdname);
 };

@@ -45,11 +45,20 @@ static int check_envelope(request *r, const struct tee_view *view, struct error 
     return fail(ERR_REQUEST_INVALID);
 }
 
+/* Whether this device, of which there may be one, can do an algorithm. */
+static bool supported(const struct tee_view *view, const struct jwa *alg, const char *what,
+                      struct error *err)
+{
+    return !view->supports || view->supports(view->device, alg) ||
+           error_set(err, RC_UNTRUSTED, "%s: this device does not support %s", what, alg->name);
+}
+
 static int check_algorithm(request *r, const struct tee_view *view, struct error *err)
 {
-    (void)view;
     if (otrp_jws(r->jws, err))
-        return ERR_NONE;
+        return supported(view, jws_alg(r->jws, 0, err), r->type->request, err)
+                   ? ERR_NONE
+                   : fail(ERR_UNSUPPORTED_CRYPTO_ALG);
     return fail(err->rc == RC_SIGNATURE ? ERR_UNSUPPORTED_CRYPTO_ALG : ERR_REQUEST_INVALID);
 }
 
@@ -114,7 +123,8 @@ static int check_trust(request *r, const struct tee_view *view, struct error *er
 static int check_signature(request *r, const struct tee_view *view, struct error *err)
 {
     const key *k = view->signer ? view->signer : r->signer_key;
-    return jws_verify(r->jws, 0, k, err) ? ERR_NONE : fail(ERR_REQUEST_INVALID);
+    r->signature_passed = jws_verify(r->jws, 0, k, err);
+    return r->signature_passed ? ERR_NONE : fail(ERR_REQUEST_INVALID);
 }
 
 static int check_version_there(request *r, const struct tee_view *view, struct error *err)
@@ -174,7 +184,9 @@ static bool certificate_good(request *r, const struct tee_view *view, int i,
         all[k] = responses[k];
     for (size_t k = 0; k < more; k++)
         all[count + k] = buffer_span(known[k]);
-    bool good = ocsp_check(all, count + more, cert, issuer, view->now, NULL, NULL, err);
+    bool good = !(view->known_revoked &&
+                  view->known_revoked(view->device, cert, issuer, all, count + more, err)) &&
+                ocsp_check(all, count + more, cert, issuer, view->now, NULL, NULL, err);
     for (size_t k = 0; k < more; k++)
         buffer_free(known[k]);
     return good;
@@ -280,9 +292,13 @@ static int check_answer_algorithm(request *r, const struct tee_view *view, struc
     struct error ignored;
     for (size_t i = 0; i < json_array_size(list) && !r->answer_alg; i++) {
         const struct jwa *alg = jwa_find(JWA_SIGNATURE, json_string_value(json_array_get(list, i)));
-        if (alg && otrp_algorithm(alg) && jwa_fits(alg, view->device_key, "sign", &ignored))
+        if (alg && otrp_algorithm(alg) && supported(view, alg, "answer", &ignored) &&
+            jwa_fits(alg, view->device_key, "sign", &ignored))
             r->answer_alg = alg;
     }
+    const struct jwa *wrap = r->signer_key ? jwa_for_encryption(r->signer_key, err) : NULL;
+    if (wrap && !supported(view, wrap, "the signer's key", err))
+        return fail(ERR_UNSUPPORTED_CRYPTO_ALG);
     if (!list || r->answer_alg)
         return ERR_NONE;
     error_set(err, RC_UNTRUSTED, "supportedsigalgs: none of them fits the device's key");
@@ -291,7 +307,6 @@ static int check_answer_algorithm(request *r, const struct tee_view *view, struc
 
 static int check_content_algorithms(request *r, const struct tee_view *view, struct error *err)
 {
-    (void)view;
     const struct json_value *value = json_member(r->tbs, "content");
     if (!value)
         return NOT_CHECKED;
@@ -300,7 +315,10 @@ static int check_content_algorithms(request *r, const struct tee_view *view, str
         return fail(ERR_REQUEST_INVALID);
     if (otrp_jwe(r->content, err)) {
         r->content_enc = jwe_enc(r->content, err);
-        return ERR_NONE;
+        return supported(view, r->content_enc, "content", err) &&
+                       supported(view, jwe_alg(r->content, 0, err), "content", err)
+                   ? ERR_NONE
+                   : fail(ERR_UNSUPPORTED_CRYPTO_ALG);
     }
     return fail(err->rc == RC_DECRYPT ? ERR_UNSUPPORTED_CRYPTO_ALG : ERR_REQUEST_INVALID);
 }

@@ -152,6 +152,72 @@ identity *identity_find(const char *dir, enum pki_role role, const char *name, s
     return NULL;
 }
 
+static int natural_order(const void *a, const void *b)
+{
+    return strverscmp(*(char *const *)a, *(char *const *)b);
+}
+
+void layout_list_free(layout_list *list)
+{
+    if (!list)
+        return;
+    for (size_t i = 0; i < list->count; i++)
+        free(list->names[i]);
+    free(list->names);
+    free(list);
+}
+
+/* Adds the names in a folder; what else is there is passed over. */
+static bool read_names(layout_list *list, const char *folder, enum pki_role role)
+{
+    DIR *files = opendir(folder);
+    bool read = true;
+    for (const struct dirent *entry; files && read && (entry = readdir(files));) {
+        const char *name = NULL;
+        size_t length = entity_name(entry->d_name, role, &name);
+        if (!length)
+            continue;
+        char **more = reallocarray(list->names, list->count + 1, sizeof *more);
+        read = more != NULL;
+        if (more) {
+            list->names = more;
+            list->names[list->count] = strndup(name, length);
+            read = list->names[list->count] != NULL;
+            list->count += read;
+        }
+    }
+    if (files)
+        closedir(files);
+    return read;
+}
+
+layout_list *layout_names(const char *dir, enum pki_role role, struct error *err)
+{
+    AUTO(layout_list) *list = calloc(1, sizeof *list);
+    AUTO(char) *folder = NULL;
+    if (!list || asprintf(&folder, "%s/%s/%s", dir, role_name(role), role_name(role)) < 0 ||
+        !read_names(list, folder, role)) {
+        error_memory(err);
+        return NULL;
+    }
+    if (list->count)
+        qsort(list->names, list->count, sizeof *list->names, natural_order);
+    size_t kept = 0; /* one with keys of both families counts once */
+    for (size_t i = 0; i < list->count; i++)
+        if (kept && strcmp(list->names[kept - 1], list->names[i]) == 0)
+            free(list->names[i]);
+        else
+            list->names[kept++] = list->names[i];
+    list->count = kept;
+    return TAKE(list);
+}
+
+bool layout_list_has(const layout_list *list, const char *name)
+{
+    return list->count &&
+           bsearch(&name, list->names, list->count, sizeof *list->names, natural_order) != NULL;
+}
+
 X509_stack *layout_roots(const char *dir, enum pki_role role, struct error *err)
 {
     AUTO(X509_stack) *roots = sk_X509_new_null();

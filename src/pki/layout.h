@@ -36,6 +36,17 @@ identity *identity_find(const char *dir, enum pki_role role, const char *name,
                         struct error *err) MUST_CHECK;
 void identity_free(identity *id);
 
+/* The names of the end entities of a role that have a key in dir, in their natural order: device-9
+ * before device-10. */
+typedef struct layout_list {
+    char **names;
+    size_t count;
+} layout_list;
+
+layout_list *layout_names(const char *dir, enum pki_role role, struct error *err) MUST_CHECK;
+bool layout_list_has(const layout_list *list, const char *name);
+void layout_list_free(layout_list *list);
+
 /* All root certificates of a role in dir; at least one. */
 X509_stack *layout_roots(const char *dir, enum pki_role role, struct error *err) MUST_CHECK;
 
@@ -44,5 +55,6 @@ X509_stack *layout_roots(const char *dir, enum pki_role role, struct error *err)
 bool layout_name_valid(const char *name);
 
 AUTO_DEFINE(identity, identity_free)
+AUTO_DEFINE(layout_list, layout_list_free)
 
 #endif

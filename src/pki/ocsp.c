@@ -285,3 +285,68 @@ bool ocsp_check(const struct span *responses, size_t count, X509 *cert, X509 *is
         *index = best_index;
     return true;
 }
+
+static bool is_revoked(const OCSP_SINGLERESP *single)
+{
+    return OCSP_single_get0_status((OCSP_SINGLERESP *)(uintptr_t)single, NULL, NULL, NULL, NULL) ==
+           V_OCSP_CERTSTATUS_REVOKED;
+}
+
+bool ocsp_find_revoked(const struct span *responses, size_t count,
+                       const struct ocsp_question *question, size_t *index)
+{
+    const struct question q = {.cert = question->cert,
+                               .issuer = question->issuer,
+                               .at = question->at,
+                               .subject = "certificate"};
+    struct error ignored;
+    bool found = false;
+    for (size_t i = 0; i < count && !found; i++) {
+        AUTO(OCSP_BASICRESP) *basic = parse(responses[i]);
+        OCSP_SINGLERESP *single = basic ? find_single(basic, &q) : NULL;
+        found = single && is_revoked(single) && check_signature(basic, &q, &ignored);
+        *index = i;
+    }
+    ERR_clear_error();
+    return found;
+}
+
+/* Whether responses have a fresh "good" that was told later than from. */
+static bool has_later_good(const struct span *responses, size_t count, const struct question *q,
+                           time_t from)
+{
+    struct error ignored;
+    time_t until, told;
+    for (size_t i = 0; i < count; i++) {
+        AUTO(OCSP_BASICRESP) *basic = parse(responses[i]);
+        OCSP_SINGLERESP *single = basic ? find_single(basic, q) : NULL;
+        ASN1_GENERALIZEDTIME *this_update = NULL;
+        if (single && judge(responses[i], q, &until, &ignored) == GOOD &&
+            OCSP_single_get0_status(single, NULL, NULL, &this_update, NULL) >= 0 &&
+            asn1_time_read(this_update, &told) && told > from)
+            return true;
+    }
+    return false;
+}
+
+bool ocsp_still_revoked(struct span proof, const struct ocsp_question *question,
+                        const struct span *responses, size_t count, struct error *err)
+{
+    AUTO(char) *subject = cert_subject(question->cert);
+    const struct question q = {.cert = question->cert,
+                               .issuer = question->issuer,
+                               .at = question->at,
+                               .subject = subject ? subject : "certificate"};
+    AUTO(OCSP_BASICRESP) *basic = parse(proof);
+    OCSP_SINGLERESP *single = basic ? find_single(basic, &q) : NULL;
+    if (!single || !is_revoked(single))
+        return false;
+    int reason = OCSP_REVOKED_STATUS_NOSTATUS;
+    ASN1_GENERALIZEDTIME *revoked, *from;
+    OCSP_single_get0_status(single, &reason, &revoked, &from, NULL);
+    time_t told;
+    bool lifted = reason == OCSP_REVOKED_STATUS_CERTIFICATEHOLD && asn1_time_read(from, &told) &&
+                  has_later_good(responses, count, &q, told);
+    ERR_clear_error();
+    return !lifted && !refuse_revoked(&q, revoked, reason, err);
+}

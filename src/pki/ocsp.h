@@ -46,4 +46,20 @@ buffer *ocsp_respond(const X509 *cert, const X509 *issuer, EVP_PKEY *issuer_key,
 bool ocsp_check(const struct span *responses, size_t count, X509 *cert, X509 *issuer, time_t at,
                 time_t *until, size_t *index, struct error *err) MUST_CHECK;
 
+/* Whose status is asked, and when. */
+struct ocsp_question {
+    X509 *cert, *issuer;
+    time_t at;
+};
+
+/* Whether one of the responses proves that the certificate was revoked; it does so when it is stale
+ * by now, too. *index gets which one. */
+bool ocsp_find_revoked(const struct span *responses, size_t count,
+                       const struct ocsp_question *question, size_t *index);
+
+/* Whether such a proof, found before, stands: an older "good" never counts against it, and a newer
+ * one only where the certificate was on hold (RFC 5280 section 5.3.1). err says what it proves. */
+bool ocsp_still_revoked(struct span proof, const struct ocsp_question *question,
+                        const struct span *responses, size_t count, struct error *err);
+
 #endif
