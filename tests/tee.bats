@@ -118,8 +118,8 @@ setup() {
     assert_line '    TA demo "Demo", version 2, 68 bytes'
     assert_line "  AIK of SP xbank for TAM mytam"
     assert_equal "$(holdings)" "$(jq -cnS --arg cert "$(sha256_hex "$SP-cert.pem")" '{
-        aiks: [{spid: "xbank", tamid: "mytam"}],
-        sds: [{name: "sd-1", spid: "xbank", tamid: "mytam", spcerts: [$cert],
+        aiks: [{spid: "xbank", tamid: "mytam", type: "RSA"}],
+        sds: [{bytes: 68, name: "sd-1", spid: "xbank", tamid: "mytam", spcerts: [$cert],
                tas: [{size: 68, taid: "demo", taname: "Demo", version: 2}]}]}')"
     assert_equal "$(otrp tee-sim show --state device --json | jq -c '.devices[0].tams | map(del(.dsihash))')" \
         '[{"tamid":"mytam","tid":"session-1","changed":false,"requests":3}]'
@@ -729,7 +729,7 @@ aik_of() {
     process "$BATS_FILE_TMPDIR/rsa/installed.json"
     assert_equal "$status $output" "5 "
     head -c 31 /dev/zero > device/fuse.key
-    run --separate-stderr otrp tee-sim show --state device
+    process "$BATS_FILE_TMPDIR/rsa/installed.json"
     assert_equal "$status $output" "6 "
     assert_regex "$stderr" 'fuse.key: 31 bytes'
 }

@@ -2,6 +2,7 @@
 #include "sim/device.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -28,6 +29,8 @@ void device_free(device *dev)
     free(dev->name);
     free(dev->version);
     free(dev->did);
+    free(dev->profile);
+    json_decref(dev->algorithms);
     key_free(dev->tee_key);
     sk_X509_pop_free(dev->tee_chain, X509_free);
     sk_X509_pop_free(dev->tam_anchors, X509_free);
@@ -74,6 +77,11 @@ static sqlite3 *state_open(const char *dir, bool create, struct error *err)
     if (!db && !create && !path_exists(path))
         error_hint(err, "make a device with 'otrp tee-sim init --state %s --pki PKI'", dir);
     return db;
+}
+
+sqlite3 *device_folder_open(const char *dir, struct error *err)
+{
+    return state_open(dir, false, err);
 }
 
 /* ---- keys and certificates in the database ---- */
@@ -131,45 +139,55 @@ static bool insert_device(sqlite3 *db, const uint8_t *fuse, const struct device_
     AUTO(buffer) *anchors = chain ? certs_to_pem(parts->tam_anchors, err) : NULL;
     if (!anchors)
         return false;
+    AUTO(buffer) *algorithms = parts->algorithms ? json_compact(parts->algorithms) : NULL;
     if (!sql_run(db, err,
-                 "INSERT INTO device (name, version, key, chain, tam_anchors, max_sds, max_tas, "
-                 "max_bytes, max_replays, signerreq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                 "ttbbbiiiii", parts->name, parts->version, buffer_span(k), buffer_span(chain),
+                 "INSERT INTO device (name, version, key, chain, tam_anchors, max_sds, max_tas,"
+                 " max_bytes, max_replays, signerreq, algorithms, profile)"
+                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 "ttbbbiiiiitt", parts->name, parts->version, buffer_span(k), buffer_span(chain),
                  buffer_span(anchors), parts->limits.sds, parts->limits.tas, parts->limits.bytes,
-                 parts->limits.replays, (long long)parts->signerreq))
+                 parts->limits.replays, (long long)parts->signerreq,
+                 algorithms ? (const char *)algorithms->data : NULL,
+                 parts->profile ? parts->profile : "ietf"))
         return false;
     if (!parts->tfw_key)
         return true;
     AUTO(buffer) *tfw_key = seal_key(fuse, "TFW key", parts->tfw_key, err);
     AUTO(buffer) *tfw_chain = tfw_key ? certs_to_pem(parts->tfw_chain, err) : NULL;
-    AUTO(buffer) *tfw_anchors = tfw_chain ? certs_to_pem(parts->tfw_anchors, err) : NULL;
-    return tfw_anchors &&
-           sql_run(db, err,
-                   "UPDATE device SET tfw_key = ?, tfw_chain = ?, tfw_anchors = ? WHERE name = ?",
-                   "bbbt", buffer_span(tfw_key), buffer_span(tfw_chain), buffer_span(tfw_anchors),
-                   parts->name);
+    if (!tfw_chain ||
+        !sql_run(db, err, "UPDATE device SET tfw_key = ?, tfw_chain = ? WHERE name = ?", "bbt",
+                 buffer_span(tfw_key), buffer_span(tfw_chain), parts->name))
+        return false;
+    if (!parts->tfw_anchors)
+        return true;
+    AUTO(buffer) *tfw_anchors = certs_to_pem(parts->tfw_anchors, err);
+    return tfw_anchors && sql_run(db, err, "UPDATE device SET tfw_anchors = ? WHERE name = ?", "bt",
+                                  buffer_span(tfw_anchors), parts->name);
 }
 
-static bool add_device(const char *dir, const char *fuse_path, const struct device_parts *parts,
-                       struct error *err)
+static bool add_device(sqlite3 *db, const char *dir, const uint8_t *fuse,
+                       const struct device_parts *parts, struct error *err)
+{
+    long long there;
+    if (!sql_number(db, &there, 0, err, "SELECT count(*) FROM device WHERE name = ?", "t",
+                    parts->name))
+        return false;
+    if (!there)
+        return insert_device(db, fuse, parts, err);
+    error_set(err, RC_USAGE, "%s: has a device \"%s\" already", dir, parts->name);
+    return error_hint(err,
+                      "'otrp tee-sim reset' empties it; another --name or --state makes another");
+}
+
+static bool add_devices(const char *dir, const char *fuse_path, const struct device_parts *parts,
+                        size_t count, struct error *err)
 {
     uint8_t fuse[FUSE_BYTES];
     sqlite3 *db = fuse_read(fuse_path, fuse, err) ? state_open(dir, true, err) : NULL;
-    if (!db) {
-        OPENSSL_cleanse(fuse, sizeof fuse);
-        return false;
-    }
-    long long there = 0;
-    bool added = sql_run(db, err, "BEGIN IMMEDIATE", "") &&
-                 sql_number(db, &there, 0, err, "SELECT count(*) FROM device WHERE name = ?", "t",
-                            parts->name);
-    if (added && there) {
-        error_set(err, RC_USAGE, "%s: has a device \"%s\" already", dir, parts->name);
-        added = error_hint(
-            err, "'otrp tee-sim reset' empties it; another --name or --state makes another");
-    }
-    added = added && check_fuse(db, fuse, err) && insert_device(db, fuse, parts, err) &&
-            sql_run(db, err, "COMMIT", "");
+    bool added = db && sql_run(db, err, "BEGIN IMMEDIATE", "") && check_fuse(db, fuse, err);
+    for (size_t i = 0; added && i < count; i++)
+        added = add_device(db, dir, fuse, &parts[i], err);
+    added = added && sql_run(db, err, "COMMIT", "");
     OPENSSL_cleanse(fuse, sizeof fuse);
     sql_close(db);
     return added;
@@ -189,7 +207,8 @@ static int lock_folder(const char *dir, struct error *err)
 
 static const char *const state_files[] = {"fuse.key", "state.db", "state.db-wal", "state.db-shm"};
 
-bool device_create(const char *dir, const struct device_parts *parts, struct error *err)
+bool device_create(const char *dir, const struct device_parts *parts, size_t count,
+                   struct error *err)
 {
     AUTO(char) *fuse_path = path_join(dir, "fuse.key");
     AUTO(output_set) *made = output_set_new(false); /* takes the folder back when this fails */
@@ -202,7 +221,8 @@ bool device_create(const char *dir, const struct device_parts *parts, struct err
         return false;
     AUTO(char) *state = path_join(dir, "state.db");
     bool fresh = !path_exists(fuse_path) && state && !path_exists(state);
-    bool created = (!fresh || fuse_make(fuse_path, err)) && add_device(dir, fuse_path, parts, err);
+    bool created = (!fresh || fuse_make(fuse_path, err)) &&
+                   add_devices(dir, fuse_path, parts, count, err);
     for (size_t i = 0; !created && fresh && i < COUNT(state_files); i++) {
         AUTO(char) *path = path_join(dir, state_files[i]);
         if (path)
@@ -220,7 +240,9 @@ static bool load_firmware(device *dev, sqlite3_stmt *row, struct error *err)
         return true;
     dev->tfw_key = unseal_key(dev->fuse, "TFW key", sql_blob(row, 5), err);
     dev->tfw_chain = dev->tfw_key ? cert_parse(sql_blob(row, 6), "TFW chain", err) : NULL;
-    dev->tfw_anchors = dev->tfw_chain ? cert_parse(sql_blob(row, 7), "TFW roots", err) : NULL;
+    if (!dev->tfw_chain || sqlite->column_type(row, 7) == SQLITE_NULL)
+        return dev->tfw_chain != NULL;
+    dev->tfw_anchors = cert_parse(sql_blob(row, 7), "TFW roots", err);
     return dev->tfw_anchors != NULL;
 }
 
@@ -238,24 +260,32 @@ static bool load_device(device *dev, sqlite3_stmt *row, struct error *err)
                                          sqlite->column_int64(row, 10),
                                          sqlite->column_int64(row, 11)};
     dev->signerreq = sqlite->column_int(row, 12) != 0;
+    dev->profile = sql_text(row, 15);
+    if (sqlite->column_type(row, 14) != SQLITE_NULL &&
+        !(dev->algorithms = json_load_span(sql_blob(row, 14), "algorithms", err)))
+        return false;
     dev->did = cert_did(sk_X509_value(dev->tee_chain, 0), err);
-    return dev->did && ((dev->name && dev->version) || error_memory(err));
+    return dev->did && ((dev->name && dev->version && dev->profile) || error_memory(err));
 }
+
+#define DEVICE_COLUMNS                                                                             \
+    "SELECT id, name, key, chain, tam_anchors, tfw_key, tfw_chain, tfw_anchors, max_sds, max_tas," \
+    " max_bytes, max_replays, signerreq, version, algorithms, profile FROM device "
 
 static bool choose_device(device *dev, const char *dir, const char *name, struct error *err)
 {
     bool more;
-    AUTO(sqlite3_stmt) *row = sql_query(dev->db, err,
-                                        "SELECT id, name, key, chain, tam_anchors, tfw_key, "
-                                        "tfw_chain, tfw_anchors, max_sds, max_tas,"
-                                        " max_bytes, max_replays, signerreq, version FROM device "
-                                        "WHERE ?1 IS NULL OR name = ?1 LIMIT 2",
-                                        "t", name);
+    AUTO(sqlite3_stmt) *row = name ? sql_query(dev->db, err, DEVICE_COLUMNS "WHERE name = ?", "t",
+                                               name)
+                                   : sql_query(dev->db, err, DEVICE_COLUMNS "ORDER BY id LIMIT 2",
+                                               "");
     if (!row || !sql_next(dev->db, row, &more, err))
         return false;
-    if (!more)
-        return error_set(err, RC_USAGE, "%s: no device%s%s%s", dir, name ? " \"" : "",
-                         name ? name : "", name ? "\"" : "");
+    if (!more) {
+        error_set(err, RC_USAGE, "%s: no device%s%s%s", dir, name ? " \"" : "", name ? name : "",
+                  name ? "\"" : "");
+        return error_hint(err, "'otrp tee-sim show --state %s' lists what there is", dir);
+    }
     if (!load_device(dev, row, err) || !sql_next(dev->db, row, &more, err))
         return error_prefix(err, "%s", dir);
     if (!more)
@@ -272,10 +302,84 @@ device *device_open(const char *dir, const char *name, struct error *err)
         error_memory(err);
         return NULL;
     }
+    dev->wait_ms = SQL_BUSY_MS;
     dev->db = state_open(dir, false, err);
     if (!dev->db || !fuse_read(fuse_path, dev->fuse, err) || !choose_device(dev, dir, name, err))
         return NULL;
     return TAKE(dev);
+}
+
+void device_wait(device *dev, long wait_ms)
+{
+    dev->wait_ms = wait_ms;
+    sqlite->busy_timeout(dev->db, (int)wait_ms);
+}
+
+/* Whether it is this one's turn within that time. */
+static bool turn_wait(pthread_mutex_t *turn, long wait_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += wait_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return pthread_mutex_timedlock(turn, &until) == 0;
+}
+
+static void end_transaction(device *dev)
+{
+    dev->in_transaction = false;
+    if (dev->turn)
+        pthread_mutex_unlock(dev->turn);
+}
+
+bool device_begin(device *dev, struct error *err)
+{
+    if (dev->in_transaction)
+        return true;
+    if (dev->turn && !turn_wait(dev->turn, dev->wait_ms)) {
+        dev->busy = true;
+        return error_set(err, RC_INTERNAL, "the folder is busy");
+    }
+    dev->in_transaction = sql_run(dev->db, err, "BEGIN IMMEDIATE", "");
+    dev->busy = !dev->in_transaction && sqlite->errcode(dev->db) == SQLITE_BUSY;
+    if (dev->turn && !dev->in_transaction)
+        pthread_mutex_unlock(dev->turn);
+    return dev->in_transaction;
+}
+
+bool device_commit(device *dev, struct error *err)
+{
+    if (!dev->in_transaction)
+        return true;
+    if (!sql_run(dev->db, err, "COMMIT", ""))
+        return false;
+    end_transaction(dev);
+    return true;
+}
+
+void device_roll_back(device *dev)
+{
+    struct error ignored;
+    if (!dev->in_transaction)
+        return;
+    bool undone = sql_run(dev->db, &ignored, "ROLLBACK", "");
+    (void)undone; /* where it fails, SQLite has done it itself, or will when the database closes */
+    end_transaction(dev);
+}
+
+bool device_supports(const json_t *algorithms, const struct jwa *alg)
+{
+    size_t i;
+    json_t *name;
+    json_array_foreach (algorithms, i, name) {
+        if (strcmp(json_string_value(name), alg->name) == 0)
+            return true;
+    }
+    return false;
 }
 
 json_t *device_names(const char *dir, struct error *err)
@@ -303,6 +407,7 @@ bool device_reset(device *dev, struct error *err)
            sql_run(dev->db, err, "DELETE FROM aik WHERE device = ?", "i", dev->id) &&
            sql_run(dev->db, err, "DELETE FROM signer WHERE device = ?", "i", dev->id) &&
            sql_run(dev->db, err, "DELETE FROM ocsp WHERE device = ?", "i", dev->id) &&
+           sql_run(dev->db, err, "DELETE FROM answer WHERE device = ?", "i", dev->id) &&
            sql_run(dev->db, err, "UPDATE tam SET changed = 1 WHERE device = ?", "i", dev->id) &&
            sql_run(dev->db, err, "COMMIT", "");
 }

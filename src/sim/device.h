@@ -11,6 +11,9 @@
 #ifndef OTRP_SIM_DEVICE_H
 #define OTRP_SIM_DEVICE_H
 
+#include <pthread.h>
+
+#include "jose/jwa.h"
 #include "jose/key.h"
 #include <jansson.h>
 
@@ -36,8 +39,16 @@ typedef struct device {
     X509_stack *tfw_anchors;
     struct device_limits limits;
     bool signerreq;
+    json_t *algorithms; /* names of those that it supports; NULL: all of OTrP */
+    char *profile;      /* "ietf" */
     uint8_t fuse[FUSE_BYTES];
     struct clock clock;
+    long wait_ms;          /* for others on the folder */
+    pthread_mutex_t *turn; /* of all handles on the folder in this process, or NULL: SQLite's own
+                              waiting is for processes, it sleeps longer and longer */
+    bool in_transaction;
+    bool busy;     /* the transaction could not begin in time */
+    bool recorded; /* this request is new to the replay record */
 } device;
 
 /* What a new device is made of; everything is borrowed. */
@@ -49,18 +60,37 @@ struct device_parts {
     const X509_stack *tfw_chain, *tfw_anchors;
     struct device_limits limits;
     bool signerreq;
+    const json_t *algorithms; /* NULL: all of OTrP */
+    const char *profile;      /* NULL: "ietf" */
 };
 
-/* Makes a device in the state folder, which is made where it is not there. RC_USAGE when it has a
- * device of that name. */
-bool device_create(const char *dir, const struct device_parts *parts, struct error *err) MUST_CHECK;
+/* Makes count devices in the state folder, which is made where it is not there; all or none.
+ * RC_USAGE when it has a device of such a name. */
+bool device_create(const char *dir, const struct device_parts *parts, size_t count,
+                   struct error *err) MUST_CHECK;
 
 /* Opens the device of that name, or the only one with NULL. */
 device *device_open(const char *dir, const char *name, struct error *err) MUST_CHECK;
 void device_free(device *dev);
 
-/* Empties the device of everything but its identity; the replay record stays. */
+/* How long a request waits for another process to be done with the folder (at first SQL_BUSY_MS).
+ */
+void device_wait(device *dev, long wait_ms);
+
+/* The transaction of a request: begun when it is first needed, at most once. */
+bool device_begin(device *dev, struct error *err) MUST_CHECK;
+bool device_commit(device *dev, struct error *err) MUST_CHECK; /* fine where none was begun */
+void device_roll_back(device *dev);
+
+/* Whether a list of algorithms has this one. */
+bool device_supports(const json_t *algorithms, const struct jwa *alg);
+
+/* Empties the device of everything but its identity; the replay record and the proofs of
+ * revocation stay. */
 bool device_reset(device *dev, struct error *err) MUST_CHECK;
+
+/* The database of a state folder, for what concerns all its devices; sql_close it. */
+sqlite3 *device_folder_open(const char *dir, struct error *err) MUST_CHECK;
 
 /* The names of the devices of a state folder, an array of strings. Owned by the caller. */
 json_t *device_names(const char *dir, struct error *err) MUST_CHECK;

@@ -33,8 +33,8 @@ static bool schema_version(sqlite3 *db, const char *path, int version, long long
         return error_prefix(err, "%s", path);
     if (*found == version || *found == 0)
         return true;
-    error_set(err, RC_USAGE, "%s: made by a newer version (schema %lld, this one knows %d)", path,
-              *found, version);
+    error_set(err, RC_USAGE, "%s: made by %s version (schema %lld, this one knows %d)", path,
+              *found > version ? "a newer" : "an older", *found, version);
     return error_hint(err, "use that version of otrp, or make a new state");
 }
 

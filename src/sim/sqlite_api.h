@@ -13,6 +13,7 @@
     SQL_FUNCTION(bind_int64)                                                                       \
     SQL_FUNCTION(bind_text)                                                                        \
     SQL_FUNCTION(busy_timeout)                                                                     \
+    SQL_FUNCTION(changes)                                                                          \
     SQL_FUNCTION(close)                                                                            \
     SQL_FUNCTION(column_blob)                                                                      \
     SQL_FUNCTION(column_bytes)                                                                     \

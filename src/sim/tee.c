@@ -4,226 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "jose/jwk.h"
 #include "otrp/algorithm.h"
 #include "otrp/response.h"
-#include "otrp/ta_package.h"
-#include "pki/chain.h"
-#include "pki/ocsp.h"
 #include "sim/tee_command.h"
-#include "util/base64.h"
-#include "util/limits.h"
-
-enum { MOST_CACHED_SIGNERS = 16 };
-
-/* ---- what the checks ask of the device ---- */
-
-static X509_stack *cached_signer(void *context, size_t index)
-{
-    device *dev = context;
-    struct error ignored;
-    bool more;
-    AUTO(sqlite3_stmt) *row = sql_query(
-        dev->db, &ignored,
-        "SELECT chain FROM signer WHERE device = ? ORDER BY used DESC LIMIT 1 OFFSET ?", "ii",
-        dev->id, (long long)index);
-    if (!row || !sql_next(dev->db, row, &more, &ignored) || !more)
-        return NULL;
-    return cert_parse(sql_blob(row, 0), "cached signer", &ignored);
-}
-
-static size_t cached_response(void *context, X509 *cert, buffer **responses)
-{
-    device *dev = context;
-    struct error ignored;
-    bool more;
-    AUTO(char) *sha256 = cert_sha256_hex(cert, &ignored);
-    AUTO(sqlite3_stmt) *row = sha256
-                                  ? sql_query(
-                                        dev->db, &ignored,
-                                        "SELECT response FROM ocsp WHERE device = ? AND sha256 = ?",
-                                        "it", dev->id, sha256)
-                                  : NULL;
-    if (!row || !sql_next(dev->db, row, &more, &ignored) || !more)
-        return 0;
-    responses[0] = buffer_copy(sql_blob(row, 0));
-    return responses[0] ? 1 : 0;
-}
-
-static bool firmware_trusted(void *context, struct error *err)
-{
-    device *dev = context;
-    if (!dev->tfw_key)
-        return true; /* optional as a whole */
-    AUTO(X509_stack) *path = chain_verify(
-        &(struct chain_question){.leaf = sk_X509_value(dev->tfw_chain, 0),
-                                 .others = dev->tfw_chain,
-                                 .anchors = dev->tfw_anchors,
-                                 .role = ROLE_TFW,
-                                 .at = clock_now(&dev->clock)},
-        err);
-    return path != NULL;
-}
-
-static bool tid_is_current(device *dev, const request *r, bool *current, struct error *err)
-{
-    long long old;
-    bool asked = sql_number(dev->db, &old, 0, err,
-                            "SELECT count(*) FROM replay JOIN tam USING (device, tamid) WHERE "
-                            "device = ? AND tamid = ? AND"
-                            " tid = ? AND replay.id < tam.session_start AND tid <> tam.session_tid",
-                            "itt", dev->id, r->tamid, r->tid);
-    *current = old == 0;
-    return asked;
-}
-
-/* Whether the record of this TAM has room for one more. */
-static bool record_has_room(device *dev, const request *r, bool *room, struct error *err)
-{
-    long long count;
-    bool asked = sql_number(dev->db, &count, 0, err,
-                            "SELECT count(*) FROM replay WHERE device = ? AND tamid = ?", "it",
-                            dev->id, r->tamid);
-    *room = asked && count < dev->limits.replays;
-    return asked;
-}
-
-static bool record(device *dev, const request *r, struct error *err)
-{
-    return sql_run(dev->db, err, "INSERT OR IGNORE INTO tam (device, tamid) VALUES (?, ?)", "it",
-                   dev->id, r->tamid) &&
-           sql_run(dev->db, err,
-                   "INSERT OR IGNORE INTO replay (device, tamid, tid, rid) VALUES (?, ?, ?, ?)",
-                   "ittt", dev->id, r->tamid, r->tid, r->rid);
-}
-
-static enum replay replay(void *context, const request *r)
-{
-    device *dev = context;
-    struct error ignored;
-    long long seen;
-    bool current, room;
-    if (!sql_number(
-            dev->db, &seen, 0, &ignored,
-            "SELECT count(*) FROM replay WHERE device = ? AND tamid = ? AND tid = ? AND rid = ?",
-            "ittt", dev->id, r->tamid, r->tid, r->rid) ||
-        !tid_is_current(dev, r, &current, &ignored) || !record_has_room(dev, r, &room, &ignored))
-        return REPLAY_FAILED;
-    if (seen)
-        return REPLAY_SEEN;
-    if (!current)
-        return REPLAY_OLD_SESSION;
-    if (!room)
-        return REPLAY_FULL;
-    return record(dev, r, &ignored) ? REPLAY_NEW : REPLAY_FAILED;
-}
-
-/* A request that failed before its row, or in it, is recorded all the same, as long as there is
- * room. */
-static bool record_refused(device *dev, const request *r, struct error *err)
-{
-    bool room;
-    if (!r->authenticated || r->recorded || !r->rid[0] || !r->tid[0])
-        return true;
-    return record_has_room(dev, r, &room, err) && (!room || record(dev, r, err));
-}
-
-static bool dsihash_current(void *context, const char *tamid, const uint8_t hash[32])
-{
-    device *dev = context;
-    struct error ignored;
-    bool more;
-    AUTO(sqlite3_stmt) *row = sql_query(
-        dev->db, &ignored,
-        "SELECT dsi_hash FROM tam WHERE device = ? AND tamid = ? AND changed = 0", "it", dev->id,
-        tamid);
-    return row && sql_next(dev->db, row, &more, &ignored) && more &&
-           span_equal(sql_blob(row, 0), SPAN(hash, 32));
-}
-
-static int sd_count(void *context, const char *tamid, const char *spid, const char *sdname)
-{
-    struct error ignored;
-    long long sd;
-    int count;
-    return device_find_sd(context, tamid, spid, sdname, &sd, &count, &ignored) ? count : -1;
-}
-
-/* The algorithms that the TAM accepts for answers in this session; NULL: any. */
-static json_t *session_algorithms(void *context, const char *tamid)
-{
-    device *dev = context;
-    struct error ignored;
-    bool more;
-    AUTO(sqlite3_stmt) *row = sql_query(dev->db, &ignored,
-                                        "SELECT sigalgs FROM tam WHERE device = ? AND tamid = ?",
-                                        "it", dev->id, tamid);
-    if (!row || !sql_next(dev->db, row, &more, &ignored) || !more ||
-        sqlite->column_type(row, 0) == SQLITE_NULL)
-        return NULL;
-    return json_load_span(sql_blob(row, 0), "sigalgs", &ignored);
-}
-
-/* ---- after the checks ---- */
-
-static bool remember_signer(device *dev, const request *r, struct error *err)
-{
-    AUTO(char) *sha256 = cert_sha256_hex(sk_X509_value(r->path, 0), err);
-    AUTO(buffer) *chain = sha256 ? certs_to_pem(r->path, err) : NULL;
-    return chain &&
-           sql_run(dev->db, err,
-                   "INSERT OR REPLACE INTO signer (device, sha256, chain, used) VALUES (?1, ?2, ?3,"
-                   " (SELECT coalesce(max(used), 0) + 1 FROM signer WHERE device = ?1))",
-                   "itb", dev->id, sha256, buffer_span(chain)) &&
-           sql_run(dev->db, err,
-                   "DELETE FROM signer WHERE device = ?1 AND sha256 NOT IN"
-                   " (SELECT sha256 FROM signer WHERE device = ?1 ORDER BY used DESC LIMIT ?2)",
-                   "ii", dev->id, (long long)MOST_CACHED_SIGNERS);
-}
-
-/* Keeps the OCSP answers that spoke for the signer's path, for requests without ocspdat. */
-static bool remember_revocation(device *dev, const request *r, struct error *err)
-{
-    buffer *items[LIMIT_OCSP_RESPONSES];
-    struct span responses[LIMIT_OCSP_RESPONSES];
-    size_t count = 0;
-    const struct json_value *list = json_member(r->tbs, "ocspdat");
-    bool kept = true;
-    if (list && !member_base64_list(list, "ocspdat", LIMIT_OCSP_RESPONSES, items, &count, err))
-        kept = false;
-    for (size_t i = 0; i < count; i++)
-        responses[i] = buffer_span(items[i]);
-    for (int i = 0; kept && count && i + 1 < sk_X509_num(r->path); i++) {
-        X509 *cert = sk_X509_value(r->path, i);
-        size_t index;
-        struct error unused;
-        if (!ocsp_check(responses, count, cert, sk_X509_value(r->path, i + 1),
-                        clock_now(&dev->clock), NULL, &index, &unused))
-            continue;
-        AUTO(char) *sha256 = cert_sha256_hex(cert, err);
-        kept = sha256 &&
-               sql_run(dev->db, err,
-                       "INSERT OR REPLACE INTO ocsp (device, sha256, response) VALUES (?, ?, ?)",
-                       "itb", dev->id, sha256, responses[index]);
-    }
-    for (size_t i = 0; i < count; i++)
-        buffer_free(items[i]);
-    return kept;
-}
-
-/* A GetDeviceState begins a session: its tid is the current one from here on, its list of
- * algorithms holds. */
-static bool begin_session(device *dev, const request *r, struct error *err)
-{
-    const struct json_value *list = json_member(r->tbs, "supportedsigalgs");
-    AUTO(char) *algorithms = list ? span_dup(list->text) : NULL;
-    return sql_run(
-        dev->db, err,
-        "UPDATE tam SET session_tid = ?3, sigalgs = ?4, session_start ="
-        " (SELECT id FROM replay WHERE device = ?1 AND tamid = ?2 AND tid = ?3 AND rid = ?5)"
-        " WHERE device = ?1 AND tamid = ?2",
-        "itttt", dev->id, r->tamid, r->tid, algorithms, r->rid);
-}
+#include "sim/tee_memory.h"
 
 /* The DSI that an answer carries; its hash is what the TAM must send back. */
 static json_t *issue_dsi(device *dev, const request *r, struct error *err)
@@ -286,6 +70,7 @@ static json_t *supported_algorithms(const device *dev)
     AUTO(json_t) *list = json_array();
     for (size_t i = 0; i < jwa_count; i++)
         if (jwa_table[i].kind == JWA_SIGNATURE && otrp_algorithm(&jwa_table[i]) &&
+            (!dev->algorithms || device_supports(dev->algorithms, &jwa_table[i])) &&
             jwa_fits(&jwa_table[i], dev->tee_key, "sign", &ignored))
             json_array_append_new(list, json_string(jwa_table[i].name));
     return TAKE(list);
@@ -327,32 +112,30 @@ static void result_free(command_result *result)
 }
 AUTO_DEFINE(command_result, result_free)
 
-/* Inside the transaction: checks, acts, and makes the answer. */
+static bool busy(const device *dev, struct error *err)
+{
+    error_set(err, RC_INTERNAL, "the device \"%s\" is busy: others work on its folder", dev->name);
+    return error_hint(err, "--wait sets how long a request waits for them");
+}
+
+/* Checks, acts, and makes the answer. */
 static buffer *decide(device *dev, request *r, struct tee_outcome *outcome, struct error *err)
 {
+    struct tee_view view;
+    tee_view_fill(dev, &view);
     /* a device that asks for the signer each time asks for ocspdat as well, but in GetDeviceState
      * [] is fine */
-    bool use_cache = !dev->signerreq || (r->type && r->type->id == MESSAGE_GET_DEVICE_STATE);
-    const struct tee_view view = {.device = dev,
-                                  .now = clock_now(&dev->clock),
-                                  .anchors = dev->tam_anchors,
-                                  .cached_signer = dev->signerreq ? NULL : cached_signer,
-                                  .known_responses = use_cache ? cached_response : NULL,
-                                  .firmware_trusted = firmware_trusted,
-                                  .tee_name = dev->name,
-                                  .did = dev->did,
-                                  .replay = replay,
-                                  .dsihash_current = dsihash_current,
-                                  .session_algorithms = session_algorithms,
-                                  .device_key = dev->tee_key,
-                                  .sd_count = sd_count};
+    if (dev->signerreq && r->type->id != MESSAGE_GET_DEVICE_STATE)
+        view.known_responses = NULL;
     command_result made = {NULL};
     AUTO(command_result) *result = &made;
     struct check_result checked = request_check(r, &view, NULL, NULL);
     outcome->code = checked.code;
     outcome->error = checked.error;
-    if (!record_refused(dev, r, err))
-        return NULL;
+    if (dev->busy || !remember_refused(dev, r, err) ||
+        (checked.code == ERR_TAM_NOT_TRUSTED && r->signature_passed &&
+         !remember_revoked(dev, r, err)))
+        return dev->busy ? (busy(dev, err), NULL) : NULL;
     if (checked.code == ERR_NONE) {
         if (!sql_run(dev->db, err, "SAVEPOINT command", ""))
             return NULL;
@@ -361,17 +144,24 @@ static buffer *decide(device *dev, request *r, struct tee_outcome *outcome, stru
                      outcome->code == ERR_NONE ? "RELEASE command" : "ROLLBACK TO command", ""))
             return NULL;
     }
-    return answer(dev, r, outcome, result, err);
+    AUTO(buffer) *message = answer(dev, r, outcome, result, err);
+    return message && remember_answer(dev, r, buffer_span(message), err) ? TAKE(message) : NULL;
 }
 
 buffer *tee_process(device *dev, struct span text, struct tee_outcome *outcome, struct error *err)
 {
     *outcome = (struct tee_outcome){.code = ERR_NONE};
     AUTO(request) *r = request_new(text);
-    if (!r) {
-        error_memory(err);
-        return NULL;
-    }
+    if (r)
+        return tee_answer(dev, r, outcome, err);
+    error_memory(err);
+    return NULL;
+}
+
+buffer *tee_answer(device *dev, request *r, struct tee_outcome *outcome, struct error *err)
+{
+    *outcome = (struct tee_outcome){.code = ERR_NONE};
+    dev->recorded = dev->busy = false;
     snprintf(outcome->rid, sizeof outcome->rid, "%s", r->rid);
     snprintf(outcome->tid, sizeof outcome->tid, "%s", r->tid);
     outcome->type = r->type;
@@ -381,13 +171,31 @@ buffer *tee_process(device *dev, struct span text, struct tee_outcome *outcome, 
         error_hint(err, "a TEE gives no answer to it; the broker would say ERR_AGENT_TEE_FAIL");
         return NULL;
     }
-    if (!sql_run(dev->db, err, "BEGIN IMMEDIATE", ""))
-        return NULL;
     AUTO(buffer) *made = decide(dev, r, outcome, err);
-    struct error rolled_back;
-    if (made && sql_run(dev->db, err, "COMMIT", ""))
+    if (made && device_commit(dev, err))
         return TAKE(made);
-    if (!sql_run(dev->db, &rolled_back, "ROLLBACK", ""))
+    outcome->busy = dev->busy;
+    device_roll_back(dev);
+    return NULL;
+}
+
+buffer *tee_last_answer(device *dev, const char *tamid, const char *rid, struct error *err)
+{
+    AUTO(sqlite3_stmt) *row = sql_query(
+        dev->db, err,
+        "SELECT message FROM answer WHERE device = ?1 AND (?2 IS NULL OR tamid = ?2)"
+        " AND (?3 IS NULL OR rid = ?3) ORDER BY serial DESC LIMIT 1",
+        "itt", dev->id, tamid, rid);
+    bool more;
+    if (!row || !sql_next(dev->db, row, &more, err))
         return NULL;
+    if (more) {
+        buffer *message = buffer_copy(sql_blob(row, 0));
+        if (!message)
+            error_memory(err);
+        return message;
+    }
+    error_set(err, RC_USAGE, "the device \"%s\" has no such answer", dev->name);
+    error_hint(err, "it keeps the last one for each TAM");
     return NULL;
 }

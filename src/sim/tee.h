@@ -6,8 +6,8 @@
  *     AUTO(buffer) *answer = tee_process(dev, request, &outcome, err);
  *     if (!answer) ...   no answer is possible: the broker says ERR_AGENT_TEE_FAIL
  *
- * A request is one transaction: what it changed is durable before the answer is handed out, and a
- * failed one leaves the state as it was, its replay record aside.
+ * A request is one transaction: what it changed, and its answer, is durable before the answer is
+ * handed out, and a failed one leaves the state as it was, its replay record aside.
  */
 #ifndef OTRP_SIM_TEE_H
 #define OTRP_SIM_TEE_H
@@ -20,10 +20,20 @@ struct tee_outcome {
     enum error_code_id code;         /* ERR_NONE: done */
     struct error error;              /* why not */
     char rid[256], tid[256];         /* as echoed */
+    bool busy;                       /* no answer: another process has kept the folder too long */
 };
 
 buffer *tee_process(device *dev, struct span text, struct tee_outcome *outcome,
                     struct error *err) MUST_CHECK;
+
+/* The same with a request that has been read already. */
+buffer *tee_answer(device *dev, request *r, struct tee_outcome *outcome,
+                   struct error *err) MUST_CHECK;
+
+/* The last answer to tamid (NULL: to any), when it was to rid (NULL: whichever): for an answer that
+ * was lost on its way. RC_USAGE when there is none. */
+buffer *tee_last_answer(device *dev, const char *tamid, const char *rid,
+                        struct error *err) MUST_CHECK;
 
 /* GetTAInformation: query is {"TAQuery":{...}}. The answer is a TAInformation or an
  * OTrPBrokerError; *code says which. */

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/fleet.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "jose/key_set.h"
+#include "pki/issue.h"
+#include "pki/layout.h"
+#include "pki/ledger.h"
+#include "util/file.h"
+#include "util/install.h"
+
+/* The CA that issues: its certificate, its key, its ledger. */
+typedef struct issuer {
+    X509_stack *certs;
+    key_set *keys;
+    char *ledger_path;
+} issuer;
+
+static void issuer_free(issuer *ca)
+{
+    sk_X509_pop_free(ca->certs, X509_free);
+    key_set_free(ca->keys);
+    free(ca->ledger_path);
+}
+AUTO_DEFINE(issuer, issuer_free)
+
+static bool issuer_open(issuer *ca, const struct fleet_order *order, struct error *err)
+{
+    static const char *const families[] = {"ec", "rsa"};
+    for (size_t i = 0; i < COUNT(families) && !ca->certs; i++) {
+        AUTO(char) *cert = layout_ca_path(order->pki, order->role, families[i], "cert.pem");
+        AUTO(char) *key_path = layout_ca_path(order->pki, order->role, families[i], "key.pem");
+        if (!cert || !key_path)
+            return error_memory(err);
+        if (!path_exists(cert))
+            continue;
+        ca->ledger_path = layout_ca_path(order->pki, order->role, families[i], "index.txt");
+        ca->certs = ca->ledger_path ? cert_load(cert, err) : NULL;
+        if (!ca->certs)
+            return ca->ledger_path ? false : error_memory(err);
+        const struct key_how how = {.part = KEY_PRIVATE, .passin = order->passin};
+        ca->keys = key_set_load(key_path, &how, err);
+    }
+    if (ca->certs)
+        return ca->keys != NULL;
+    error_set(err, RC_USAGE, "%s: there is no CA of a %s to issue certificates", order->pki,
+              role_title(order->role));
+    return error_hint(err, "'otrp pki-init --out %s' makes one", order->pki);
+}
+
+static bool make_keys(const struct fleet_order *order, struct fleet_member *members,
+                      struct error *err)
+{
+    struct keygen_job *jobs = calloc(order->count, sizeof *jobs);
+    if (!jobs)
+        return error_memory(err);
+    for (size_t i = 0; i < order->count; i++)
+        jobs[i].alg = order->alg;
+    bool made = keygen_run(
+        jobs, order->count,
+        &(struct keygen_how){.progress = order->progress, .context = order->context}, err);
+    for (size_t i = 0; i < order->count; i++) {
+        if (made)
+            made = (members[i].key = key_from_pkey(TAKE(jobs[i].pkey), true, order->names[i],
+                                                   err)) != NULL;
+        EVP_PKEY_free(jobs[i].pkey);
+    }
+    free(jobs);
+    return made;
+}
+
+static bool make_chain(const struct fleet_order *order, const profile *look, const issuer *ca,
+                       size_t i, struct fleet_member *member, struct error *err)
+{
+    X509 *own = sk_X509_value(ca->certs, 0);
+    AUTO(X509) *cert = issue(
+        &(struct issue_order){.profile = look,
+                              .use = {order->role, key_alg_family(order->alg), order->names[i]},
+                              .pkey = member->key->pkey,
+                              .issuer = own,
+                              .issuer_key = ca->keys->keys[0]->pkey,
+                              .now = order->now},
+        err);
+    if (!cert)
+        return false;
+    member->chain = sk_X509_new_null();
+    return (member->chain && X509_add_cert(member->chain, cert, X509_ADD_FLAG_UP_REF) &&
+            X509_add_cert(member->chain, own, X509_ADD_FLAG_UP_REF)) ||
+           error_memory(err);
+}
+
+/* Reads the ledger, enters the certificates, and puts it back. */
+static bool enter(const char *path, const struct fleet_member *members, size_t count,
+                  struct error *err)
+{
+    AUTO(ledger) *book = ledger_load(path, err);
+    for (size_t i = 0; book && i < count; i++)
+        if (!ledger_add(book, sk_X509_value(members[i].chain, 0), err))
+            return false;
+    AUTO(buffer) *text = book ? ledger_text(book, err) : NULL;
+    AUTO(output_set) *outputs = text ? output_set_new(true) : NULL;
+    return outputs && output_add(outputs, path, buffer_span(text), OUTPUT_PUBLIC, err) &&
+           output_commit(outputs, err);
+}
+
+/* One process at a time: the folder is locked, since the ledger itself is replaced. */
+static bool enter_alone(const char *path, const struct fleet_member *members, size_t count,
+                        struct error *err)
+{
+    AUTO(char) *folder = strdup(path);
+    if (!folder)
+        return error_memory(err);
+    *strrchr(folder, '/') = '\0';
+    int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool entered = lock >= 0 && flock(lock, LOCK_EX) == 0
+                       ? enter(path, members, count, err)
+                       : error_errno(err, RC_INTERNAL, "%s: cannot be locked", folder);
+    if (lock >= 0)
+        close(lock);
+    return entered;
+}
+
+bool fleet_issue(const struct fleet_order *order, struct fleet_member *members, struct error *err)
+{
+    issuer found = {NULL};
+    AUTO(issuer) *ca = &found;
+    AUTO(char) *folder = order->templates ? strdup(order->templates) : install_templates(err);
+    AUTO(profile) *look = folder ? profile_load(folder, role_name(order->role), err) : NULL;
+    if (!look || !issuer_open(ca, order, err) || !make_keys(order, members, err))
+        return false;
+    for (size_t i = 0; i < order->count; i++)
+        if (!make_chain(order, look, ca, i, &members[i], err))
+            return false;
+    return enter_alone(ca->ledger_path, members, order->count, err);
+}
