@@ -775,15 +775,15 @@ broker_error() {
     assert_output 0
 }
 
-@test "the session that waits longest gives way to the 4097th" {
+@test "the session that waits longest gives way to the one above --max-sessions" {
     world ec
     wants
     device device
-    stub
+    stub --max-sessions 64
     next '' first.json
     next '' second.json
-    curl -s -X POST -H "Accept: $OTRP_TYPE" -o /dev/null "$URL?[1-4095]"
-    logged "$(tbs first.json | jq -r .tid) forgotten: no answer to GetDeviceState"
+    curl -s -X POST -H "Accept: $OTRP_TYPE" -o /dev/null "$URL?[1-63]"
+    logged "$(tbs first.json | jq -r .tid) forgotten: no answer to GetDeviceState, and too many sessions"
     answers device first.json answer.json
     unclaimed answer.json
     answers device second.json answer.json
@@ -836,16 +836,49 @@ refused_with() {
     refused_with 'no OCSP response for it'
 }
 
-@test "the TAM warns when its stapling data has become stale" {
+# A copy of the PKI without the keys of the TAM's CAs.
+pki_without_ca_keys() {
+    cp -r "$P" pki-copy
+    rm pki-copy/tam/tam-ca/*-key.pem
+    P=$PWD/pki-copy
+}
+
+@test "the TAM warns when its stapling data lapses and the key of its CA is not at hand" {
     world ec
     wants xbank/sd-1
+    pki_without_ca_keys
     stub --now "@$((EPOCHSECONDS + 6 * 86400))"
     run cat server.log
     assert_output ""
+    stub --now "@$((EPOCHSECONDS + 7 * 86400 - 3600))"
+    logged 'warning: devices will refuse this TAM from 20[0-9T:-]+Z on: its stapling set lapses; it cannot be renewed: .*tam-ca-1-ec-key.pem: .*'
+    : > server.log
     stub --now "@$((EPOCHSECONDS + 8 * 86400))"
     logged 'warning: devices will refuse this TAM: CN=mytam,OU=TAM,O=OTrP: its OCSP response is stale since .*'
     run sed -n 2p server.log
     assert_output --partial "hint: make the stapling set anew with 'otrp pki-ocsp'"
+}
+
+@test "stapling data is renewed before it lapses when the key of the CA is at hand" {
+    world ec
+    wants xbank/sd-1
+    device device
+    local at=$((EPOCHSECONDS + 8 * 86400))
+    stub --now "@$at"
+    logged "stapling set renewed, good until $(date -u -d "@$((at + 7 * 86400 + 300))" +%Y-%m-%dT%H:%M:%SZ)"
+    session device --now "@$at"
+    took GetDeviceState CreateSD
+}
+
+@test "a revoked TAM gets no new stapling data" {
+    world ec
+    wants xbank/sd-1
+    cp -r "$P" pki-copy
+    P=$PWD/pki-copy
+    sed -i -E $'s/^V(\t[^\t]*)\t\t(.*CN=mytam)$/R\\1\t260101000000Z\t\\2/' pki-copy/tam/tam-ca/*-index.txt
+    grep -q '^R' pki-copy/tam/tam-ca/*-index.txt
+    stub --now "@$((EPOCHSECONDS + 8 * 86400))"
+    logged 'warning: devices will refuse this TAM: .*; it cannot be renewed: CN=mytam,OU=TAM,O=OTrP is revoked'
 }
 
 @test "a TAM can be made of files alone" {

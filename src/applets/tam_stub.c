@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* otrp tam-stub: a TAM over HTTP that brings devices into the state its policy describes. */
-#include "applets/common.h"
+/* otrp tam-stub: a TAM over HTTP that brings devices into the state its policy describes, or walks
+ * one through a scenario. */
+#include "applets/tam_stub_setup.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,18 +12,8 @@
 
 #include "net/http.h"
 #include "net/otrp_http.h"
-#include "pki/layout.h"
-#include "pki/ocsp.h"
-#include "sim/tam.h"
-#include "util/base64.h"
-#include "util/limits.h"
 
-struct tam_stub {
-    const char *pki, *tam, *tam_key, *tam_cert, *ocsp, *tee_root, *tfw_root, *policy, *listen,
-        *tls_cert, *tls_key;
-    long deadline, max_bytes;
-    bool once;
-};
+enum { TICK_MS = 250 }; /* how often what waits is looked at */
 
 static const struct option_row options[] = {
     OPT_TEXT(tam_stub, pki, 0, "DIR", OPT_DIR,
@@ -31,10 +23,20 @@ static const struct option_row options[] = {
     OPT_TEXT(tam_stub, tam_cert, 0, "CHAIN", OPT_FILE,
              "certificate of the TAM and what is above it"),
     OPT_TEXT(tam_stub, ocsp, 0, "FILE", OPT_FILE, "stapling set, as made by pki-ocsp"),
+    OPT_TEXT(tam_stub, alt_key, 0, "KEY", OPT_FILE,
+             "second key of the TAM, for devices that do not know the first one's algorithm"),
+    OPT_TEXT(tam_stub, alt_cert, 0, "CHAIN", OPT_FILE, "certificate for --alt-key"),
+    OPT_TEXT(tam_stub, alt_ocsp, 0, "FILE", OPT_FILE, "stapling set for --alt-cert"),
     OPT_TEXT(tam_stub, tee_root, 0, "ROOTS", OPT_FILE, "TEE roots to trust, a file or folder"),
     OPT_TEXT(tam_stub, tfw_root, 0, "ROOTS", OPT_FILE, "firmware roots and CAs, a file or folder"),
     OPT_TEXT(tam_stub, policy, 'p', "FILE", OPT_FILE,
              "desired state of the devices (default: only ask for their state)"),
+    OPT_TEXT(tam_stub, scenario, 0, "FILE", OPT_FILE,
+             "walk the first session through these steps, then stop"),
+    OPT_TEXT(tam_stub, report, 0, "FORMAT[:FILE]", 0,
+             "report the scenario as tap, junit or json (default: standard output)"),
+    OPT_TEXT(tam_stub, state, 0, "DIR", OPT_DIR,
+             "remember there what devices were sent (default: until the end)"),
     OPT_TEXT(tam_stub, listen, 'l', "ADDR:PORT", 0,
              "where to listen; port 0 picks one (default 127.0.0.1:8080)"),
     OPT_TEXT(tam_stub, tls_cert, 0, "FILE", OPT_FILE, "PEM chain: serve https"),
@@ -43,133 +45,39 @@ static const struct option_row options[] = {
                "time a client has for a whole request (default 30)"),
     OPT_NUMBER(tam_stub, max_bytes, 0, "N", 1024, LIMIT_FILE_BYTES,
                "largest message that is accepted (default 4 MiB)"),
+    OPT_NUMBER(tam_stub, max_total, 0, "N", 1024, 1L << 40,
+               "bytes of all messages held at once; more is answered with 503 (default 64 MiB)"),
+    OPT_NUMBER(tam_stub, session_timeout, 0, "SECONDS", 1, 86400,
+               "a session without an answer for so long is forgotten (default 300)"),
+    OPT_NUMBER(tam_stub, max_sessions, 0, "N", 1, 1000000,
+               "sessions that wait for an answer at once (default 4096)"),
     OPT_FLAG(tam_stub, once, 0, 0, "stop when the first session has ended"),
     OPT_END};
 
-/* What the options name, loaded; lives as long as the server. */
-typedef struct tam_setup {
-    const struct applet_call *call;
-    key_set *keys;
-    X509_stack *chain, *tee_anchors, *tfw_anchors;
-    json_t *ocsp;
-    policy *policy;
-    tam *tam;
-    bool once;
-} tam_setup;
-
-static void tam_setup_free(tam_setup *s)
+/* Stops the server as if it had been asked to: what is under way is finished. */
+static void stop_server(void)
 {
-    tam_free(s->tam);
-    policy_free(s->policy);
-    key_set_free(s->keys);
-    sk_X509_pop_free(s->chain, X509_free);
-    sk_X509_pop_free(s->tee_anchors, X509_free);
-    sk_X509_pop_free(s->tfw_anchors, X509_free);
-    json_decref(s->ocsp);
-}
-AUTO_DEFINE(tam_setup, tam_setup_free)
-
-/* Firmware sends its certificate alone: its CAs must be at hand besides the roots. */
-static X509_stack *firmware_certs(const char *pki, struct error *err)
-{
-    AUTO(char) *folder = path_join(pki, "tfw/tfw-ca");
-    AUTO(X509_stack) *roots = layout_roots(pki, ROLE_TFW, err);
-    AUTO(X509_stack) *cas = roots && folder ? cert_load_many(folder, err) : NULL;
-    if (!cas)
-        return NULL;
-    for (X509 *ca; (ca = sk_X509_shift(cas));)
-        if (!sk_X509_push(roots, ca)) {
-            X509_free(ca);
-            return NULL;
-        }
-    return TAKE(roots);
+    kill(getpid(), SIGTERM);
 }
 
-static bool load_roots(tam_setup *s, const struct tam_stub *o, struct error *err)
-{
-    if (!o->tee_root && !o->pki) {
-        error_set(err, RC_USAGE, "no TEE roots to trust");
-        return error_hint(err, "give --pki DIR, or --tee-root");
-    }
-    s->tee_anchors = o->tee_root ? cert_load_many(o->tee_root, err)
-                                 : layout_roots(o->pki, ROLE_TEE, err);
-    if (!s->tee_anchors)
-        return false;
-    if (o->tfw_root)
-        return (s->tfw_anchors = cert_load_many(o->tfw_root, err)) != NULL;
-    struct error ignored;
-    s->tfw_anchors = o->pki ? firmware_certs(o->pki, &ignored) : NULL;
-    if (s->policy->require_tfw && !s->tfw_anchors) {
-        error_set(err, RC_USAGE,
-                  "the policy requires trusted firmware, but there are no firmware roots");
-        return error_hint(err, "give --tfw-root");
-    }
-    return true;
-}
+/* ---- what the TAM tells ---- */
 
-/* Warns when devices are about to refuse the TAM for its stapling data. */
-static void check_stapling(const tam_setup *s)
-{
-    struct span responses[LIMIT_OCSP_RESPONSES];
-    buffer *items[LIMIT_OCSP_RESPONSES];
-    struct error err = {.rc = RC_OK};
-    size_t count = 0;
-    for (size_t i = 0; i < json_array_size(s->ocsp) && count < LIMIT_OCSP_RESPONSES; i++) {
-        const char *text = json_string_value(json_array_get(s->ocsp, i));
-        items[count] = text ? base64_decode(span_text(text), "ocspdat", &err) : NULL;
-        if (items[count]) {
-            responses[count] = buffer_span(items[count]);
-            count++;
-        }
-    }
-    for (int i = 0; i + 1 < sk_X509_num(s->chain); i++)
-        if (!ocsp_check(responses, count, sk_X509_value(s->chain, i),
-                        sk_X509_value(s->chain, i + 1), clock_now(&s->call->clock), NULL, NULL,
-                        &err)) {
-            warn(s->call, "warning: devices will refuse this TAM: %s", err.message);
-            warn(s->call,
-                 "hint: make the stapling set anew with 'otrp pki-ocsp', and give it with --ocsp");
-            break;
-        }
-    for (size_t i = 0; i < count; i++)
-        buffer_free(items[i]);
-}
-
-static void log_line(void *context, const char *line)
+static void on_log(void *context, const struct tam_note *note)
 {
     const tam_setup *s = context;
-    say(s->call, "%s", line);
+    tam_log(s->call, "session", note);
 }
 
-static bool load(tam_setup *s, struct error *err)
+static void on_end(void *context, const struct tam_note *how, bool well)
 {
+    const tam_setup *s = context;
     const struct tam_stub *o = s->call->options;
-    if (!tam_identity_load(s->call,
-                           &(struct tam_options){.pki = o->pki,
-                                                 .tam = o->tam,
-                                                 .key = o->tam_key,
-                                                 .cert = o->tam_cert,
-                                                 .ocsp = o->ocsp},
-                           &s->keys, &s->chain, &s->ocsp, err))
-        return false;
-    s->policy = o->policy ? policy_load(o->policy, s->call->common->passin, err)
-                          : policy_empty(err);
-    if (!s->policy || !load_roots(s, o, err))
-        return false;
-    s->tam = tam_open(&(struct tam_parts){.key = s->keys->keys[0],
-                                          .chain = s->chain,
-                                          .ocspdat = s->ocsp,
-                                          .tee_anchors = s->tee_anchors,
-                                          .tfw_anchors = s->tfw_anchors,
-                                          .policy = s->policy,
-                                          .clock = s->call->clock,
-                                          .log = log_line,
-                                          .context = s},
-                      err);
-    if (s->tam)
-        check_stapling(s);
-    return s->tam != NULL;
+    (void)how, (void)well;
+    if (o->once || s->run)
+        stop_server();
 }
+
+/* ---- HTTP ---- */
 
 static void respond(void *context, const struct http_request *request, struct http_reply *reply)
 {
@@ -186,36 +94,116 @@ static void respond(void *context, const struct http_request *request, struct ht
     *reply = (struct http_reply){.status = statuses[outcome],
                                  .content_type = message ? OTRP_MEDIA_TYPE : NULL,
                                  .body = message};
-    if (s->once && outcome != TAM_REQUEST && outcome != TAM_STRANGER)
-        kill(getpid(), SIGTERM); /* as if asked to stop: what is under way is finished */
 }
 
 static void access_log(void *context, const struct http_request *request, int status, size_t in,
                        size_t out, double elapsed_ms)
 {
     const tam_setup *s = context;
-    say(s->call, "%s \"%s %s\" %d %zu %zu %.1fms", request->peer ? request->peer : "-",
-        request->method, request->path, status, in, out, elapsed_ms);
+    const char *peer = request->peer ? request->peer : "-";
+    if (s->call->common->quiet)
+        return;
+    if (s->call->common->json)
+        tam_log_json(s->call, "access",
+                     json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:f}", "peer", peer, "method",
+                               request->method, "path", request->path, "status", status, "bytes_in",
+                               (json_int_t)in, "bytes_out", (json_int_t)out, "elapsed_ms",
+                               elapsed_ms));
+    else
+        say(s->call, "%s \"%s %s\" %d %zu %zu %.1fms", peer, request->method, request->path, status,
+            in, out, elapsed_ms);
+}
+
+/* ---- the run ---- */
+
+/* "tap:FILE": the format, and where the report goes. */
+struct report_target {
+    const char *format, *path;
+};
+
+static bool parse_report(const struct tam_stub *o, struct report_target *target, struct error *err)
+{
+    *target = (struct report_target){NULL, "-"};
+    if (!o->report)
+        return true;
+    if (!o->scenario)
+        return error_set(err, RC_USAGE, "--report is for a --scenario");
+    size_t length = strcspn(o->report, ":");
+    for (size_t i = 0; scenario_formats[i]; i++)
+        if (strlen(scenario_formats[i]) == length &&
+            strncmp(scenario_formats[i], o->report, length) == 0)
+            target->format = scenario_formats[i];
+    if (o->report[length])
+        target->path = o->report + length + 1;
+    return target->format ||
+           error_set(err, RC_USAGE, "--report: '%.*s' is no format: choose from tap, junit, json",
+                     (int)length, o->report);
+}
+
+static enum rc report_scenario(tam_setup *s, const struct report_target *target, struct error *err)
+{
+    if (target->format) {
+        AUTO(buffer) *text = scenario_report(s->run, target->format, err);
+        enum rc rc = text ? call_put(s->call, target->path, buffer_span(text), OUTPUT_PUBLIC, err)
+                          : err->rc;
+        if (rc != RC_OK)
+            return rc;
+    }
+    if (scenario_passed(s->run))
+        return RC_OK;
+    error_set(err, RC_PARTIAL, "the scenario went otherwise than expected");
+    return err->rc;
+}
+
+/* Serves until a signal says to stop; false at a system error. */
+static bool serve(tam_setup *s, const sigset_t *signals)
+{
+    const struct timespec tick = {.tv_nsec = TICK_MS * 1000000L};
+    for (;;) {
+        int number = sigtimedwait(signals, NULL, &tick);
+        if (number == SIGINT || number == SIGTERM)
+            return true;
+        if (number == SIGHUP)
+            tam_setup_reload(s);
+        else if (number < 0 && errno != EAGAIN && errno != EINTR)
+            return false;
+        tam_expire(s->tam);
+        tam_setup_tend(s);
+    }
+}
+
+static bool check_options(const struct tam_stub *o, struct error *err)
+{
+    if (!o->tls_cert != !o->tls_key)
+        return error_set(err, RC_USAGE, "--tls-cert and --tls-key go together");
+    if (o->policy && o->scenario)
+        return error_set(err, RC_USAGE, "--policy and --scenario exclude each other");
+    return true;
 }
 
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct tam_stub *o = call->options;
-    tam_setup loaded = {.call = call, .once = o->once};
+    struct report_target report;
+    tam_setup loaded = {.call = call};
     AUTO(tam_setup) *s = &loaded;
-    if (!o->tls_cert != !o->tls_key)
-        return error_set(err, RC_USAGE, "--tls-cert and --tls-key go together"), err->rc;
-    if (!load(s, err))
+    const struct tam_listener listener = {.log = on_log, .ended = on_end, .context = s};
+    if (!check_options(o, err) || !parse_report(o, &report, err) ||
+        !tam_setup_load(s, &listener, err))
+        return err->rc;
+    AUTO(output_set) *check = output_set_new(call->common->force);
+    if (!check || !output_possible(check, report.path, err))
         return err->rc;
     const struct http_server_api *http = http_server_load(err);
     if (!http)
         return err->rc;
 
-    sigset_t stop;
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGINT);
-    sigaddset(&stop, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &stop, NULL);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     struct http_server *server = http->start(
         &(struct http_server_options){
             .listen = o->listen ? o->listen : "127.0.0.1:8080",
@@ -229,25 +217,30 @@ static enum rc run(const struct applet_call *call, struct error *err)
         err);
     if (!server)
         return err->rc;
+    err->rc = RC_OK;
     printf("%s/tam\n", http->url(server));
-    int signal_number = 0;
-    if (fflush(stdout) == 0)
-        sigwait(&stop, &signal_number);
+    if (fflush(stdout) != 0)
+        error_errno(err, RC_INTERNAL, "cannot write to standard output");
+    else if (!serve(s, &signals))
+        error_errno(err, RC_INTERNAL, "cannot wait for signals");
     http->stop(server);
-    return signal_number
-               ? RC_OK
-               : (error_errno(err, RC_INTERNAL, "cannot write to standard output"), err->rc);
+    if (err->rc != RC_OK)
+        return err->rc;
+    return s->run ? report_scenario(s, &report, err) : RC_OK;
 }
 
 const struct applet applet_tam_stub = {
-    .uses = USES_KEYS | USES_NOW,
+    .uses = USES_KEYS | USES_NOW | USES_JSON | USES_FORCE,
     .options = options,
     .size = sizeof(struct tam_stub),
     .run = run,
     .examples =
-        (const char *const[]){"otrp tam-stub --pki pki --policy samples/policies/install.json",
-                              "otrp tam-stub --tam-key tam.pem --tam-cert chain.pem --ocsp "
-                              "ocsp.json --tee-root roots/ "
-                              "--listen 127.0.0.1:0",
-                              NULL},
+        (const char *const[]){
+            "otrp tam-stub --pki pki --policy samples/policies/install.json",
+            "otrp tam-stub --tam-key tam.pem --tam-cert chain.pem --ocsp "
+            "ocsp.json --tee-root roots/ "
+            "--listen 127.0.0.1:0",
+            "otrp tam-stub --pki pki --scenario samples/scenarios/lifecycle.json --report "
+            "junit:report.xml",
+            NULL},
 };

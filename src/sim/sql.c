@@ -57,14 +57,15 @@ sqlite3 *sql_open(const char *path, bool create, const char *schema, int version
 {
     if (!sqlite && !(sqlite = module_load("sqlite", "sqlite_api", err)))
         return NULL;
-    if (create) { /* private from the first byte; SQLite keeps the mode for its journal */
+    bool in_file = strcmp(path, SQL_IN_MEMORY) != 0;
+    if (in_file && create) { /* private from the first byte; SQLite keeps the mode for its journal */
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0) {
             error_errno(err, RC_USAGE, "%s: cannot create", path);
             return NULL;
         }
         close(fd);
-    } else if (access(path, R_OK | W_OK) != 0) {
+    } else if (in_file && access(path, R_OK | W_OK) != 0) {
         error_errno(err, RC_USAGE, "%s: cannot open", path);
         return NULL;
     }

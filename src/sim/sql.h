@@ -17,6 +17,9 @@
 /* SQLite's functions; there once a database has been opened. */
 extern const struct sqlite_api *sqlite;
 
+/* A database that nobody else sees, and that ends with its connection. */
+#define SQL_IN_MEMORY ":memory:"
+
 /* How long a process waits for another one that writes, in milliseconds. */
 enum { SQL_BUSY_MS = 10000 };
 

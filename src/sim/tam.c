@@ -6,275 +6,354 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "otrp/algorithm.h"
 #include "otrp/request_make.h"
-
-struct session {
-    struct session *next;
-    char *rid, *tid;                 /* of the request that waits for its answer */
-    const struct message_type *type; /* of that request */
-    char what[1000];                 /* the same for people: "InstallTA demo into xbank/sd-1" */
-    buffer *cek;                     /* of that request; NULL for GetDeviceState */
-    dsi *device;                     /* the last state; NULL before the first answer */
-    X509 *tee_cert;                  /* remembered from the first answer */
-    long long touched_ms;
-    unsigned steps;
-    bool asked_again; /* GetDeviceState was repeated after ERR_DEV_STATE_MISMATCH */
-};
+#include "sim/tam_session.h"
+#include "util/base64.h"
 
 struct tam {
     struct tam_parts parts;
     char *tamid;
-    pthread_mutex_t lock; /* guards sessions */
-    struct session *sessions;
-    size_t count;
+    session_table *sessions;
+    pthread_mutex_t lock; /* of what follows */
+    policy *policy;
+    json_t *ocspdat[TAM_IDENTITIES];
 };
-
-static void session_free(struct session *s)
-{
-    if (!s)
-        return;
-    free(s->rid);
-    free(s->tid);
-    buffer_free(s->cek);
-    dsi_free(s->device);
-    X509_free(s->tee_cert);
-    free(s);
-}
-
-typedef struct session session;
-AUTO_DEFINE(session, session_free)
 
 tam *tam_open(const struct tam_parts *parts, struct error *err)
 {
     AUTO(tam) *t = calloc(1, sizeof *t);
     if (!t) {
+        policy_free(parts->policy);
         error_memory(err);
         return NULL;
     }
     pthread_mutex_init(&t->lock, NULL);
     t->parts = *parts;
-    t->tamid = cert_tamid(sk_X509_value(parts->chain, 0), err);
-    return t->tamid ? TAKE(t) : NULL;
+    t->policy = parts->policy;
+    t->sessions = session_table_new(parts->sessions ? parts->sessions : TAM_SESSIONS,
+                                    parts->session_ms ? parts->session_ms : TAM_SESSION_MS, err);
+    t->tamid = cert_tamid(sk_X509_value(parts->identities[0].chain, 0), err);
+    return t->tamid && t->sessions ? TAKE(t) : NULL;
 }
 
 void tam_free(tam *t)
 {
     if (!t)
         return;
-    while (t->sessions) {
-        struct session *next = t->sessions->next;
-        session_free(t->sessions);
-        t->sessions = next;
-    }
+    session_table_free(t->sessions);
+    policy_free(t->policy);
+    for (size_t i = 0; i < TAM_IDENTITIES; i++)
+        json_decref(t->ocspdat[i]);
     pthread_mutex_destroy(&t->lock);
     free(t->tamid);
     free(t);
 }
 
-static void tell(const tam *t, const struct session *s, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void tell(const tam *t, const struct session *s, const char *format, ...)
+void tam_follow(tam *t, policy *p)
 {
-    char line[1600];
-    int length = snprintf(line, sizeof line, "%.22s ", s ? s->tid : "-");
+    pthread_mutex_lock(&t->lock);
+    policy *old = t->policy;
+    t->policy = p;
+    pthread_mutex_unlock(&t->lock);
+    policy_free(old);
+}
+
+void tam_staple(tam *t, size_t identity, json_t *ocspdat)
+{
+    pthread_mutex_lock(&t->lock);
+    json_t *old = t->ocspdat[identity];
+    t->ocspdat[identity] = ocspdat;
+    pthread_mutex_unlock(&t->lock);
+    json_decref(old);
+}
+
+/* The stapling set to use now; the caller's. */
+static json_t *stapling_set(tam *t, const struct tam_identity *self)
+{
+    pthread_mutex_lock(&t->lock);
+    json_t *set = json_incref(t->ocspdat[self - t->parts.identities]);
+    pthread_mutex_unlock(&t->lock);
+    return set;
+}
+
+size_t tam_session_count(tam *t)
+{
+    return session_table_count(t->sessions);
+}
+
+/* ---- the log ---- */
+
+static const char *did_of(const session *s)
+{
+    return s && s->device ? s->device->did : NULL;
+}
+
+static void tell(const tam *t, const session *s, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static void tell(const tam *t, const session *s, const char *format, ...)
+{
+    char text[1600];
     va_list args;
     va_start(args, format);
-    vsnprintf(line + length, sizeof line - (size_t)length, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (t->parts.log)
-        t->parts.log(t->parts.context, line);
+    if (t->parts.listener.log)
+        t->parts.listener.log(t->parts.listener.context,
+                              &(struct tam_note){s ? s->tid : NULL, did_of(s), text});
+}
+
+/* The last word about a session: into the log, the state, the scenario's report. */
+static void finish(const tam *t, const session *s, bool well, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+
+static void finish(const tam *t, const session *s, bool well, const char *format, ...)
+{
+    char text[1600];
+    struct error err;
+    const struct tam_listener *l = &t->parts.listener;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tell(t, s, "%s", text);
+    if (s->device && !tam_state_ended(t->parts.state, s->device->did, well, text,
+                                      clock_now(&t->parts.clock), &err))
+        tell(t, s, "its end is not recorded: %s", err.message);
+    if (l->ended)
+        l->ended(l->context, &(struct tam_note){s->tid, did_of(s), text}, well);
+    if (t->parts.scenario)
+        scenario_run_end(t->parts.scenario, s->scenario_step,
+                         s->found ? s->found : SCENARIO_NO_ANSWER, text);
 }
 
 /* ---- the sessions that wait for an answer ---- */
 
-/* Takes sessions out that are too old, or one too many; the caller holds the lock. */
-static struct session *collect_expired(tam *t, long long now)
+static void session_put(tam *t, session *s)
 {
-    struct session *expired = NULL;
-    for (struct session **at = &t->sessions; *at;) {
-        bool too_many = t->count >= TAM_SESSIONS && !(*at)->next;
-        if (now - (*at)->touched_ms < TAM_SESSION_MS && !too_many) {
-            at = &(*at)->next;
-            continue;
-        }
-        struct session *s = *at;
-        *at = s->next;
-        s->next = expired;
-        expired = s;
-        t->count--;
-    }
-    return expired;
+    AUTO(session) *displaced = session_table_put(t->sessions, s);
+    if (displaced)
+        finish(t, displaced, false, "forgotten: no answer to %s, and too many sessions",
+               displaced->what);
 }
 
-/* New and answered ones go to the front, so that the last is the one that has waited longest. */
-static void session_put(tam *t, struct session *s)
+static session *session_take(tam *t, const char *tid)
 {
-    s->touched_ms = clock_elapsed_ms();
-    pthread_mutex_lock(&t->lock);
-    struct session *expired = collect_expired(t, s->touched_ms);
-    s->next = t->sessions;
-    t->sessions = s;
-    t->count++;
-    pthread_mutex_unlock(&t->lock);
-    while (expired) {
-        struct session *next = expired->next;
-        tell(t, expired, "forgotten: no answer to %s", expired->what);
-        session_free(expired);
-        expired = next;
-    }
+    bool late;
+    session *found = session_table_take(t->sessions, tid, &late);
+    if (!late)
+        return found;
+    finish(t, found, false, "the answer to %s comes too late", found->what);
+    session_free(found);
+    return NULL;
 }
 
-/* Takes the session out: while its answer is looked at, a second answer finds none. */
-static struct session *session_take(tam *t, const char *tid)
+void tam_expire(tam *t)
 {
-    long long now = clock_elapsed_ms();
-    struct session *found = NULL;
-    pthread_mutex_lock(&t->lock);
-    for (struct session **at = &t->sessions; *at; at = &(*at)->next)
-        if (strcmp((*at)->tid, tid) == 0) {
-            found = *at;
-            *at = found->next;
-            t->count--;
-            break;
-        }
-    pthread_mutex_unlock(&t->lock);
-    if (found && now - found->touched_ms >= TAM_SESSION_MS) {
-        tell(t, found, "the answer to %s comes too late", found->what);
-        session_free(found);
-        found = NULL;
+    for (session *s; (s = session_table_expired(t->sessions)); session_free(s))
+        finish(t, s, false, "forgotten: no answer to %s", s->what);
+}
+
+/* ---- who asks ---- */
+
+static bool may_sign(const policy *p, const struct jwa *alg)
+{
+    for (size_t i = 0; i < json_array_size(p->sign_algs); i++)
+        if (strcmp(json_string_value(json_array_get(p->sign_algs, i)), alg->name) == 0)
+            return true;
+    return !p->sign_algs;
+}
+
+/* Whether a list of a device's (NULL: none was sent) names the algorithm. */
+static bool names_algorithm(const struct json_value *list, const struct jwa *alg)
+{
+    const struct json_value *name = list ? list->first : NULL;
+    while (name && !(name->kind == JSON_KIND_STRING && span_is(name->string, alg->name)))
+        name = name->next;
+    return name != NULL;
+}
+
+/* The first identity whose algorithm the policy allows and the device, once it has told, knows. */
+static const struct tam_identity *choose_identity(const tam *t, const policy *p, bool told,
+                                                  const struct json_value *known)
+{
+    struct error ignored;
+    for (size_t i = 0; i < t->parts.identity_count; i++) {
+        const struct tam_identity *identity = &t->parts.identities[i];
+        const struct jwa *alg = jwa_for_signature(identity->key, &ignored);
+        if (alg && may_sign(p, alg) && (!told || names_algorithm(known, alg)))
+            return identity;
     }
-    return found;
+    return NULL;
 }
 
 /* ---- requests ---- */
 
-static void describe(struct session *s, const struct policy_step *step)
+static struct request_draft draft_of(const tam *t, const session *s, const json_t *ocspdat)
 {
-    if (step->taid)
-        snprintf(s->what, sizeof s->what, "%s %s in %s/%s", s->type->name, step->taid, step->spid,
-                 step->sdname);
-    else if (step->sdname)
-        snprintf(s->what, sizeof s->what, "%s %s/%s", s->type->name, step->spid, step->sdname);
-    else
-        snprintf(s->what, sizeof s->what, "%s", s->type->name);
+    const tam_step *step = s->step;
+    bool creates = step->type == MESSAGE_CREATE_SD && step->sp;
+    return (struct request_draft){.type = s->type,
+                                  .tam_key = s->self->key,
+                                  .tam_chain = s->self->chain,
+                                  .tamid = t->tamid,
+                                  .ocspdat = ocspdat,
+                                  .rid = s->rid,
+                                  .tid = s->tid,
+                                  .device = s->device,
+                                  .nextdsi = true,
+                                  .spid = step->spid,
+                                  .sdname = step->sdname,
+                                  .spcert = creates ? step->sp->certs[0].base64 : NULL,
+                                  .taid = step->taid,
+                                  .taname = step->ta ? step->ta->name : NULL,
+                                  .add_spcert = step->add_certs,
+                                  .del_spcert = step->del_hashes,
+                                  .renew_aik = step->renew_aik,
+                                  .package = step->with_code ? step->ta->package : NULL,
+                                  .pdata = step->with_pdata ? step->ta->pdata : NULL};
 }
 
-static enum tam_outcome ask(tam *t, session *s, const struct policy_step *step, buffer **request)
+static struct tam_deed deed_of(const tam *t, const session *s)
+{
+    const tam_step *step = s->step;
+    return (struct tam_deed){.did = s->device->did,
+                             .spid = step->spid,
+                             .sdname = step->sdname,
+                             .taid = step->taid,
+                             .ta = step->ta,
+                             .add_certs = step->add_hashes,
+                             .del_certs = step->del_hashes,
+                             .before = s->device,
+                             .at = clock_now(&t->parts.clock)};
+}
+
+/* Writes down what is about to be sent. */
+static bool announce(const tam *t, const session *s, struct error *err)
+{
+    struct tam_deed deed = s->device ? deed_of(t, s) : (struct tam_deed){NULL};
+    if (s->step->ta)
+        return tam_state_sending_ta(t->parts.state, &deed, err);
+    if (s->step->type == MESSAGE_CREATE_SD && s->step->add_hashes)
+        return tam_state_sending_sd(t->parts.state, &deed, err);
+    return true;
+}
+
+static bool seal_request(tam *t, session *s, buffer **request, struct error *err)
+{
+    AUTO(json_t) *ocspdat = stapling_set(t, s->self);
+    struct request_draft draft = draft_of(t, s, ocspdat);
+    const struct scenario_step *scripted = scenario_step_at(t->parts.scenario, s->scenario_step);
+    if (scripted)
+        scenario_fill(scripted, &draft);
+    AUTO(json_t) *tbs = request_tbs(&draft, err);
+    if (!tbs)
+        return false;
+    if (s->policy->sign_algs)
+        json_object_set(tbs, "supportedsigalgs", (json_t *)s->policy->sign_algs);
+    AUTO(json_t) *content = request_content(&draft, err);
+    if (err->rc != RC_OK || (scripted && !scenario_change(scripted, tbs, content, err)) ||
+        !announce(t, s, err))
+        return false;
+    *request = request_seal(&draft, tbs, content, &s->cek, err);
+    return *request != NULL;
+}
+
+/* Sends a step, which is taken. */
+static enum tam_outcome ask(tam *t, session *s, tam_step *step, buffer **request)
 {
     struct error err = {.rc = RC_OK};
-    free(s->rid);
-    s->rid = random_id(&err);
-    buffer_free(TAKE(s->cek));
+    tam_step_free(s->step);
+    s->step = step;
     s->type = message_type(step->type);
-    describe(s, step);
-    if (!s->rid || ++s->steps > TAM_STEPS) {
-        tell(t, s, "ended: %s", s->rid ? "too many requests in one session" : err.message);
+    free(s->rid);
+    free(s->what);
+    buffer_free(TAKE(s->cek));
+    s->rid = random_id(&err);
+    s->what = tam_step_describe(step);
+    if (!s->rid || !s->what) {
+        finish(t, s, false, "ended: out of memory, or no random numbers");
         return TAM_FAILED;
     }
-    const struct request_draft draft = {.type = s->type,
-                                        .tam_key = t->parts.key,
-                                        .tam_chain = t->parts.chain,
-                                        .tamid = t->tamid,
-                                        .ocspdat = t->parts.ocspdat,
-                                        .rid = s->rid,
-                                        .tid = s->tid,
-                                        .device = s->device,
-                                        .nextdsi = true,
-                                        .spid = step->spid,
-                                        .sdname = step->sdname,
-                                        .spcert = step->type == MESSAGE_CREATE_SD ? step->sp->cert
-                                                                                  : NULL,
-                                        .taid = step->taid,
-                                        .taname = step->ta ? step->ta->name : NULL,
-                                        .package = step->ta ? step->ta->package : NULL,
-                                        .pdata = step->ta ? step->ta->pdata : NULL};
-    AUTO(json_t) *tbs = request_tbs(&draft, &err);
-    AUTO(json_t) *content = tbs ? request_content(&draft, &err) : NULL;
-    *request = tbs && err.rc == RC_OK ? request_seal(&draft, tbs, content, &s->cek, &err) : NULL;
-    if (*request)
+    if (++s->steps > TAM_STEPS && !t->parts.endless) {
+        finish(t, s, false, "ended: too many requests in one session");
+        return TAM_FAILED;
+    }
+    if (seal_request(t, s, request, &err))
         return TAM_REQUEST;
-    tell(t, s, "ended: %s cannot be made: %s", s->what, err.message);
+    s->found = "error";
+    finish(t, s, false, "ended: %s cannot be made: %s", s->what, err.message);
     return TAM_FAILED;
 }
 
-static enum tam_outcome start(tam *t, buffer **request)
+static enum tam_outcome ask_state(tam *t, session *s, buffer **request)
+{
+    struct error err;
+    tam_step *step = tam_step_new(MESSAGE_GET_DEVICE_STATE, NULL, NULL, NULL, &err);
+    if (step)
+        return ask(t, s, step, request);
+    finish(t, s, false, "ended: %s", err.message);
+    return TAM_FAILED;
+}
+
+/* The next step of the scenario, or the end. */
+static enum tam_outcome ask_scripted(tam *t, session *s, buffer **request)
+{
+    struct error err;
+    const struct scenario_step *scripted = scenario_step_at(t->parts.scenario, s->scenario_step);
+    if (!scripted) {
+        finish(t, s, true, "done: the scenario is over");
+        return TAM_DONE;
+    }
+    tam_step *step = tam_step_new(scripted->type, scripted->spid, scripted->sdname, scripted->taid,
+                                  &err);
+    if (step)
+        return ask(t, s, step, request);
+    finish(t, s, false, "ended: %s", err.message);
+    return TAM_FAILED;
+}
+
+static enum tam_outcome start(tam *t, buffer **request, session **begun)
 {
     struct error err = {.rc = RC_OK};
     AUTO(session) *s = calloc(1, sizeof *s);
     if (!s || !(s->tid = random_id(&err)))
         return TAM_FAILED;
-    enum tam_outcome outcome = ask(t, s, &(struct policy_step){.type = MESSAGE_GET_DEVICE_STATE},
-                                   request);
+    if (t->parts.scenario && !scenario_run_begin(t->parts.scenario)) {
+        tell(t, NULL, "refused: the scenario is for one session");
+        return TAM_DONE;
+    }
+    pthread_mutex_lock(&t->lock);
+    s->policy = policy_hold(t->policy);
+    pthread_mutex_unlock(&t->lock);
+    s->self = choose_identity(t, s->policy, false, NULL);
     tell(t, s, "begins");
-    if (outcome == TAM_REQUEST)
-        session_put(t, TAKE(s));
+    enum tam_outcome outcome = TAM_FAILED;
+    if (s->self)
+        outcome = t->parts.scenario ? ask_scripted(t, s, request) : ask_state(t, s, request);
+    else
+        finish(t, s, false, "ended: no key of this TAM may sign, as the policy has it");
+    *begun = TAKE(s);
     return outcome;
 }
 
 /* ---- answers ---- */
 
-static bool remember_device(const tam *t, session *s, response *r, struct error *err)
+static const X509_stack *anchors_of(const tam *t, const session *s)
 {
-    if (!r->device)
-        return s->device ? true : error_set(err, RC_MALFORMED, "no device state in the answer");
-    if (t->parts.policy->require_tfw && !dsi_check_firmware(r->device, s->tid, t->parts.tfw_anchors,
-                                                            clock_now(&t->parts.clock), err))
-        return false;
-    dsi_free(s->device);
-    s->device = TAKE(r->device);
-    if (s->tee_cert)
-        return true;
-    s->tee_cert = sk_X509_value(s->device->tee_chain, 0);
-    return X509_up_ref(s->tee_cert) == 1;
-}
-
-/* Whether the state shows what the request was for: a device that says pass and does nothing must
- * not loop. */
-static bool same_step(const struct session *s, const struct policy_step *next)
-{
-    struct session as_next = {.type = message_type(next->type)};
-    describe(&as_next, next);
-    return strcmp(as_next.what, s->what) == 0;
-}
-
-static enum tam_outcome go_on(tam *t, session *s, buffer **request)
-{
-    struct policy_step next = policy_next(t->parts.policy, s->device);
-    if (next.done) {
-        tell(t, s, "done: device %s is as the policy wants it", s->device->did);
-        return TAM_DONE;
-    }
-    if (same_step(s, &next)) {
-        tell(t, s, "ended: the device says pass to %s, but its state does not show it", s->what);
-        return TAM_DONE;
-    }
-    return ask(t, s, &next, request);
-}
-
-static enum tam_outcome after_failure(tam *t, session *s, const response *r, buffer **request)
-{
-    tell(t, s, "%s: %s%s%s", s->what, r->code ? r->code : "fail", r->reason ? ": " : "",
-         r->reason ? r->reason : "");
-    bool mismatch = r->authenticated && r->code &&
-                    strcmp(r->code, error_code_name(ERR_DEV_STATE_MISMATCH)) == 0;
-    if (!mismatch || s->asked_again) {
-        tell(t, s, "ended: the device does not do what the policy wants");
-        return TAM_DONE;
-    }
-    s->asked_again = true;
-    return ask(t, s, &(struct policy_step){.type = MESSAGE_GET_DEVICE_STATE}, request);
+    return s->policy->tee_roots ? s->policy->tee_roots : t->parts.tee_anchors;
 }
 
 static response *open_answer(const tam *t, const session *s, struct span message, struct error *err)
 {
+    /* the certificate that a session remembers has led to a root once */
     AUTO(response) *r = response_open(
         message,
-        &(struct response_question){.tam_key = t->parts.key,
+        &(struct response_question){.tam_key = s->self->key,
                                     .cek = buffer_span(s->cek),
                                     .tee_cert = s->tee_cert,
                                     .tee_others = s->device ? s->device->tee_chain : NULL,
-                                    .tee_anchors = t->parts.tee_anchors,
+                                    .tee_anchors = s->tee_cert ? NULL : anchors_of(t, s),
                                     .rid = s->rid,
                                     .tid = s->tid,
                                     .at = clock_now(&t->parts.clock)},
@@ -286,33 +365,186 @@ static response *open_answer(const tam *t, const session *s, struct span message
     return TAKE(r);
 }
 
-enum tam_outcome tam_answer(tam *t, struct span message, buffer **request)
+/* Takes the new state over, and what is known of the device. */
+static bool remember_device(tam *t, session *s, response *r, struct error *err)
+{
+    if (!r->device)
+        return s->device ? true : error_set(err, RC_MALFORMED, "no device state in the answer");
+    time_t now = clock_now(&t->parts.clock);
+    const struct policy_rules *rules = policy_rules_for(s->policy, r->device->did);
+    if (rules->require_tfw &&
+        !dsi_check_firmware(r->device, s->tid, t->parts.tfw_anchors, now, err))
+        return false;
+    dsi_free(s->device);
+    s->device = TAKE(r->device);
+    if (s->tee_cert)
+        return true;
+    s->tee_cert = sk_X509_value(s->device->tee_chain, 0);
+    return X509_up_ref(s->tee_cert) == 1;
+}
+
+/* Writes down what the device has done; its new state is in r already. */
+static bool record(tam *t, session *s, const response *r, struct error *err)
+{
+    if (s->step->type == MESSAGE_GET_DEVICE_STATE || !s->device)
+        return true;
+    struct tam_deed deed = deed_of(t, s);
+    deed.after = r->device;
+    return tam_state_done(t->parts.state, &deed, err);
+}
+
+/* Whether the next step is the last one again: a device that says pass and does nothing must not
+ * loop. */
+static bool same_step(const session *s, const tam_step *next)
+{
+    AUTO(char) *what = tam_step_describe(next);
+    return !what || strcmp(what, s->what) == 0;
+}
+
+static bool is_acceptable(tam *t, session *s, const struct policy_rules *rules)
+{
+    const char *version = s->device->tee_version ? s->device->tee_version : "";
+    if (rules->refuse)
+        finish(t, s, false, "ended: the policy refuses device %s: %s", s->device->did,
+               rules->refuse);
+    else if (!policy_accepts_version(rules, version))
+        finish(t, s, false, "ended: the policy does not accept TEE version \"%.60s\"", version);
+    else
+        return true;
+    return false;
+}
+
+static enum tam_outcome go_on(tam *t, session *s, buffer **request)
 {
     struct error err = {.rc = RC_OK};
-    *request = NULL;
-    if (message.size == 0)
-        return start(t, request);
-    AUTO(char) *tid = response_tid(message);
+    const struct policy_rules *rules = policy_rules_for(s->policy, s->device->did);
+    if (!is_acceptable(t, s, rules))
+        return TAM_DONE;
+    tam_records_free(s->known);
+    s->known = tam_state_read(t->parts.state, s->device, clock_now(&t->parts.clock), &err);
+    const struct tam_plan plan = {
+        .rules = rules, .device = s->device, .known = s->known, .now = clock_now(&t->parts.clock)};
+    AUTO(tam_step) *next = s->known ? tam_plan_next(&plan, &err) : NULL;
+    if (!next) {
+        finish(t, s, false, "ended: %s", err.message);
+        return TAM_FAILED;
+    }
+    if (next->done && t->parts.endless)
+        return ask_state(t, s, request);
+    if (next->done) {
+        AUTO(char) *obstacle = tam_plan_obstacle(&plan);
+        if (obstacle)
+            tell(t, s, "%s", obstacle);
+        finish(t, s, true, "done: device %s is as the policy wants it", s->device->did);
+        return TAM_DONE;
+    }
+    if (same_step(s, next)) {
+        finish(t, s, false, "ended: the device says pass to %s, but its state does not show it",
+               s->what);
+        return TAM_DONE;
+    }
+    return ask(t, s, TAKE(next), request);
+}
+
+/* The list of algorithms that a failed GetDeviceState tells, in doc; NULL: none. */
+static const struct json_value *told_algorithms(const response *r, json_doc **doc)
+{
+    struct error ignored;
+    *doc = r->payload ? json_doc_parse(buffer_span(r->payload), "payload", &ignored) : NULL;
+    const struct json_value *tbs = *doc ? json_member(json_root(*doc), r->type->response_tbs_name)
+                                        : NULL;
+    return json_member(tbs, "supportedsigalgs");
+}
+
+/* Another identity for a device that does not know the algorithm of this one; NULL: none. Nobody
+ * has vouched for what the device says, so it only chooses among what the policy allows. */
+static const struct tam_identity *other_identity(const tam *t, const session *s, const response *r)
+{
+    if (!r->type || r->type->id != MESSAGE_GET_DEVICE_STATE || s->device || s->other_key ||
+        !r->code || strcmp(r->code, error_code_name(ERR_UNSUPPORTED_CRYPTO_ALG)) != 0)
+        return NULL;
+    AUTO(json_doc) *doc = NULL;
+    const struct json_value *told = told_algorithms(r, &doc);
+    const struct tam_identity *other = choose_identity(t, s->policy, true, told);
+    return other == s->self ? NULL : other;
+}
+
+static bool state_is_old(const session *s, const response *r)
+{
+    return r->authenticated && r->code && !s->asked_again &&
+           strcmp(r->code, error_code_name(ERR_DEV_STATE_MISMATCH)) == 0;
+}
+
+static enum tam_outcome after_failure(tam *t, session *s, const response *r, buffer **request)
+{
+    tell(t, s, "%s: %s%s%s", s->what, r->code ? r->code : "fail", r->reason ? ": " : "",
+         r->reason ? r->reason : "");
+    const struct tam_identity *other = other_identity(t, s, r);
+    if (other) {
+        s->other_key = true;
+        s->self = other;
+        tell(t, s, "asks again, with its other key");
+        return ask_state(t, s, request);
+    }
+    if (state_is_old(s, r)) {
+        s->asked_again = true;
+        return ask_state(t, s, request);
+    }
+    finish(t, s, false, "ended: the device does not do what the policy wants");
+    return TAM_DONE;
+}
+
+/* Goes on after an answer that has been believed. */
+static enum tam_outcome take_answer(tam *t, session *s, response *r, buffer **request)
+{
+    struct error err = {.rc = RC_OK};
+    if (!r->passed && !t->parts.scenario)
+        return after_failure(t, s, r, request);
+    if (r->passed && !record(t, s, r, &err)) {
+        finish(t, s, false, "ended: %s", err.message);
+        return TAM_FAILED;
+    }
+    if ((r->passed || r->device) && !remember_device(t, s, r, &err)) {
+        s->found = SCENARIO_REFUSED;
+        finish(t, s, false, "refused the answer to %s: %s", s->what, err.message);
+        return TAM_REFUSED;
+    }
+    const char *outcome = r->passed ? "pass" : r->code ? r->code : "fail";
+    tell(t, s, "%s: %s%s%s", s->what, outcome, r->reason ? ": " : "", r->reason ? r->reason : "");
+    if (!t->parts.scenario)
+        return go_on(t, s, request);
+    scenario_run_put(t->parts.scenario, s->scenario_step++, outcome, r->reason);
+    return ask_scripted(t, s, request);
+}
+
+static enum tam_outcome continue_session(tam *t, session *s, struct span message, buffer **request)
+{
+    struct error err = {.rc = RC_OK};
+    AUTO(response) *r = open_answer(t, s, message, &err);
+    if (r)
+        return take_answer(t, s, r, request);
+    s->found = SCENARIO_REFUSED;
+    finish(t, s, false, "refused the answer to %s: %s", s->what, err.message);
+    return TAM_REFUSED;
+}
+
+enum tam_outcome tam_answer(tam *t, struct span message, buffer **request)
+{
+    AUTO(char) *tid = message.size ? response_tid(message) : NULL;
     AUTO(session) *s = tid ? session_take(t, tid) : NULL;
-    if (!s) {
+    *request = NULL;
+    if (message.size && !s) {
         tell(t, NULL, "refused: a message that belongs to no session");
         return TAM_STRANGER;
     }
-    AUTO(response) *r = open_answer(t, s, message, &err);
-    if (!r) {
-        tell(t, s, "refused the answer to %s: %s", s->what, err.message);
-        return TAM_REFUSED;
-    }
-    enum tam_outcome outcome;
-    if (!r->passed) {
-        outcome = after_failure(t, s, r, request);
-    } else if (!remember_device(t, s, r, &err)) {
-        tell(t, s, "refused the answer to %s: %s", s->what, err.message);
-        return TAM_REFUSED;
-    } else {
-        tell(t, s, "%s: pass", s->what);
-        outcome = go_on(t, s, request);
-    }
+    enum tam_outcome outcome = s ? continue_session(t, s, message, request) : start(t, request, &s);
+    const struct tam_listener *l = &t->parts.listener;
+    if (s && l->exchanged)
+        l->exchanged(l->context, &(struct tam_exchange){.tid = s->tid,
+                                                        .did = did_of(s),
+                                                        .message = message,
+                                                        .request = buffer_span(*request),
+                                                        .outcome = outcome});
     if (outcome == TAM_REQUEST)
         session_put(t, TAKE(s));
     return outcome;

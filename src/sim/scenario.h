@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scenario.h: an explicit list of requests and the outcome expected of each, from a JSON file
+ * (otrp-scenario(5)), and what came of them.
+ *
+ *     AUTO(scenario) *s = scenario_load("samples/scenarios/lifecycle.json", NULL, mistakes, err);
+ *     AUTO(scenario_run) *run = scenario_run_new(s, err);
+ *     ... a TAM that was given run walks a session through it ...
+ *     AUTO(buffer) *report = scenario_report(run, "tap", err);
+ *
+ * A run is for one session. It is safe to use from several threads.
+ */
+#ifndef OTRP_SIM_SCENARIO_H
+#define OTRP_SIM_SCENARIO_H
+
+#include "otrp/request_make.h"
+
+/* What a step expects when it is neither "pass" nor the name of an error code. */
+#define SCENARIO_NO_ANSWER "none"    /* the device does not answer */
+#define SCENARIO_REFUSED   "refused" /* the TAM does not believe the answer */
+#define SCENARIO_ANY_FAIL  "fail"    /* any failure will do */
+
+struct scenario_step { /* texts are borrowed from the file; NULL: not given */
+    const char *name;  /* for people */
+    enum message_id type;
+    const char *rid, *tid, *spid, *sdname, *taid, *taname, *newspid, *newsdname;
+    char *spcert;                    /* BASE64 of the DER */
+    json_t *add_spcert, *del_spcert; /* BASE64; hexadecimal SHA-256 */
+    bool renew_aik, delete_ta, no_nextdsi;
+    buffer *package, *pdata;
+    const json_t *set, *unset; /* {"PATH": value}; ["PATH"] */
+    const json_t *breaks;      /* array of names (mutation.h) */
+    const char *expected;
+};
+
+typedef struct scenario {
+    json_t *json;
+    const char *name;
+    struct scenario_step *steps;
+    size_t count;
+} scenario;
+
+/* Reads and checks a scenario as policy_load does a policy. */
+scenario *scenario_load(const char *path, const char *passin, json_t *mistakes,
+                        struct error *err) MUST_CHECK;
+void scenario_free(scenario *s);
+
+/* Gives a draft the fields of a step. */
+void scenario_fill(const struct scenario_step *step, struct request_draft *draft);
+
+/* Changes the parts of a request as the step's set and unset say. */
+bool scenario_change(const struct scenario_step *step, json_t *tbs, json_t *content,
+                     struct error *err) MUST_CHECK;
+
+/* ---- one run ---- */
+
+typedef struct scenario_run scenario_run;
+
+scenario_run *scenario_run_new(const scenario *s, struct error *err) MUST_CHECK; /* borrows s */
+void scenario_run_free(scenario_run *run);
+
+/* The step of that index; NULL behind the last, or without a run. */
+const struct scenario_step *scenario_step_at(const scenario_run *run, size_t index);
+
+/* False when a session walks through it already, or has. */
+bool scenario_run_begin(scenario_run *run);
+/* The outcome of a step: "pass" or an error code, and the device's own words or NULL. */
+void scenario_run_put(scenario_run *run, size_t index, const char *outcome, const char *reason);
+/* The session is over; outcome is that of the step that waited, where one did. */
+void scenario_run_end(scenario_run *run, size_t index, const char *outcome, const char *reason);
+
+/* Whether every step had the outcome that was expected. */
+bool scenario_passed(scenario_run *run);
+
+/* The report, in one of these formats; owned by the caller. */
+extern const char *const scenario_formats[]; /* "tap", "junit", "json", NULL */
+buffer *scenario_report(scenario_run *run, const char *format, struct error *err) MUST_CHECK;
+
+AUTO_DEFINE(scenario, scenario_free)
+AUTO_DEFINE(scenario_run, scenario_run_free)
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tam_session.h: the sessions of a TAM that wait for an answer, by their tid.
+ *
+ *     session_table_put(table, session, &displaced);     and whoever has waited longest must go
+ *     AUTO(session) *s = session_table_take(table, tid);  while its answer is looked at, a second
+ *                                                         answer finds none
+ *
+ * Safe to call from several threads. A session that is taken out belongs to the caller alone.
+ */
+#ifndef OTRP_SIM_TAM_SESSION_H
+#define OTRP_SIM_TAM_SESSION_H
+
+#include "otrp/dsi.h"
+#include "otrp/message.h"
+#include "sim/policy.h"
+#include "sim/tam_plan.h"
+#include "sim/tam_state.h"
+
+struct tam_identity;
+
+typedef struct session {
+    char *rid, *tid;                 /* of the request that waits for its answer */
+    const struct message_type *type; /* of that request */
+    char *what;                      /* the same for people: "InstallTA demo in xbank/sd-1" */
+    tam_step *step;                  /* what that request is for */
+    buffer *cek;                     /* of that request; NULL for GetDeviceState */
+    dsi *device;                     /* the last state; NULL before the first answer */
+    tam_records *known;              /* what was sent to that device */
+    X509 *tee_cert;                  /* remembered from the first answer */
+    policy *policy;                  /* held: the one that the session began with */
+    const struct tam_identity *self; /* who asks */
+    unsigned steps;
+    bool asked_again; /* GetDeviceState was repeated after ERR_DEV_STATE_MISMATCH */
+    bool other_key;   /* GetDeviceState was repeated with another signing algorithm */
+    size_t scenario_step;
+    const char *found; /* the outcome of the last step, when it has no answer of its own */
+
+    /* the table's own */
+    struct session *after;         /* of the same bucket */
+    struct session *newer, *older; /* by when they were put in */
+    long long since_ms;
+} session;
+
+void session_free(session *s);
+
+typedef struct session_table session_table;
+
+session_table *session_table_new(size_t most, long long lifetime_ms, struct error *err) MUST_CHECK;
+void session_table_free(session_table *table);
+
+/* Takes the session. Returns one that had to go for it, which is the caller's, or NULL. */
+session *session_table_put(session_table *table, session *s) MUST_CHECK;
+
+/* The session of that tid, taken out; NULL when there is none. *late: it has waited too long. */
+session *session_table_take(session_table *table, const char *tid, bool *late) MUST_CHECK;
+
+/* Takes one out that has waited too long; NULL when there is none (left). */
+session *session_table_expired(session_table *table) MUST_CHECK;
+
+size_t session_table_count(session_table *table);
+
+AUTO_DEFINE(session, session_free)
+AUTO_DEFINE(session_table, session_table_free)
+
+#endif
