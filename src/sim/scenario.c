@@ -26,6 +26,7 @@ void scenario_free(scenario *s)
         buffer_free(s->steps[i].pdata);
     }
     free(s->steps);
+    mutations_free(s->known);
     json_decref(s->json);
     free(s);
 }
@@ -139,19 +140,49 @@ static void read_changes(config *in, const json_t *json, struct place place,
             config_mistake(in, place_index(place, "unset", i), "not a string");
 }
 
-static void read_step(config *in, const json_t *json, struct place place,
+/* "break": one name, or an array of them. */
+static void read_breaks(config *in, const json_t *json, struct place place, scenario *s,
+                        struct scenario_step *step)
+{
+    const json_t *names = json_object_get(json, "break");
+    size_t count = json_is_array(names) ? json_array_size(names) : names ? 1 : 0;
+    struct error why;
+    if (count > SCENARIO_BREAKS)
+        return config_mistake(in, place_at(place, "break"), "more than 16");
+    for (size_t i = 0; i < count; i++) {
+        const json_t *name = json_is_array(names) ? json_array_get(names, i) : names;
+        struct place here = json_is_array(names) ? place_index(place, "break", i)
+                                                 : place_at(place, "break");
+        if (!json_is_string(name)) {
+            config_mistake(in, here, "not a string");
+            continue;
+        }
+        if (!s->known)
+            s->known = mutations_new(MUTATION_REQUEST, &why);
+        const struct mutation *m = s->known ? mutation_find(s->known, step->type,
+                                                            json_string_value(name), &why)
+                                            : NULL;
+        if (m)
+            step->broken[step->broken_count++] = m;
+        else
+            config_mistake_error(in, here, &why);
+    }
+}
+
+static void read_step(config *in, const json_t *json, struct place place, scenario *s,
                       struct scenario_step *step)
 {
     static const char *const known[] = {
-        "name",      "request",   "expect",  "rid",       "tid",        "spid",
-        "sdname",    "spcert",    "taid",    "taname",    "ta",         "sp_key",
-        "version",   "pdata",     "newspid", "newsdname", "add_spcert", "del_spcert",
-        "renew_aik", "delete_ta", "nextdsi", "set",       "unset",      NULL};
+        "name",    "request",   "expect",     "rid",        "tid",       "spid",      "sdname",
+        "spcert",  "taid",      "taname",     "ta",         "sp_key",    "version",   "pdata",
+        "newspid", "newsdname", "add_spcert", "del_spcert", "renew_aik", "delete_ta", "nextdsi",
+        "set",     "unset",     "break",      NULL};
     if (!config_object(in, json, place, known))
         return;
     read_type(in, json, place, step);
     read_expectation(in, json, place, step);
     read_changes(in, json, place, step);
+    read_breaks(in, json, place, s, step);
     struct {
         const char *member, **text;
     } texts[] = {
@@ -189,7 +220,7 @@ static void read_scenario(config *in, scenario *s)
         config_mistake(in, place_at(top, "steps"), "there is none");
     for (size_t i = 0; s->steps && i < json_array_size(steps); i++) {
         s->count++;
-        read_step(in, json_array_get(steps, i), place_index(top, "steps", i), &s->steps[i]);
+        read_step(in, json_array_get(steps, i), place_index(top, "steps", i), s, &s->steps[i]);
     }
 }
 

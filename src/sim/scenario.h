@@ -20,6 +20,8 @@
 #define SCENARIO_REFUSED   "refused" /* the TAM does not believe the answer */
 #define SCENARIO_ANY_FAIL  "fail"    /* any failure will do */
 
+enum { SCENARIO_BREAKS = 16 }; /* in one step */
+
 struct scenario_step { /* texts are borrowed from the file; NULL: not given */
     const char *name;  /* for people */
     enum message_id type;
@@ -28,13 +30,15 @@ struct scenario_step { /* texts are borrowed from the file; NULL: not given */
     json_t *add_spcert, *del_spcert; /* BASE64; hexadecimal SHA-256 */
     bool renew_aik, delete_ta, no_nextdsi;
     buffer *package, *pdata;
-    const json_t *set, *unset; /* {"PATH": value}; ["PATH"] */
-    const json_t *breaks;      /* array of names (mutation.h) */
+    const json_t *set, *unset;                      /* {"PATH": value}; ["PATH"] */
+    const struct mutation *broken[SCENARIO_BREAKS]; /* borrowed from the scenario */
+    size_t broken_count;
     const char *expected;
 };
 
 typedef struct scenario {
     json_t *json;
+    mutations *known; /* NULL when no step breaks anything */
     const char *name;
     struct scenario_step *steps;
     size_t count;

@@ -8,7 +8,7 @@
 
 #include "otrp/algorithm.h"
 #include "otrp/request_make.h"
-#include "sim/tam_session.h"
+#include "sim/tam_request.h"
 #include "util/base64.h"
 
 struct tam {
@@ -18,6 +18,7 @@ struct tam {
     pthread_mutex_t lock; /* of what follows */
     policy *policy;
     json_t *ocspdat[TAM_IDENTITIES];
+    char *scripted; /* the tid of the session that walks through the scenario */
 };
 
 tam *tam_open(const struct tam_parts *parts, struct error *err)
@@ -46,6 +47,7 @@ void tam_free(tam *t)
     for (size_t i = 0; i < TAM_IDENTITIES; i++)
         json_decref(t->ocspdat[i]);
     pthread_mutex_destroy(&t->lock);
+    free(t->scripted);
     free(t->tamid);
     free(t);
 }
@@ -189,76 +191,6 @@ static const struct tam_identity *choose_identity(const tam *t, const policy *p,
 
 /* ---- requests ---- */
 
-static struct request_draft draft_of(const tam *t, const session *s, const json_t *ocspdat)
-{
-    const tam_step *step = s->step;
-    bool creates = step->type == MESSAGE_CREATE_SD && step->sp;
-    return (struct request_draft){.type = s->type,
-                                  .tam_key = s->self->key,
-                                  .tam_chain = s->self->chain,
-                                  .tamid = t->tamid,
-                                  .ocspdat = ocspdat,
-                                  .rid = s->rid,
-                                  .tid = s->tid,
-                                  .device = s->device,
-                                  .nextdsi = true,
-                                  .spid = step->spid,
-                                  .sdname = step->sdname,
-                                  .spcert = creates ? step->sp->certs[0].base64 : NULL,
-                                  .taid = step->taid,
-                                  .taname = step->ta ? step->ta->name : NULL,
-                                  .add_spcert = step->add_certs,
-                                  .del_spcert = step->del_hashes,
-                                  .renew_aik = step->renew_aik,
-                                  .package = step->with_code ? step->ta->package : NULL,
-                                  .pdata = step->with_pdata ? step->ta->pdata : NULL};
-}
-
-static struct tam_deed deed_of(const tam *t, const session *s)
-{
-    const tam_step *step = s->step;
-    return (struct tam_deed){.did = s->device->did,
-                             .spid = step->spid,
-                             .sdname = step->sdname,
-                             .taid = step->taid,
-                             .ta = step->ta,
-                             .add_certs = step->add_hashes,
-                             .del_certs = step->del_hashes,
-                             .before = s->device,
-                             .at = clock_now(&t->parts.clock)};
-}
-
-/* Writes down what is about to be sent. */
-static bool announce(const tam *t, const session *s, struct error *err)
-{
-    struct tam_deed deed = s->device ? deed_of(t, s) : (struct tam_deed){NULL};
-    if (s->step->ta)
-        return tam_state_sending_ta(t->parts.state, &deed, err);
-    if (s->step->type == MESSAGE_CREATE_SD && s->step->add_hashes)
-        return tam_state_sending_sd(t->parts.state, &deed, err);
-    return true;
-}
-
-static bool seal_request(tam *t, session *s, buffer **request, struct error *err)
-{
-    AUTO(json_t) *ocspdat = stapling_set(t, s->self);
-    struct request_draft draft = draft_of(t, s, ocspdat);
-    const struct scenario_step *scripted = scenario_step_at(t->parts.scenario, s->scenario_step);
-    if (scripted)
-        scenario_fill(scripted, &draft);
-    AUTO(json_t) *tbs = request_tbs(&draft, err);
-    if (!tbs)
-        return false;
-    if (s->policy->sign_algs)
-        json_object_set(tbs, "supportedsigalgs", (json_t *)s->policy->sign_algs);
-    AUTO(json_t) *content = request_content(&draft, err);
-    if (err->rc != RC_OK || (scripted && !scenario_change(scripted, tbs, content, err)) ||
-        !announce(t, s, err))
-        return false;
-    *request = request_seal(&draft, tbs, content, &s->cek, err);
-    return *request != NULL;
-}
-
 /* Sends a step, which is taken. */
 static enum tam_outcome ask(tam *t, session *s, tam_step *step, buffer **request)
 {
@@ -266,20 +198,23 @@ static enum tam_outcome ask(tam *t, session *s, tam_step *step, buffer **request
     tam_step_free(s->step);
     s->step = step;
     s->type = message_type(step->type);
-    free(s->rid);
+    free(s->seen);
     free(s->what);
+    free(TAKE(s->echo));
     buffer_free(TAKE(s->cek));
+    s->seen = s->rid;
     s->rid = random_id(&err);
     s->what = tam_step_describe(step);
     if (!s->rid || !s->what) {
         finish(t, s, false, "ended: out of memory, or no random numbers");
         return TAM_FAILED;
     }
-    if (++s->steps > TAM_STEPS && !t->parts.endless) {
+    if (++s->steps > TAM_STEPS && !tam_is_endless(&t->parts)) {
         finish(t, s, false, "ended: too many requests in one session");
         return TAM_FAILED;
     }
-    if (seal_request(t, s, request, &err))
+    AUTO(json_t) *ocspdat = stapling_set(t, s->self);
+    if (tam_request_make(&t->parts, s, ocspdat, request, &err))
         return TAM_REQUEST;
     s->found = "error";
     finish(t, s, false, "ended: %s cannot be made: %s", s->what, err.message);
@@ -326,8 +261,11 @@ static enum tam_outcome start(tam *t, buffer **request, session **begun)
     pthread_mutex_lock(&t->lock);
     s->policy = policy_hold(t->policy);
     pthread_mutex_unlock(&t->lock);
+    s->tamid = t->tamid;
     s->self = choose_identity(t, s->policy, false, NULL);
     tell(t, s, "begins");
+    if (t->parts.scenario && !(t->scripted = strdup(s->tid)))
+        return TAM_FAILED;
     enum tam_outcome outcome = TAM_FAILED;
     if (s->self)
         outcome = t->parts.scenario ? ask_scripted(t, s, request) : ask_state(t, s, request);
@@ -355,7 +293,7 @@ static response *open_answer(const tam *t, const session *s, struct span message
                                     .tee_others = s->device ? s->device->tee_chain : NULL,
                                     .tee_anchors = s->tee_cert ? NULL : anchors_of(t, s),
                                     .rid = s->rid,
-                                    .tid = s->tid,
+                                    .tid = s->echo ? s->echo : s->tid,
                                     .at = clock_now(&t->parts.clock)},
         err);
     if (r && r->type && r->type != s->type) {
@@ -388,7 +326,7 @@ static bool record(tam *t, session *s, const response *r, struct error *err)
 {
     if (s->step->type == MESSAGE_GET_DEVICE_STATE || !s->device)
         return true;
-    struct tam_deed deed = deed_of(t, s);
+    struct tam_deed deed = tam_request_deed(&t->parts, s);
     deed.after = r->device;
     return tam_state_done(t->parts.state, &deed, err);
 }
@@ -429,7 +367,7 @@ static enum tam_outcome go_on(tam *t, session *s, buffer **request)
         finish(t, s, false, "ended: %s", err.message);
         return TAM_FAILED;
     }
-    if (next->done && t->parts.endless)
+    if (next->done && tam_is_endless(&t->parts))
         return ask_state(t, s, request);
     if (next->done) {
         AUTO(char) *obstacle = tam_plan_obstacle(&plan);
@@ -533,6 +471,8 @@ enum tam_outcome tam_answer(tam *t, struct span message, buffer **request)
     AUTO(char) *tid = message.size ? response_tid(message) : NULL;
     AUTO(session) *s = tid ? session_take(t, tid) : NULL;
     *request = NULL;
+    if (message.size && !s && t->scripted) /* in answer to what could not be read */
+        s = session_take(t, t->scripted);
     if (message.size && !s) {
         tell(t, NULL, "refused: a message that belongs to no session");
         return TAM_STRANGER;

@@ -18,6 +18,7 @@
 #include "otrp/response.h"
 #include "sim/policy.h"
 #include "sim/scenario.h"
+#include "sim/tam_fault.h"
 #include "sim/tam_state.h"
 #include "util/clock.h"
 
@@ -70,10 +71,11 @@ struct tam_parts { /* everything but the policy is borrowed, and must outlive th
     const X509_stack *tfw_anchors; /* firmware roots and CAs; NULL: not checked */
     policy *policy;                /* taken */
     tam_state *state;
-    scenario_run *scenario; /* NULL: the policy says what to do */
-    bool endless;           /* a fault: no session comes to an end */
-    size_t sessions;        /* 0: TAM_SESSIONS */
-    long long session_ms;   /* 0: TAM_SESSION_MS */
+    scenario_run *scenario;   /* NULL: the policy says what to do */
+    const tam_faults *faults; /* what goes wrong on purpose; NULL: nothing */
+    key *ca_key;              /* of the CA of the TAM, for mutations that take it; or NULL */
+    size_t sessions;          /* 0: TAM_SESSIONS */
+    long long session_ms;     /* 0: TAM_SESSION_MS */
     struct clock clock;
     struct tam_listener listener;
 };

@@ -22,6 +22,8 @@ void session_free(session *s)
         return;
     free(s->rid);
     free(s->tid);
+    free(s->echo);
+    free(s->seen);
     free(s->what);
     tam_step_free(s->step);
     buffer_free(s->cek);

@@ -20,7 +20,10 @@
 struct tam_identity;
 
 typedef struct session {
-    char *rid, *tid;                 /* of the request that waits for its answer */
+    char *tid;
+    char *rid;  /* of the request that waits for its answer */
+    char *echo; /* the tid that its answer bears: not tid in a broken request */
+    char *seen; /* the rid of the request before */
     const struct message_type *type; /* of that request */
     char *what;                      /* the same for people: "InstallTA demo in xbank/sd-1" */
     tam_step *step;                  /* what that request is for */
@@ -30,6 +33,7 @@ typedef struct session {
     X509 *tee_cert;                  /* remembered from the first answer */
     policy *policy;                  /* held: the one that the session began with */
     const struct tam_identity *self; /* who asks */
+    const char *tamid;               /* of it; borrowed */
     unsigned steps;
     bool asked_again; /* GetDeviceState was repeated after ERR_DEV_STATE_MISMATCH */
     bool other_key;   /* GetDeviceState was repeated with another signing algorithm */
