@@ -19,6 +19,7 @@ void jwe_free(jwe *message)
     json_decref(message->protected);
     json_decref(message->unprotected);
     json_doc_free(message->doc);
+    buffer_free(message->text);
     free(message->what);
     free(message);
 }

@@ -38,6 +38,8 @@ static bool read_chain(dsi *state, const json_t *tee, struct error *err)
     state->tee_chain = sk_X509_new_null();
     if (!state->tee_chain)
         return error_memory(err);
+    if (state->nameless && !json_object_get(tee, "cert"))
+        return true;
     if (!x5c_append(state->tee_chain, json_object_get(tee, "cert"), "dsi.tee.cert", err))
         return false;
     const json_t *cas = json_object_get(tee, "cacert");
@@ -54,10 +56,20 @@ static bool read_chain(dsi *state, const json_t *tee, struct error *err)
     return state->did != NULL;
 }
 
-static bool read_sd(struct dsi_sd *sd, const json_t *json, const char *what, struct error *err)
+/* A name of an SD, which a nameless one lacks. */
+static bool sd_text(const json_t *json, const char *what, const char *member, bool nameless,
+                    const char **text, struct error *err)
 {
-    if (!json_get_text(json, what, "name", &sd->name, err) ||
-        !json_get_text(json, what, "spid", &sd->spid, err))
+    *text = "";
+    return (nameless && !json_object_get(json, member)) ||
+           json_get_text(json, what, member, text, err);
+}
+
+static bool read_sd(struct dsi_sd *sd, const json_t *json, const char *what, bool nameless,
+                    struct error *err)
+{
+    if (!sd_text(json, what, "name", nameless, &sd->name, err) ||
+        !sd_text(json, what, "spid", nameless, &sd->spid, err))
         return false;
     const json_t *list = json_object_get(json, "talist");
     if (list && !json_is_array(list))
@@ -91,7 +103,7 @@ static bool read_sds(dsi *state, const json_t *tee, struct error *err)
         char what[64];
         snprintf(what, sizeof what, "dsi.tee.sdlist.sd[%zu]", i);
         state->sd_count++;
-        if (!read_sd(&state->sds[i], json_array_get(list, i), what, err))
+        if (!read_sd(&state->sds[i], json_array_get(list, i), what, state->nameless, err))
             return false;
     }
     return true;
@@ -117,7 +129,7 @@ static bool read_aiks(dsi *state, const json_t *tee, struct error *err)
     return true;
 }
 
-static dsi *dsi_read(json_t *inner, struct span hashed, struct error *err)
+static dsi *dsi_read(json_t *inner, struct span hashed, bool nameless, struct error *err)
 {
     AUTO(dsi) *state = calloc(1, sizeof *state);
     if (!state || !EVP_Digest(hashed.data, hashed.size, state->hash, NULL, EVP_sha256(), NULL)) {
@@ -125,6 +137,7 @@ static dsi *dsi_read(json_t *inner, struct span hashed, struct error *err)
         return NULL;
     }
     state->json = json_incref(inner);
+    state->nameless = nameless;
     state->has_tfwdata = json_object_get(inner, "tfwdata") != NULL;
     const json_t *tee = json_object_get(inner, "tee");
     if (!json_is_object(tee)) {
@@ -146,7 +159,7 @@ dsi *dsi_parse(struct span text, struct error *err)
         return NULL;
     json_t *inner = json_object_get(json, "dsi");
     if (json_is_object(inner) && json_object_size(json) == 1)
-        return dsi_read(inner, text, err);
+        return dsi_read(inner, text, false, err);
     error_set(err, RC_MALFORMED, "dsi: not an object with \"dsi\" as its one member");
     return NULL;
 }
@@ -159,7 +172,12 @@ dsi *dsi_from_json(json_t *inner, struct error *err)
         error_set(err, RC_MALFORMED, "dsi: has no canonical form");
         return NULL;
     }
-    return dsi_read(inner, buffer_span(text), err);
+    return dsi_read(inner, buffer_span(text), false, err);
+}
+
+dsi *dsi_from_foreign(json_t *inner, struct span hashed, bool nameless, struct error *err)
+{
+    return dsi_read(inner, hashed, nameless, err);
 }
 
 const struct dsi_sd *dsi_find_sd(const dsi *state, const char *spid, const char *name)

@@ -33,9 +33,9 @@ typedef struct dsi {
     json_t *json; /* the inner object, {"tfwdata":..., "tee":...}; texts are borrowed from it */
     const char *tee_name, *tee_version;
     X509_stack *tee_chain; /* tee.cert, then tee.cacert */
-    char *did;
-    uint8_t hash[32]; /* of {"dsi":...} as received */
-    bool has_tfwdata;
+    char *did;             /* NULL: nameless */
+    uint8_t hash[32];      /* of {"dsi":...} as received */
+    bool has_tfwdata, nameless;
     struct dsi_sd *sds;
     size_t sd_count;
     struct dsi_aik *aiks;
@@ -47,6 +47,11 @@ typedef struct dsi {
 dsi *dsi_parse(struct span text, struct error *err) MUST_CHECK;
 /* Reads the inner object of a "dsi" member; hashed in canonical form. */
 dsi *dsi_from_json(json_t *inner, struct error *err) MUST_CHECK;
+/* Reads the inner object of a foreign TEE, brought into our form; hashed is what was received.
+ * nameless: it may lack the TEE's certificate, so that did is NULL and tee_chain empty, and the
+ * names of SDs, which are "" then. */
+dsi *dsi_from_foreign(json_t *inner, struct span hashed, bool nameless,
+                      struct error *err) MUST_CHECK;
 void dsi_free(dsi *state);
 
 const struct dsi_sd *dsi_find_sd(const dsi *state, const char *spid, const char *name);

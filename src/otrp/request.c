@@ -15,6 +15,7 @@ void request_free(request *r)
     jws_free(r->jws);
     json_doc_free(r->doc);
     json_doc_free(r->tbs_doc);
+    buffer_free(r->tbs_text);
     buffer_free(r->payload);
     sk_X509_pop_free(r->signers, X509_free);
     sk_X509_pop_free(r->path, X509_free);
@@ -23,6 +24,7 @@ void request_free(request *r)
     jwe_free(r->content);
     buffer_free(r->cek);
     json_doc_free(r->content_doc);
+    buffer_free(r->fields_text);
     buffer_free(r->plaintext);
     free(r);
 }
@@ -85,4 +87,28 @@ request *request_new(struct span text)
     r->rid = echo(claimed, "rid");
     r->tid = echo(claimed, "tid");
     return r->rid && r->tid ? TAKE(r) : NULL;
+}
+
+bool request_adapt(request *r, const struct reading *reading, struct error *err)
+{
+    AUTO(buffer) *text = NULL;
+    if (!r->tbs)
+        return true;
+    if (!foreign_read(r->tbs, r->type->request_tbs, r->type->request_tbs_name, reading, &text, err))
+        return false;
+    if (!text)
+        return true;
+    json_doc *doc = json_doc_parse(buffer_span(text), r->type->request_tbs_name, err);
+    if (!doc)
+        return false;
+    json_doc_free(r->tbs_doc);
+    buffer_free(r->tbs_text);
+    r->tbs_doc = doc;
+    r->tbs_text = TAKE(text);
+    r->tbs = json_root(doc);
+    if (r->rid[0])
+        return true;
+    free(r->rid);
+    r->rid = echo(r->tbs, "rid");
+    return r->rid || error_memory(err);
 }

@@ -18,6 +18,7 @@
 #include "jose/jws.h"
 #include "otrp/error_code.h"
 #include "otrp/message.h"
+#include "otrp/profile.h"
 #include "pki/cert.h"
 
 typedef struct request {
@@ -28,7 +29,8 @@ typedef struct request {
     jws *jws;
     buffer *payload;
     json_doc *tbs_doc;
-    const struct json_value *tbs; /* the member XTBSRequest */
+    const struct json_value *tbs; /* the member XTBSRequest, in our form once it is checked */
+    buffer *tbs_text;             /* of tbs_doc, when the TBS came in another form; or NULL */
     X509_stack *signers;          /* x5c, or a cached signer: signer first */
     X509_stack *path;             /* verified: signer first, anchor last */
     key *signer_key;
@@ -40,8 +42,9 @@ typedef struct request {
         *answer_alg; /* for the answer, as supportedsigalgs allows; NULL: what fits the key */
     jwe *content;
     const struct jwa *content_enc;
-    buffer *cek; /* of the content, for the response */
-    buffer *plaintext;
+    buffer *cek;         /* of the content, for the response */
+    buffer *plaintext;   /* as decrypted */
+    buffer *fields_text; /* in our form, when it came in another; or NULL */
     json_doc *content_doc;
     const struct json_value *fields; /* the decrypted content */
 } request;
@@ -56,8 +59,10 @@ enum replay { REPLAY_NEW, REPLAY_SEEN, REPLAY_OLD_SESSION, REPLAY_FULL, REPLAY_F
 struct tee_view {
     void *device;
     time_t now;
-    const X509_stack *anchors; /* TAM roots */
-    const key *signer;         /* pinned by the user: no certificate is asked, or NULL */
+    const X509_stack *anchors;     /* TAM roots */
+    const key *signer;             /* pinned by the user: no certificate is asked, or NULL */
+    const char *signer_tamid;      /* whose key that is; NULL: not known */
+    const struct reading *reading; /* NULL: strict */
     /* Certificate chain of the cached signer of that index, owned by the caller; NULL behind the
      * last. */
     X509_stack *(*cached_signer)(void *device, size_t index);
@@ -110,6 +115,9 @@ typedef void (*check_report)(void *context, const struct request_check *row,
  * memory. */
 request *request_new(struct span text);
 void request_free(request *r);
+
+/* Brings the TBS, which nobody has vouched for yet, into our form, as a reading takes it. */
+bool request_adapt(request *r, const struct reading *reading, struct error *err) MUST_CHECK;
 
 /* Runs the table. report may be NULL. */
 struct check_result request_check(request *r, const struct tee_view *view, check_report report,

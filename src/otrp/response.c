@@ -29,6 +29,7 @@ typedef struct opening {
     json_doc *doc, *tbs_doc;
     jws *jws;
     buffer *payload;
+    buffer *tbs_text; /* of tbs_doc, when the TBS came in another form; or NULL */
     const struct json_value *tbs;
     const char *path; /* of the TBS, for messages */
 } opening;
@@ -38,6 +39,7 @@ static void opening_free(opening *o)
     jws_free(o->jws);
     json_doc_free(o->doc);
     json_doc_free(o->tbs_doc);
+    buffer_free(o->tbs_text);
     buffer_free(o->payload);
 }
 AUTO_DEFINE(opening, opening_free)
@@ -90,10 +92,25 @@ static const struct json_value *signed_part(const struct json_value *outer,
     return element && outer->first->count == 1 ? element : NULL;
 }
 
-static bool read_tbs(opening *o, const struct json_value *outer, response *r, struct error *err)
+/* Brings the TBS into our form. */
+static bool adapt_tbs(opening *o, const response *r, const struct response_question *q,
+                      struct error *err)
+{
+    if (!foreign_read(o->tbs, r->type->response_tbs, o->path, q->reading, &o->tbs_text, err))
+        return false;
+    if (!o->tbs_text)
+        return true;
+    json_doc_free(o->tbs_doc);
+    o->tbs_doc = json_doc_parse(buffer_span(o->tbs_text), o->path, err);
+    o->tbs = o->tbs_doc ? json_root(o->tbs_doc) : NULL;
+    return o->tbs != NULL;
+}
+
+static bool read_tbs(opening *o, const struct json_value *outer, response *r,
+                     const struct response_question *q, struct error *err)
 {
     const struct json_value *value = signed_part(outer, r->type, err);
-    o->jws = value ? jws_from_value(value, r->type->response, err) : NULL;
+    o->jws = value ? foreign_jws(value, r->type->response, true, q->reading, err) : NULL;
     if (!o->jws)
         return false;
     if (o->jws->serialization != SERIALIZATION_FLATTENED)
@@ -109,7 +126,7 @@ static bool read_tbs(opening *o, const struct json_value *outer, response *r, st
     if (!o->tbs || json_root(o->tbs_doc)->count != 1)
         return error_set(err, RC_MALFORMED, "payload: not an object with %s as its one member",
                          o->path);
-    return true;
+    return adapt_tbs(o, r, q, err);
 }
 
 static bool read_reason(const json_t *reason, response *r, struct error *err)
@@ -126,7 +143,6 @@ static bool read_reason(const json_t *reason, response *r, struct error *err)
 static bool read_common(opening *o, response *r, const struct response_question *q,
                         struct error *err)
 {
-    (void)q;
     AUTO(char) *status = NULL;
     AUTO(char) *ver = NULL;
     /* the four first, for their messages; unknown members of an answer are accepted, and told */
@@ -141,7 +157,7 @@ static bool read_common(opening *o, response *r, const struct response_question 
     if (!r->passed && strcmp(status, "fail") != 0)
         return error_set(err, RC_MALFORMED, "%s.status: \"%.20s\", neither pass nor fail", o->path,
                          status);
-    if (!members_check(o->tbs, r->type->response_tbs, o->path, &r->novelty, err))
+    if (!reading_check(q->reading, o->tbs, r->type->response_tbs, o->path, &r->novelty, err))
         return false;
     r->signerreq = member_true(o->tbs, "signerreq");
     const struct json_value *reason = json_member(o->tbs, "reason");
@@ -154,7 +170,7 @@ static bool read_common(opening *o, response *r, const struct response_question 
 static bool check_ids(opening *o, response *r, const struct response_question *q, struct error *err)
 {
     (void)o;
-    if (q->rid && strcmp(q->rid, r->rid) != 0)
+    if (q->rid && strcmp(q->rid, r->rid) != 0 && !reading_profile(q->reading)->any_rid)
         return error_set(err, RC_UNTRUSTED, "rid: \"%.80s\", the request has \"%.80s\"", r->rid,
                          q->rid);
     if (q->tid && strcmp(q->tid, r->tid) != 0)
@@ -169,29 +185,64 @@ static bool decrypt(opening *o, response *r, const struct response_question *q, 
     const struct json_value *value = json_member(o->tbs, name);
     if (!value)
         return true;
-    AUTO(jwe) *sealed = jwe_from_value(value, name, err);
+    AUTO(jwe) *sealed = foreign_jwe(value, name, q->reading, err);
     if (!sealed || !otrp_jwe(sealed, err))
         return false;
     if (!q->cek.size && !q->tam_key)
         return error_set(err, RC_DECRYPT, "%s: no key of the TAM to open it with", name);
+    bool fresh = q->tam_key && foreign_accepts(q->reading, FOREIGN_FRESH_CEK);
     key *keys[] = {q->tam_key};
-    r->plaintext = q->cek.size ? jwe_decrypt_with_cek(sealed, q->cek, err)
-                               : jwe_decrypt(sealed, keys, 1, NULL, err);
+    AUTO(buffer) *cek = NULL;
+    r->plaintext = q->cek.size && !fresh ? jwe_decrypt_with_cek(sealed, q->cek, err)
+                                         : jwe_decrypt(sealed, keys, 1, &cek, err);
+    if (r->plaintext && cek && q->cek.size && !span_equal(buffer_span(cek), q->cek))
+        foreign_found(q->reading, FOREIGN_FRESH_CEK, name);
     return r->plaintext != NULL;
+}
+
+/* The DSI of a content; plain: the content is as the TEE encrypted it. What it hashes to is what
+ * was received. */
+static dsi *read_dsi(const response *r, const struct response_question *q, json_t *inner,
+                     bool plain, struct error *err)
+{
+    bool start = r->type->id == MESSAGE_GET_DEVICE_STATE;
+    bool nameless = reading_profile(q->reading)->no_certificate;
+    if (plain && !nameless && (start || !q->reading))
+        return start ? dsi_parse(buffer_span(r->plaintext), err) : dsi_from_json(inner, err);
+    if (start)
+        return dsi_from_foreign(inner, buffer_span(r->plaintext), nameless, err);
+    AUTO(json_doc) *doc = json_doc_parse(buffer_span(r->plaintext), r->type->sealed, err);
+    const struct json_value *value = doc ? json_member(json_root(doc), "dsi") : NULL;
+    AUTO(buffer) *hashed = value ? buffer_new(value->text.size + 16) : NULL;
+    if (!hashed)
+        return NULL;
+    if (value->kind == JSON_KIND_STRING) {
+        buffer_put_span(hashed, value->string);
+    } else {
+        buffer_put_text(hashed, "{\"dsi\":");
+        buffer_put_span(hashed, value->text);
+        buffer_put_char(hashed, '}');
+    }
+    return dsi_from_foreign(inner, buffer_span(hashed), nameless, err);
 }
 
 static bool read_content(opening *o, response *r, const struct response_question *q,
                          struct error *err)
 {
     (void)o;
-    (void)q;
     if (!r->plaintext)
         return true;
     const char *name = r->type->sealed;
-    AUTO(json_doc) *doc = json_doc_parse(buffer_span(r->plaintext), name, err);
-    r->content = doc && members_check(json_root(doc), r->type->response_content, name, &r->novelty,
-                                      err)
-                     ? json_load_span(buffer_span(r->plaintext), name, err)
+    const struct member *members = r->type->response_content;
+    AUTO(json_doc) *received = json_doc_parse(buffer_span(r->plaintext), name, err);
+    AUTO(buffer) *ours = NULL;
+    if (!received || !foreign_read(json_root(received), members, name, q->reading, &ours, err))
+        return false;
+    struct span text = ours ? buffer_span(ours) : buffer_span(r->plaintext);
+    AUTO(json_doc) *adapted = ours ? json_doc_parse(text, name, err) : NULL;
+    const json_doc *doc = ours ? adapted : received;
+    r->content = doc && reading_check(q->reading, json_root(doc), members, name, &r->novelty, err)
+                     ? json_load_span(text, name, err)
                      : NULL;
     if (!r->content)
         return false;
@@ -201,8 +252,7 @@ static bool read_content(opening *o, response *r, const struct response_question
     json_t *inner = json_object_get(r->content, "dsi");
     if (!inner)
         return true;
-    r->device = r->type->id == MESSAGE_GET_DEVICE_STATE ? dsi_parse(buffer_span(r->plaintext), err)
-                                                        : dsi_from_json(inner, err);
+    r->device = read_dsi(r, q, inner, !ours, err);
     return r->device != NULL;
 }
 
@@ -271,7 +321,7 @@ static bool check_content(opening *o, response *r, const struct response_questio
         return r->code || error_set(err, RC_MALFORMED, "reason: missing in a failure");
     if (r->type->id == MESSAGE_GET_DEVICE_STATE && !r->device)
         return error_set(err, RC_MALFORMED, "edsi: missing, or without a DSI");
-    if (q->tee_cert && r->device &&
+    if (q->tee_cert && r->device && r->device->did &&
         X509_cmp(q->tee_cert, sk_X509_value(r->device->tee_chain, 0)) != 0)
         return error_set(err, RC_UNTRUSTED, "dsi: of another device than the session's");
     if (r->type->id == MESSAGE_GET_DEVICE_STATE)
@@ -279,6 +329,8 @@ static bool check_content(opening *o, response *r, const struct response_questio
     const char *did;
     if (!r->content)
         return error_set(err, RC_MALFORMED, "content: missing");
+    if (!json_object_get(r->content, "did") && reading_spares(q->reading, "did"))
+        return true;
     if (!json_get_text(r->content, "content", "did", &did, err))
         return false;
     X509 *cert = tee_certificate(r, q);
@@ -294,7 +346,6 @@ static bool check_content(opening *o, response *r, const struct response_questio
 static bool read_outer(opening *o, response *r, const struct response_question *q,
                        struct error *err)
 {
-    (void)q;
     const struct json_value *root = json_root(o->doc);
     if (root->kind != JSON_KIND_OBJECT || root->count != 1)
         return error_set(err, RC_MALFORMED, "answer: not an object with one member");
@@ -303,7 +354,7 @@ static bool read_outer(opening *o, response *r, const struct response_question *
         return error_set(err, RC_MALFORMED, "answer: \"%.*s\" is no response of OTrP",
                          (int)(root->first->name.size < 60 ? root->first->name.size : 60),
                          (const char *)root->first->name.data);
-    return read_tbs(o, root->first, r, err);
+    return read_tbs(o, root->first, r, q, err);
 }
 
 typedef bool (*response_function)(opening *o, response *r, const struct response_question *q,

@@ -21,6 +21,7 @@
 #include "otrp/json_path.h"
 #include "otrp/message.h"
 #include "otrp/mutation.h"
+#include "otrp/profile.h"
 
 struct response_draft {
     const struct message_type *type;
@@ -59,6 +60,7 @@ struct response_question {
     const X509_stack *tee_anchors; /* NULL: the chain is not checked */
     const char *rid, *tid;         /* expected; NULL: any */
     time_t at;
+    const struct reading *reading; /* NULL: strict */
     bool for_state; /* it is asked for the state in it, so that one without is no use */
 };
 

@@ -80,23 +80,47 @@ sealed *sealed_find(struct span text, struct error *err)
     return s->jwe ? TAKE(s) : NULL;
 }
 
-dsi *device_state_open(struct span text, key *tam_key, const X509_stack *anchors, time_t at,
-                       struct error *err)
+/* A plain DSI; hashed as it is. */
+static dsi *plain_state(struct span text, const json_doc *doc, const struct reading *reading,
+                        struct error *err)
+{
+    const struct member *members = message_type(MESSAGE_GET_DEVICE_STATE)->response_content;
+    AUTO(buffer) *ours = NULL;
+    if (!reading)
+        return dsi_parse(text, err);
+    if (!foreign_read(json_root(doc), members, "device state", reading, &ours, err))
+        return NULL;
+    AUTO(json_t) *outer = json_load_span(ours ? buffer_span(ours) : text, "device state", err);
+    json_t *inner = json_object_get(outer, "dsi");
+    if (outer && !json_is_object(inner))
+        error_set(err, RC_MALFORMED, "dsi: not an object");
+    return json_is_object(inner)
+               ? dsi_from_foreign(inner, text, reading_profile(reading)->no_certificate, err)
+               : NULL;
+}
+
+dsi *device_state_read(struct span text, const struct response_question *q, struct error *err)
 {
     AUTO(json_doc) *doc = json_doc_parse(text, "device state", err);
     if (!doc)
         return NULL;
     if (json_member(json_root(doc), "dsi"))
-        return dsi_parse(span_trim(text), err);
-    AUTO(response) *answer = response_open(
-        text,
-        &(struct response_question){
-            .tam_key = tam_key, .tee_anchors = anchors, .at = at, .for_state = true},
-        err);
+        return plain_state(span_trim(text), doc, q->reading, err);
+    struct response_question question = *q;
+    question.for_state = true;
+    AUTO(response) *answer = response_open(text, &question, err);
     if (!answer)
         return NULL;
     if (!answer->device)
         error_set(err, RC_MALFORMED, "device state: the answer holds none%s%s",
                   answer->code ? ", it is " : "", answer->code ? answer->code : "");
     return TAKE(answer->device);
+}
+
+dsi *device_state_open(struct span text, key *tam_key, const X509_stack *anchors, time_t at,
+                       struct error *err)
+{
+    return device_state_read(
+        text, &(struct response_question){.tam_key = tam_key, .tee_anchors = anchors, .at = at},
+        err);
 }

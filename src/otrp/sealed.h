@@ -11,6 +11,7 @@
 
 #include "jose/jwe.h"
 #include "otrp/dsi.h"
+#include "otrp/profile.h"
 
 typedef struct sealed {
     jwe *jwe;
@@ -26,6 +27,12 @@ void sealed_free(sealed *s);
  * (which may be NULL for a plain one) and verified with the certificate inside it; anchors (or
  * NULL) are the TEE roots for its chain. */
 dsi *device_state_open(struct span text, key *tam_key, const X509_stack *anchors, time_t at,
+                       struct error *err) MUST_CHECK;
+
+/* The same with more to say: q opens and verifies an answer; its reading (or NULL: strict) may take
+ * foreign forms. */
+struct response_question;
+dsi *device_state_read(struct span text, const struct response_question *q,
                        struct error *err) MUST_CHECK;
 
 AUTO_DEFINE(sealed, sealed_free)

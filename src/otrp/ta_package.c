@@ -8,7 +8,9 @@
 #include <openssl/err.h>
 
 #include "jose/jwe.h"
+#include "jose/key_wrap.h"
 #include "otrp/algorithm.h"
+#include "otrp/profile.h"
 #include "pki/x5c.h"
 #include "util/base64.h"
 #include "util/openssl_error.h"
@@ -200,26 +202,68 @@ static bool open_data(const struct json_value *encrypted, const char *name, cons
     return *data != NULL;
 }
 
-bool encrypted_ta_open(const struct json_value *encrypted, enum message_id type, key *aik,
-                       buffer **package, buffer **pdata, bool *unsupported, struct error *err)
+/* The TA key that encrypted_ta.key holds, 32 bytes when it is right. */
+static buffer *open_ta_key(const struct json_value *value, key *aik, const struct reading *reading)
 {
     struct error ignored;
+    const struct json_value *bare = json_member(value, "encrypted_key");
+    if (bare && value->count == 1 && foreign_accepts(reading, FOREIGN_KEY_BARE)) {
+        /* RSA1_5, as nothing says otherwise; a random key where it does not unwrap */
+        const struct jwa *alg = jwa_find(JWA_KEY_MANAGEMENT, "RSA1_5");
+        AUTO(buffer) *wrapped = base64url_decode(bare->string, "encrypted_ta.key", &ignored);
+        return wrapped && jwa_fits(alg, aik, "unwrapKey", &ignored)
+                   ? key_unwrap(alg, jwa_find(JWA_CONTENT, "A128CBC-HS256"), aik,
+                                buffer_span(wrapped), NULL, 0, &ignored)
+                   : NULL;
+    }
+    AUTO(jwe) *wrapped = foreign_jwe(value, "encrypted_ta.key", reading, &ignored);
+    return wrapped && otrp_jwe(wrapped, &ignored) ? jwe_decrypt(wrapped, &aik, 1, NULL, &ignored)
+                                                  : NULL;
+}
+
+/* encrypted_ta that is a JWE of the package itself. */
+static bool open_ta_jwe(const struct json_value *encrypted, key *aik, const struct reading *reading,
+                        buffer **package)
+{
+    struct error ignored;
+    AUTO(jwe) *sealed = foreign_jwe(encrypted, "encrypted_ta", reading, &ignored);
+    *package = sealed && otrp_jwe(sealed, &ignored) ? jwe_decrypt(sealed, &aik, 1, NULL, &ignored)
+                                                    : NULL;
+    return *package != NULL;
+}
+
+static bool open_ta(const struct json_value *encrypted, enum message_id type, key *aik,
+                    const struct reading *reading, buffer **package, buffer **pdata)
+{
+    uint8_t iv[TA_IV_BYTES];
+    AUTO(buffer) *k = open_ta_key(json_member(encrypted, "key"), aik, reading);
+    return k && read_iv(encrypted, iv) &&
+           open_data(encrypted, ta_data_name(type), k, iv, package) &&
+           open_data(encrypted, pdata_name(type), k, iv, pdata);
+}
+
+bool encrypted_ta_read(const struct json_value *encrypted, enum message_id type, key *aik,
+                       const struct reading *reading, buffer **package, buffer **pdata,
+                       bool *unsupported, struct error *err)
+{
     *package = *pdata = NULL;
-    *unsupported = !span_is(json_member(encrypted, "alg")->string, "AESCBC");
+    *unsupported = false;
+    if (encrypted->count == 0 && foreign_accepts(reading, FOREIGN_TA_EMPTY))
+        return error_set(err, RC_DECRYPT, "encrypted_ta: there is no TA in it");
+    bool whole = json_member(encrypted, "ciphertext") && foreign_accepts(reading, FOREIGN_TA_JWE);
+    *unsupported = !whole && !span_is(json_member(encrypted, "alg")->string, "AESCBC");
     if (*unsupported)
         return error_set(err, RC_MALFORMED, "encrypted_ta.alg: only AESCBC is supported");
-    uint8_t iv[TA_IV_BYTES];
-    AUTO(jwe) *wrapped = jwe_from_value(json_member(encrypted, "key"), "encrypted_ta.key",
-                                        &ignored);
-    AUTO(buffer) *k = wrapped && otrp_jwe(wrapped, &ignored)
-                          ? jwe_decrypt(wrapped, &aik, 1, NULL, &ignored)
-                          : NULL;
-    bool opened = k && read_iv(encrypted, iv) &&
-                  open_data(encrypted, ta_data_name(type), k, iv, package) &&
-                  open_data(encrypted, pdata_name(type), k, iv, pdata);
-    if (opened)
+    if (whole ? open_ta_jwe(encrypted, aik, reading, package)
+              : open_ta(encrypted, type, aik, reading, package, pdata))
         return true;
     buffer_free(TAKE(*package));
     buffer_free(TAKE(*pdata));
     return error_set(err, RC_DECRYPT, "encrypted_ta: does not open with the SP AIK");
+}
+
+bool encrypted_ta_open(const struct json_value *encrypted, enum message_id type, key *aik,
+                       buffer **package, buffer **pdata, bool *unsupported, struct error *err)
+{
+    return encrypted_ta_read(encrypted, type, aik, NULL, package, pdata, unsupported, err);
 }

@@ -48,6 +48,14 @@ bool encrypted_ta_open(const struct json_value *encrypted, enum message_id type,
                        buffer **package, buffer **pdata, bool *unsupported,
                        struct error *err) MUST_CHECK;
 
+struct reading; /* otrp/foreign.h */
+
+/* The same of what a reading (NULL: strict) has taken: encrypted_ta.key may be the wrapped key
+ * alone, encrypted_ta a JWE of the package, or empty (RC_DECRYPT: there is no TA in it). */
+bool encrypted_ta_read(const struct json_value *encrypted, enum message_id type, key *aik,
+                       const struct reading *reading, buffer **package, buffer **pdata,
+                       bool *unsupported, struct error *err) MUST_CHECK;
+
 AUTO_DEFINE(ta_package, ta_package_free)
 
 #endif
