@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "otrp/profile.h"
 #include "util/limits.h"
 #include "util/terminal.h"
 
@@ -50,12 +51,22 @@ static const struct option_row options_limits[] = {
                "refuse JSON of more values (default 262144)"),
     OPT_END};
 
+static const struct option_row options_profile[] = {
+    OPT_CHOICE(common, profile, 0, "NAME", profile_names, 0,
+               "messages as this implementation has them (default ietf)"),
+    OPT_END};
+static const struct option_row options_lenient[] = {
+    OPT_FLAG(common, lenient, 0, 0, "take older and foreign forms of messages, and name them"),
+    OPT_END};
+
 static const struct {
     unsigned use;
     const struct option_row *rows;
 } common_tables[] = {
-    {USES_KEYS, options_keys},   {USES_NOW, options_now},   {USES_LIMITS, options_limits},
-    {USES_FORCE, options_force}, {USES_JSON, options_json}, {0, options_always},
+    {USES_PROFILE, options_profile}, {USES_LENIENT, options_lenient},
+    {USES_KEYS, options_keys},       {USES_NOW, options_now},
+    {USES_LIMITS, options_limits},   {USES_FORCE, options_force},
+    {USES_JSON, options_json},       {0, options_always},
 };
 
 size_t common_options(const struct applet *applet, struct common *common, struct option_set sets[8])

@@ -22,11 +22,19 @@ enum applet_group {
 };
 
 /* Options that mean the same wherever they stand; an applet says which it obeys. */
-enum common_use { USES_JSON = 1, USES_NOW = 2, USES_FORCE = 4, USES_KEYS = 8, USES_LIMITS = 16 };
+enum common_use {
+    USES_JSON = 1,
+    USES_NOW = 2,
+    USES_FORCE = 4,
+    USES_KEYS = 8,
+    USES_LIMITS = 16,
+    USES_PROFILE = 32, /* messages of other implementations, made or read */
+    USES_LENIENT = 64  /* foreign forms of messages, read */
+};
 
 struct common {
-    bool help, quiet, json, force;
-    const char *color, *now, *passin;
+    bool help, quiet, json, force, lenient;
+    const char *color, *now, *passin, *profile;
     struct text_list provider;
     long max_bytes, max_depth, max_values; /* 0: as in limits.h */
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "jose/jwk.h"
+#include "otrp/profile.h"
 #include "pki/layout.h"
 
 key_set *call_keys(const struct applet_call *call, const char *source, enum key_part part,
@@ -67,6 +68,16 @@ bool option_object(const char *option, const char *text, json_t **object, struct
     json_decref(*object);
     *object = NULL;
     return false;
+}
+
+const struct reading *call_reading(const struct applet_call *call, struct reading *storage,
+                                   foreign_note note, void *context)
+{
+    *storage = (struct reading){.profile = profile_find(call->common->profile),
+                                .lenient = call->common->lenient,
+                                .note = note,
+                                .context = context};
+    return storage->lenient || storage->profile->forms ? storage : NULL;
 }
 
 buffer *cek_load(const char *path, struct error *err)

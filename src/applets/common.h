@@ -42,6 +42,16 @@ bool tam_identity_load(const struct applet_call *call, const struct tam_options 
                        key_set **keys, X509_stack **chain, json_t **ocsp,
                        struct error *err) MUST_CHECK;
 
+struct reading; /* otrp/foreign.h */
+struct foreign_row;
+
+/* How --profile and --lenient say that messages are read: storage, filled, or NULL when that is
+ * strictly. note and context as in struct reading. */
+const struct reading *call_reading(const struct applet_call *call, struct reading *storage,
+                                   void (*note)(void *context, const struct foreign_row *form,
+                                                const char *path),
+                                   void *context);
+
 /* A content encryption key in a JWK of type oct: read, and added to what is written (0600). */
 buffer *cek_load(const char *path, struct error *err) MUST_CHECK;
 bool cek_add(output_set *outputs, const char *path, const buffer *cek,

@@ -55,7 +55,10 @@ typedef struct evidence {
     time_t now;
     const struct applet_call *call;
     const struct verify *options;
-    json_t *checks; /* array: what --explain and --json tell */
+    json_t *checks;     /* array: what --explain and --json tell */
+    json_t *deviations; /* array: the foreign forms that were met */
+    struct reading how;
+    const struct reading *reading; /* how; NULL: strict */
     buffer *payload;
     char subject[256]; /* the verdict's object: "CreateSDRequest, tamid mytam" */
 } evidence;
@@ -73,6 +76,7 @@ static void evidence_free(evidence *e)
     free(e->rid);
     free(e->tid);
     json_decref(e->checks);
+    json_decref(e->deviations);
     buffer_free(e->payload);
 }
 AUTO_DEFINE(evidence, evidence_free)
@@ -95,11 +99,46 @@ static bool load_request(evidence *e, const char *path, struct error *err)
     AUTO(request) *r = text ? request_new(buffer_span(text)) : NULL;
     if (!r)
         return false;
+    struct reading quiet = e->how;
+    quiet.note = NULL;
+    if (!request_adapt(r, e->reading ? &quiet : NULL, err))
+        return error_prefix(err, "%s", input_name(path));
     if (!r->type || !r->rid[0])
         return error_set(err, RC_MALFORMED, "%s: is no request of OTrP", input_name(path));
     e->rid = strdup(r->rid);
     e->tid = strdup(r->tid);
     return (e->rid && e->tid) || error_memory(err);
+}
+
+/* A foreign form that was met, once each. */
+static void note_deviation(void *context, const struct foreign_row *form, const char *path)
+{
+    const evidence *e = context;
+    AUTO(json_t) *deviation = json_pack("{s:s, s:s, s:s, s:s}", "form", form->name, "path", path,
+                                        "title", form->title, "rule", form->section);
+    size_t i;
+    json_t *known;
+    json_array_foreach (e->deviations, i, known)
+        if (json_equal(known, deviation))
+            return;
+    json_array_append(e->deviations, deviation);
+}
+
+static dsi *load_device(evidence *e, const char *path, struct error *err)
+{
+    AUTO(buffer) *text = input_read(path, limits.file_bytes, err);
+    if (!text)
+        return NULL;
+    struct reading quiet = e->how;
+    quiet.note = NULL;
+    struct response_question question = {.tam_key = e->tam_keys ? e->tam_keys->keys[0] : NULL,
+                                         .tee_key = e->reading && e->keys ? e->keys->keys[0] : NULL,
+                                         .reading = e->reading ? &quiet : NULL,
+                                         .at = e->now};
+    dsi *device = device_state_read(buffer_span(text), &question, err);
+    if (!device)
+        error_prefix(err, "%s", input_name(path));
+    return device;
 }
 
 static bool load_evidence(const struct applet_call *call, evidence *e, struct error *err)
@@ -109,6 +148,8 @@ static bool load_evidence(const struct applet_call *call, evidence *e, struct er
     e->call = call;
     e->now = clock_now(&call->clock);
     e->checks = json_array();
+    e->deviations = json_array();
+    e->reading = call_reading(call, &e->how, note_deviation, e);
     struct key_how how = {
         .part = KEY_PUBLIC, .passin = call->common->passin, .small_keys = o->insecure_small_keys};
     if (o->key && o->trust) {
@@ -124,14 +165,8 @@ static bool load_evidence(const struct applet_call *call, evidence *e, struct er
         (o->cek && !(e->cek = cek_load(o->cek, err))) || !load_ocsp(e, o->ocsp, err) ||
         !load_request(e, o->request, err))
         return false;
-    if (!o->device)
-        return true;
-    AUTO(buffer) *text = input_read(o->device, limits.file_bytes, err);
-    e->device = text ? device_state_open(buffer_span(text),
-                                         e->tam_keys ? e->tam_keys->keys[0] : NULL, NULL, e->now,
-                                         err)
-                     : NULL;
-    return e->device || (text && error_prefix(err, "%s", input_name(o->device)));
+    e->device = o->device ? load_device(e, o->device, err) : NULL;
+    return !o->device || e->device;
 }
 
 static void add_check(evidence *e, const char *name, const char *title, const char *section,
@@ -165,7 +200,9 @@ static void note_request_check(void *context, const struct request_check *row,
                                enum check_verdict verdict, const struct check_result *result)
 {
     static const char *const names[] = {"passed", "failed", "not checked", "not reached"};
-    add_check(context, row->name, row->title, row->section, names[verdict],
+    const evidence *e = context;
+    bool waived = verdict == CHECK_NOT_CHECKED && reading_waives(e->reading, row->name);
+    add_check(context, row->name, row->title, row->section, waived ? "waived" : names[verdict],
               verdict == CHECK_FAILED ? result->error.message : NULL);
 }
 
@@ -192,6 +229,7 @@ static bool verify_request(evidence *e, struct span text, struct error *err)
                             .signer = e->keys ? e->keys->keys[0] : NULL,
                             .known_responses = given_responses,
                             .no_revocation = e->options->no_revocation,
+                            .reading = e->reading,
                             .tee_name = e->device ? e->device->tee_name : NULL,
                             .did = e->device ? e->device->did : NULL,
                             .dsihash_current = e->device ? hash_is_current : NULL};
@@ -234,6 +272,7 @@ static bool verify_response(evidence *e, struct span text, struct error *err)
         .tee_anchors = e->anchors,
         .rid = e->rid,
         .tid = e->tid,
+        .reading = e->reading,
         .at = e->now};
     if (!e->anchors && !e->keys && !e->device) {
         error_set(err, RC_USAGE, "nothing to verify the answer with");
@@ -436,7 +475,7 @@ static bool verify_text(evidence *e, struct span text, struct error *err)
     if (outer && (message_find_response(outer->name) || span_is(outer->name, "OTrPBrokerError")))
         return verify_response(e, text, err);
     AUTO(char) *name = outer ? span_dup(outer->name) : NULL;
-    AUTO(jws) *message = outer ? jws_from_value(outer, name ? name : "message", err)
+    AUTO(jws) *message = outer ? foreign_jws(outer, name ? name : "message", false, e->reading, err)
                                : jws_parse(text, "JWS", err);
     return message && verify_jws(e, message, err);
 }
@@ -457,9 +496,27 @@ static void print_checks(const evidence *e)
             fputc('\n', stderr);
         }
     }
+    json_array_foreach (e->deviations, i, check) {
+        fputs("deviation       ", stderr);
+        terminal_put_line(stderr, json_string_value(json_object_get(check, "path")));
+        fprintf(stderr, ": %s (%s)\n", json_string_value(json_object_get(check, "title")),
+                json_string_value(json_object_get(check, "rule")));
+    }
 }
 
-/* {"verified": ..., "exit": ..., "message": ..., "checks": [...]} on standard output. */
+/* What was foreign about a message that is good otherwise, a line each. */
+static void tell_deviations(const evidence *e)
+{
+    size_t i;
+    json_t *deviation;
+    json_array_foreach (e->deviations, i, deviation)
+        say(e->call, "note: %s: %s (%s)", json_string_value(json_object_get(deviation, "path")),
+            json_string_value(json_object_get(deviation, "title")),
+            json_string_value(json_object_get(deviation, "rule")));
+}
+
+/* {"verified": ..., "exit": ..., "message": ..., "checks": [...]} on standard output, and unless
+ * the message was read strictly the deviations. */
 static bool print_report(const evidence *e, bool verified, const struct error *failure,
                          struct error *err)
 {
@@ -468,6 +525,8 @@ static bool print_report(const evidence *e, bool verified, const struct error *f
         verified ? 0 : (int)failure->rc, "message", verified ? e->subject : NULL, "reason",
         verified ? NULL : failure->message, "hint",
         !verified && failure->hint[0] ? failure->hint : NULL, "checks", e->checks);
+    if (report && e->reading)
+        json_object_set(report, "deviations", e->deviations);
     AUTO(buffer) *text = report ? json_pretty(report) : NULL;
     return text ? stdout_write(buffer_span(text), err) : error_memory(err);
 }
@@ -506,13 +565,16 @@ static enum rc run(const struct applet_call *call, struct error *err)
         if (rc != RC_OK)
             return rc;
     }
+    if (!call->common->json && !o->explain)
+        tell_deviations(e);
     if (!call->common->json)
         say(call, "good: %s", e->subject);
     return RC_OK;
 }
 
 const struct applet applet_verify = {
-    .uses = USES_KEYS | USES_NOW | USES_FORCE | USES_JSON | USES_LIMITS,
+    .uses = USES_PROFILE | USES_LENIENT | USES_KEYS | USES_NOW | USES_FORCE | USES_JSON |
+            USES_LIMITS,
     .options = options,
     .size = sizeof(struct verify),
     .run = run,
