@@ -34,7 +34,7 @@ OTRP_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden -pthread 
 LIBS      = -lcrypto -ljansson -lpthread -ldl
 
 B        := build/$(VARIANT)
-MODULES  := src/net/http_client_module.c src/net/http_server_module.c src/sim/sqlite_module.c src/net/jwt_module.c
+MODULES  := src/net/http_client_module.c $(wildcard src/net/http_server_*.c) src/sim/sqlite_module.c src/net/jwt_module.c
 SOURCES  := $(filter-out $(MODULES),$(sort $(wildcard src/*.c src/*/*.c)))
 OBJECTS  := $(SOURCES:src/%.c=$(B)/obj/%.o)
 UTILITY  := $(B)/obj/util/error.o $(B)/obj/util/buffer.o
@@ -67,7 +67,7 @@ $(B)/lib/otrp/http-client.so: $(B)/obj/net/http_client_module.o $(UTILITY)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARD) -shared -Wl,-Bsymbolic -o $@ $^ -lcurl -lcrypto $(LDFLAGS)
 
-$(B)/lib/otrp/http-server.so: $(B)/obj/net/http_server_module.o $(UTILITY)
+$(B)/lib/otrp/http-server.so: $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/net/http_server_*.c)) $(UTILITY)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARD) -shared -Wl,-Bsymbolic -o $@ $^ -lmicrohttpd -lcrypto -lpthread $(LDFLAGS)
 

@@ -29,13 +29,18 @@ struct http_reply {
     int status;
     const char *content_type; /* static text, or NULL */
     const char *allow;        /* Allow header (static text), or NULL */
+    const char *location;     /* Location header (text that outlives the server), or NULL */
     buffer *body;             /* taken and freed by the server; NULL: none */
+    bool half;                /* a fault: the connection ends in the middle of the body */
+    bool silent;              /* a fault: no answer at all, until the deadline */
 };
 
 struct http_server_options {
     const char *listen;             /* "ADDR:PORT" or "[ADDR]:PORT"; port 0 picks one */
     unsigned threads;               /* 0: one per core */
     size_t max_bytes;               /* of a request's body; more is answered with 413 */
+    size_t max_total;               /* of all bodies held at once; when they are more, a request is
+                                       answered with 503; 0: 64 MiB */
     unsigned deadline_ms;           /* for a whole request; 0: 30000 */
     unsigned max_connections;       /* 0: 1100 */
     const char *tls_cert, *tls_key; /* PEM files, or NULL for http */
