@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otrp doctor: what this installation has, and what it lacks, each with a hint. */
+#include "applets/common.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+#include <openssl/provider.h>
+
+#include "pki/profile.h"
+#include "pki/role.h"
+#include "util/install.h"
+#include "util/module.h"
+#include "util/terminal.h"
+
+struct doctor {
+    const char *pki;
+};
+
+static const struct option_row options[] = {
+    OPT_TEXT(doctor, pki, 0, "DIR", OPT_DIR, "look at a PKI directory as well"), OPT_END};
+
+enum state { STATE_OK, STATE_MISSING, STATE_WRONG };
+
+struct report {
+    json_t *findings;
+    size_t bad; /* what the program needs and does not have */
+};
+
+/* Adds a finding; detail and hint may be NULL. What is optional may be missing. */
+static void add(struct report *r, const char *group, const char *name, enum state state,
+                bool optional, const char *detail, const char *hint)
+{
+    static const char *const names[] = {"ok", "missing", "wrong"};
+    json_array_append_new(r->findings,
+                          json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*}", "group", group, "name",
+                                    name, "state", names[state], "optional", optional, "detail",
+                                    detail, "hint", state == STATE_OK ? NULL : hint));
+    r->bad += state != STATE_OK && !optional;
+}
+
+static void look_at_libraries(struct report *r)
+{
+    char detail[120];
+    snprintf(detail, sizeof detail, "%s, built with %s",
+             OpenSSL_version(OPENSSL_FULL_VERSION_STRING), OPENSSL_FULL_VERSION_STR);
+    bool fits = OPENSSL_version_major() == OPENSSL_VERSION_MAJOR;
+    add(r, "libraries", "OpenSSL", fits ? STATE_OK : STATE_WRONG, false, detail,
+        "build the program anew with the OpenSSL that is installed");
+    snprintf(detail, sizeof detail, "%s, built with %s", jansson_version_str(), JANSSON_VERSION);
+    add(r, "libraries", "jansson", STATE_OK, false, detail, NULL);
+}
+
+/* The modules, what they are for, and the function of their library that tells its version. */
+static void look_at_modules(struct report *r)
+{
+    static const struct {
+        const char *name, *symbol, *library, *version, *for_;
+    } modules[] = {
+        {"http-client", "http_client_api", "", "curl_version", "send and proxy"},
+        {"http-server", "http_server_api", "libmicrohttpd", "MHD_get_version",
+         "tam-stub, tee-sim serve and proxy"},
+        {"sqlite", "sqlite_api", "SQLite", "sqlite3_libversion", "tee-sim and tam-stub"},
+        {"jwt", "jwt_api", "libjwt", NULL, "token and the control interface of tam-stub"},
+    };
+    for (size_t i = 0; i < COUNT(modules); i++) {
+        struct error why;
+        const char *(*version)(void) = NULL;
+        const void *api = module_load(modules[i].name, modules[i].symbol, &why);
+        const void *found = api && modules[i].version
+                                ? module_load(modules[i].name, modules[i].version, &why)
+                                : NULL;
+        memcpy(&version, &found, sizeof version);
+        char detail[400];
+        snprintf(detail, sizeof detail, "%s%s%.200s, for %s", modules[i].library,
+                 version && *modules[i].library ? " " : "", version ? version() : "", modules[i].for_);
+        char *more = strstr(detail, " OpenSSL/"); /* what libcurl itself is built with */
+        if (more)
+            snprintf(more, sizeof detail - (size_t)(more - detail), ", for %s", modules[i].for_);
+        char hint[400];
+        snprintf(hint, sizeof hint, "%.300s: needed for %s alone", api ? "" : why.message,
+                 modules[i].for_);
+        add(r, "modules", modules[i].name, api ? STATE_OK : STATE_MISSING, false,
+            api ? detail : NULL, hint);
+    }
+}
+
+static void look_at_algorithms(struct report *r)
+{
+    for (size_t i = 0; i < jwa_count; i++)
+        add(r, "algorithms", jwa_table[i].name,
+            jwa_available(&jwa_table[i]) ? STATE_OK : STATE_MISSING, true, jwa_table[i].section,
+            "the OpenSSL that is installed does not offer it");
+}
+
+static int add_provider(OSSL_PROVIDER *provider, void *context)
+{
+    add(context, "providers", OSSL_PROVIDER_get0_name(provider), STATE_OK, true, "loaded", NULL);
+    return 1;
+}
+
+static void look_at_templates(struct report *r)
+{
+    struct error err;
+    AUTO(char) *dir = install_templates(&err);
+    if (!dir) {
+        add(r, "templates", "pki-templates", STATE_MISSING, false, NULL, err.message);
+        return;
+    }
+    for (int i = -2; i < ROLE_COUNT; i++) {
+        const char *kind = i == -2 ? "root" : i == -1 ? "ca" : role_name((enum pki_role)i);
+        AUTO(profile) *p = profile_load(dir, kind, &err);
+        add(r, "templates", kind, p ? STATE_OK : STATE_WRONG, false,
+            p ? profile_path(p) : err.message, "--templates DIR takes a copy of one's own");
+    }
+}
+
+/* Whether a program of that name is on the PATH. */
+static bool on_path(const char *name)
+{
+    const char *path = getenv("PATH");
+    while (path && *path) {
+        size_t length = strcspn(path, ":");
+        char file[4096];
+        snprintf(file, sizeof file, "%.*s/%s", (int)length, path, name);
+        if (length && access(file, X_OK) == 0)
+            return true;
+        path += length + (path[length] == ':');
+    }
+    return false;
+}
+
+static void look_at_tools(struct report *r)
+{
+    static const char *const tools[][2] = {
+        {"openssl", "a second opinion on certificates, CRLs and OCSP"},
+        {"jose", "a second opinion on JWS, JWE and JWK"},
+        {"jq", "the samples read JSON with it"},
+        {"curl", "the samples ask the control interface with it"},
+        {"man", "the pages: 'man otrp'"},
+        {"bats", "tests of one's own against a TAM or a TEE"}};
+    for (size_t i = 0; i < COUNT(tools); i++)
+        add(r, "tools", tools[i][0], on_path(tools[i][0]) ? STATE_OK : STATE_MISSING, true,
+            tools[i][1], "install it where that is wanted");
+}
+
+static void print(const json_t *findings)
+{
+    const char *group = "";
+    size_t i;
+    json_t *f;
+    json_array_foreach (findings, i, f) {
+        const char *own = json_string_value(json_object_get(f, "group"));
+        const char *detail = json_string_value(json_object_get(f, "detail"));
+        const char *hint = json_string_value(json_object_get(f, "hint"));
+        if (strcmp(own, group) != 0)
+            printf("%s%s\n", *group ? "\n" : "", own);
+        group = own;
+        printf("  %-8s %-20s ", json_string_value(json_object_get(f, "state")),
+               json_string_value(json_object_get(f, "name")));
+        if (detail)
+            terminal_put_line(stdout, detail);
+        putchar('\n');
+        if (!hint)
+            continue;
+        printf("%32s", "hint: ");
+        terminal_put_line(stdout, hint);
+        putchar('\n');
+    }
+}
+
+static enum rc run(const struct applet_call *call, struct error *err)
+{
+    struct report report = {.findings = json_array()};
+    AUTO(json_t) *findings = report.findings;
+    look_at_libraries(&report);
+    look_at_modules(&report);
+    look_at_templates(&report);
+    look_at_algorithms(&report);
+    OSSL_PROVIDER_do_all(NULL, add_provider, &report);
+    look_at_tools(&report);
+    if (call->common->json) {
+        AUTO(json_t) *whole = json_pack("{s:b, s:O}", "sound", report.bad == 0, "findings",
+                                        findings);
+        AUTO(buffer) *text = whole ? json_pretty(whole) : NULL;
+        if (!text || !stdout_write(buffer_span(text), err))
+            return text ? err->rc : (error_memory(err), err->rc);
+    } else {
+        print(findings);
+    }
+    if (report.bad == 0)
+        return RC_OK;
+    error_set(err, RC_PARTIAL, "%zu of what the program needs is missing or wrong", report.bad);
+    error_hint(err, "'make install' puts modules and templates where the program finds them");
+    return err->rc;
+}
+
+const struct applet applet_doctor = {
+    .uses = USES_JSON,
+    .options = options,
+    .size = sizeof(struct doctor),
+    .run = run,
+    .examples = (const char *const[]){"otrp doctor", "otrp doctor --json | jq .sound", NULL},
+};

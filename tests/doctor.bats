@@ -1,0 +1,47 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# doctor: what is there is named with its version, what is not is found.
+
+load test_helper
+
+# An installation of one's own, from the program under test.
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+    mkdir -p usr/bin usr/lib/otrp usr/share/otrp
+    cp "$OTRP" usr/bin/otrp
+    local lib
+    lib=$(dirname "$OTRP")/../lib/otrp
+    [ -d "$lib" ] || lib=$ROOT/build/release/lib/otrp
+    cp "$lib"/*.so usr/lib/otrp
+    cp -r "$ROOT/pki-templates" usr/share/otrp/pki-templates
+}
+
+@test "doctor finds a whole installation sound, with the versions that the libraries tell of themselves" {
+    usr/bin/otrp doctor --json > report.json
+    assert_equal "$(jq .sound report.json)" true
+    run jq -r '.findings[] | select(.name == "OpenSSL").detail' report.json
+    assert_output --partial "$(openssl version | cut -d ' ' -f 2)"
+    run jq -r '.findings[] | select(.name == "http-client").detail' report.json
+    assert_output --partial "$(curl --version | grep -o 'libcurl/[0-9.]*')"
+    run jq -r '.findings[] | select(.name == "sqlite").detail' report.json
+    assert_output --partial "$(sqlite3 --version | cut -d ' ' -f 1)"
+    run usr/bin/otrp doctor
+    assert_success
+    assert_line --regexp '^  ok +tam +.*/share/otrp/pki-templates/tam\.cnf$'
+}
+
+@test "a module that is missing and a template that is broken are found, each with a hint" {
+    rm usr/lib/otrp/sqlite.so
+    echo 'keyUsage = nonsense' > usr/share/otrp/pki-templates/tam.cnf
+    run --separate-stderr usr/bin/otrp doctor --json
+    assert_equal "$status" 9
+    assert_equal "$(jq .sound <<< "$output")" false
+    assert_equal "$(jq -r '.findings[] | select(.state != "ok" and (.optional | not)) | .name + " " + .state' <<< "$output")" \
+        $'sqlite missing\ntam wrong'
+    assert_equal "$(jq -r '[.findings[] | select(.state != "ok") | has("hint")] | all' <<< "$output")" true
+    run --separate-stderr usr/bin/otrp doctor
+    assert_equal "$status" 9
+    assert_regex "$output" 'wrong +tam +.*tam\.cnf'
+    # shellcheck disable=SC2154 # set by run
+    assert_regex "$stderr" 'error: 2 of what the program needs is missing or wrong'
+}
