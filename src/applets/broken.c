@@ -99,6 +99,13 @@ static void put_row(buffer *out, const struct mutation *m)
 enum rc broken_list(const struct applet_call *call, enum mutation_side side,
                     const struct message_type *only, struct error *err)
 {
+    return broken_list_with(call, side, only, NULL, 0, err);
+}
+
+enum rc broken_list_with(const struct applet_call *call, enum mutation_side side,
+                         const struct message_type *only, const struct broken_row *own,
+                         size_t count, struct error *err)
+{
     AUTO(mutations) *all = mutations_new(side, err);
     AUTO(json_t) *rows = json_array();
     AUTO(buffer) *text = buffer_new(1 << 14);
@@ -113,6 +120,13 @@ enum rc broken_list(const struct applet_call *call, enum mutation_side side,
         else
             put_row(text, m);
     }
+    for (size_t i = 0; i < count; i++)
+        if (call->common->json)
+            json_array_append_new(
+                rows, json_pack("{s:s, s:s}", "name", own[i].name, "title", own[i].title));
+        else
+            buffer_put_format(text, "%-40s %-28s every message: %s\n", own[i].name, "",
+                              own[i].title);
     AUTO(buffer) *json = call->common->json ? json_pretty(rows) : NULL;
     return stdout_write(buffer_span(json ? json : text), err) ? RC_OK : err->rc;
 }

@@ -40,6 +40,15 @@ bool broken_is_list(const struct text_list *names);
 enum rc broken_list(const struct applet_call *call, enum mutation_side side,
                     const struct message_type *only, struct error *err);
 
+/* A row that only the applet itself knows. */
+struct broken_row {
+    const char *name, *title;
+};
+/* The same, with such rows behind. */
+enum rc broken_list_with(const struct applet_call *call, enum mutation_side side,
+                         const struct message_type *only, const struct broken_row *own,
+                         size_t count, struct error *err);
+
 AUTO_DEFINE(broken, broken_free)
 
 #endif

@@ -13,6 +13,14 @@ device *tee_sim_open(const struct applet_call *call, const char *state, const ch
     return dev;
 }
 
+bool tee_sim_state_given(const char *state, struct error *err)
+{
+    if (state)
+        return true;
+    error_set(err, RC_USAGE, "--state DIR is missing: state folder");
+    return error_hint(err, "--help shows examples");
+}
+
 #define EXAMPLES(...)                                                                              \
     (const char *const[])                                                                          \
     {                                                                                              \
@@ -49,12 +57,13 @@ static const struct applet_command commands[] = {
                            "otrp tee-sim answer --state device --tamid mytam | jq .")}},
     {"serve",
      "Be a device behind HTTP: a request is posted, the answer comes back",
-     {.uses = USES_NOW,
+     {.uses = USES_NOW | USES_JSON,
       .options = tee_serve_options,
       .size = sizeof(struct tee_serve),
       .run = tee_serve_run,
       .examples = EXAMPLES("otrp tee-sim serve --state device",
-                           "otrp tee-sim serve --state fleet --listen 127.0.0.1:8090")}},
+                           "otrp tee-sim serve --state fleet --listen 127.0.0.1:8090",
+                           "otrp tee-sim serve --state device --fault slow:2 --fault signature")}},
     {"query",
      "Ask for information about a TA, as a client application does",
      {.uses = USES_FORCE | USES_JSON,

@@ -15,6 +15,12 @@
 device *tee_sim_open(const struct applet_call *call, const char *state, const char *name, long wait,
                      struct error *err) MUST_CHECK;
 
+/* For commands that need no --state to list their faults: RC_USAGE when there is none. */
+bool tee_sim_state_given(const char *state, struct error *err) MUST_CHECK;
+
+/* What --fault list writes. */
+enum rc tee_sim_fault_list(const struct applet_call *call, struct error *err);
+
 /* The longest that --wait takes, in seconds. */
 enum { TEE_SIM_MOST_WAIT = 86400 };
 
@@ -31,6 +37,7 @@ enum rc tee_init_run(const struct applet_call *call, struct error *err);
 /* tee_sim_process.c */
 struct tee_run {
     const char *state, *device, *out, *request;
+    struct text_list fault;
     long wait;
 };
 extern const struct option_row tee_run_options[];
@@ -66,6 +73,7 @@ enum rc tee_export_run(const struct applet_call *call, struct error *err);
 /* tee_sim_serve.c */
 struct tee_serve {
     const char *state, *device, *listen, *tls_cert, *tls_key;
+    struct text_list fault;
     long wait, deadline, max_bytes;
 };
 extern const struct option_row tee_serve_options[];

@@ -4,18 +4,22 @@
 
 #include <string.h>
 
+#include "applets/broken.h"
 #include "otrp/response.h"
+#include "sim/tee_fault.h"
 
 /* ---- process ---- */
 
 const struct option_row tee_run_options[] = {
-    OPT_TEXT(tee_run, state, 's', "DIR", OPT_REQUIRED | OPT_DIR, "state folder"),
+    OPT_TEXT(tee_run, state, 's', "DIR", OPT_DIR, "state folder (required)"),
     OPT_TEXT(tee_run, device, 0, "NAME", 0, "device of the folder (default: the only one)"),
     OPT_TEXT(tee_run, out, 'o', "FILE", OPT_FILE,
              "write the answer to FILE (default: standard output)"),
     OPT_NUMBER(tee_run, wait, 0, "S", 1, TEE_SIM_MOST_WAIT,
                "wait so many seconds for others on the folder, then answer ERR_AGENT_TEE_BUSY "
                "(default 10)"),
+    OPT_LIST(tee_run, fault, 0, "NAME", 0,
+             "misbehave in this way; repeatable; 'list' names them all"),
     OPERAND(tee_run, request, "REQUEST", OPT_FILE, "OTrP request (default: standard input)"),
     OPT_END};
 
@@ -34,9 +38,43 @@ static enum rc say_busy(const struct applet_call *call, const struct tee_outcome
     return err->rc = RC_PEER;
 }
 
+enum rc tee_sim_fault_list(const struct applet_call *call, struct error *err)
+{
+    size_t count = tee_fault_count();
+    struct broken_row *own = calloc(count, sizeof *own);
+    if (!own)
+        return error_memory(err), err->rc;
+    for (size_t i = 0; i < count; i++)
+        own[i] = (struct broken_row){tee_fault_row(i).name, tee_fault_row(i).title};
+    enum rc rc = broken_list_with(call, MUTATION_RESPONSE, NULL, own, count, err);
+    free(own);
+    return rc;
+}
+
+/* The device's answer, or that of one that misbehaves. */
+static buffer *ask_device(const struct applet_call *call, device *dev, struct span text,
+                          struct tee_outcome *outcome, struct error *err)
+{
+    const struct tee_run *o = call->options;
+    AUTO(tee_faults) *faults = NULL;
+    if (o->fault.count && !(faults = tee_faults_new(&o->fault, clock_now(&call->clock), err)))
+        return NULL;
+    AUTO(request) *r = request_new(text);
+    if (!r || (faults && r->type && !tee_faults_fit(faults, r->type->id, err)))
+        return r ? NULL : (error_memory(err), NULL);
+    dev->faults = faults;
+    buffer *answer = tee_answer(dev, r, outcome, err);
+    dev->faults = NULL;
+    return answer;
+}
+
 enum rc tee_run_run(const struct applet_call *call, struct error *err)
 {
     const struct tee_run *o = call->options;
+    if (broken_is_list(&o->fault))
+        return tee_sim_fault_list(call, err);
+    if (!tee_sim_state_given(o->state, err))
+        return err->rc;
     AUTO(output_set) *check = output_set_new(call->common->force);
     if (!check || !output_possible(check, o->out, err)) /* before the state changes */
         return err->rc;
@@ -44,8 +82,8 @@ enum rc tee_run_run(const struct applet_call *call, struct error *err)
     AUTO(buffer) *text = dev ? input_read(o->request, LIMIT_MESSAGE_BYTES, err) : NULL;
     if (!text)
         return err->rc;
-    struct tee_outcome outcome;
-    AUTO(buffer) *answer = tee_process(dev, buffer_span(text), &outcome, err);
+    struct tee_outcome outcome = {.code = ERR_NONE};
+    AUTO(buffer) *answer = ask_device(call, dev, buffer_span(text), &outcome, err);
     if (!answer)
         return outcome.busy ? say_busy(call, &outcome, err) : err->rc;
     enum rc rc = call_put(call, o->out, buffer_span(answer), OUTPUT_PUBLIC, err);

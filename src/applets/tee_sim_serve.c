@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "applets/broken.h"
 #include "net/http.h"
 #include "net/otrp_http.h"
+#include "sim/tee_fault.h"
 #include "sim/tee_host.h"
 
 const struct option_row tee_serve_options[] = {
-    OPT_TEXT(tee_serve, state, 's', "DIR", OPT_REQUIRED | OPT_DIR, "state folder"),
+    OPT_TEXT(tee_serve, state, 's', "DIR", OPT_DIR, "state folder (required)"),
     OPT_TEXT(tee_serve, device, 0, "NAME", 0,
              "device of the folder (default: all; POST /NAME is to one of them)"),
     OPT_TEXT(tee_serve, listen, 'l', "ADDR:PORT", 0,
@@ -23,6 +25,8 @@ const struct option_row tee_serve_options[] = {
     OPT_NUMBER(tee_serve, wait, 0, "S", 1, TEE_SIM_MOST_WAIT,
                "wait so many seconds for others on the folder, then answer ERR_AGENT_TEE_BUSY "
                "(default 10)"),
+    OPT_LIST(tee_serve, fault, 0, "NAME", 0,
+             "misbehave in this way; repeatable; 'list' names them all"),
     OPT_NUMBER(tee_serve, deadline, 0, "SECONDS", 1, 3600,
                "time a client has for a whole request (default 30)"),
     OPT_NUMBER(tee_serve, max_bytes, 0, "N", 1024, LIMIT_FILE_BYTES,
@@ -61,7 +65,7 @@ static void respond(void *context, const struct http_request *asked, struct http
     if (answer)
         *reply = (struct http_reply){
             .status = 200, .content_type = OTRP_MEDIA_TYPE, .body = answer};
-    else
+    else if (!outcome.silent)
         *reply = (struct http_reply){.status = 500};
     tell(s, name, &outcome);
 }
@@ -89,12 +93,23 @@ static bool wait_for_stop(const struct http_server_api *http, const struct http_
 enum rc tee_serve_run(const struct applet_call *call, struct error *err)
 {
     const struct tee_serve *o = call->options;
+    if (broken_is_list(&o->fault))
+        return tee_sim_fault_list(call, err);
+    if (!tee_sim_state_given(o->state, err))
+        return err->rc;
     if (!o->tls_cert != !o->tls_key)
         return error_set(err, RC_USAGE, "--tls-cert and --tls-key go together"), err->rc;
     AUTO(tee_host) *host = tee_host_open(o->state, o->device, call->clock, o->wait * 1000, err);
     const struct http_server_api *http = host ? http_server_load(err) : NULL;
     if (!http)
         return err->rc;
+    AUTO(tee_faults) *faults = NULL;
+    if (o->fault.count) {
+        if (!(faults = tee_faults_new(&o->fault, clock_now(&call->clock), err)))
+            return err->rc;
+        faults->where_fit = true;
+        tee_host_break(host, faults);
+    }
     struct service service = {.call = call, .host = host};
     sigset_t stop;
     sigemptyset(&stop);

@@ -22,6 +22,8 @@
 #include "sim/sql.h"
 #include "util/clock.h"
 
+struct tee_faults;
+
 struct device_limits {
     long long sds, tas, bytes, replays; /* SDs; TAs; bytes of all TAs; recorded requests per TAM */
 };
@@ -43,7 +45,8 @@ typedef struct device {
     char *profile;      /* "ietf" */
     uint8_t fuse[FUSE_BYTES];
     struct clock clock;
-    long wait_ms;          /* for others on the folder */
+    const struct tee_faults *faults; /* borrowed; NULL: a device that does as it should */
+    long wait_ms;                    /* for others on the folder */
     pthread_mutex_t *turn; /* of all handles on the folder in this process, or NULL: SQLite's own
                               waiting is for processes, it sleeps longer and longer */
     bool in_transaction;

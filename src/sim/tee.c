@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/tee.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "otrp/algorithm.h"
 #include "otrp/response.h"
 #include "sim/tee_command.h"
+#include "sim/tee_fault.h"
 #include "sim/tee_memory.h"
 
 /* The DSI that an answer carries; its hash is what the TAM must send back. */
@@ -87,22 +89,30 @@ static buffer *answer(device *dev, const request *r, const struct tee_outcome *o
     AUTO(json_t) *edsi = state && passed
                              ? json_pack("{s:O}", "dsi", json_object_get(result->content, "dsi"))
                              : NULL;
-    const json_t *content = edsi ? edsi : passed ? result->content : refusal;
-    return response_make(
-        &(struct response_draft){.type = r->type,
-                                 .tee_key = dev->tee_key,
-                                 .sign_alg = r->answer_alg,
-                                 .rid = r->rid,
-                                 .tid = r->tid,
-                                 .code = outcome->code,
-                                 .message = passed ? NULL : error_code_row(outcome->code)->meaning,
-                                 .supported = supported,
-                                 .content = content,
-                                 .tam_key = r->signer_key,
-                                 .cek = buffer_span(r->cek),
-                                 .enc = r->content_enc,
-                                 .signerreq = dev->signerreq},
-        err);
+    struct response_draft draft = {.type = r->type,
+                                   .tee_key = dev->tee_key,
+                                   .sign_alg = r->answer_alg,
+                                   .rid = r->rid,
+                                   .tid = r->tid,
+                                   .code = outcome->code,
+                                   .message = passed ? NULL
+                                                     : error_code_row(outcome->code)->meaning,
+                                   .supported = supported,
+                                   .content = edsi     ? edsi
+                                              : passed ? result->content
+                                                       : refusal,
+                                   .tam_key = r->signer_key,
+                                   .cek = buffer_span(r->cek),
+                                   .enc = r->content_enc,
+                                   .signerreq = dev->signerreq};
+    const struct tee_faults *faults = dev->faults;
+    if (faults && faults->plans[r->type->id].plan.count)
+        draft.broken = &faults->plans[r->type->id].plan;
+    buffer *message = response_make(&draft, err);
+    if (message || !draft.broken || !faults->where_fit || err->rc != RC_USAGE)
+        return message;
+    draft.broken = NULL;
+    return response_make(&draft, err);
 }
 
 static void result_free(command_result *result)
@@ -111,6 +121,12 @@ static void result_free(command_result *result)
     key_free(result->new_aik);
 }
 AUTO_DEFINE(command_result, result_free)
+
+static enum error_code_id pretend(enum error_code_id code, struct error *err)
+{
+    error_set(err, RC_PEER, "for no reason (--fault)");
+    return code;
+}
 
 static bool busy(const device *dev, struct error *err)
 {
@@ -139,13 +155,33 @@ static buffer *decide(device *dev, request *r, struct tee_outcome *outcome, stru
     if (checked.code == ERR_NONE) {
         if (!sql_run(dev->db, err, "SAVEPOINT command", ""))
             return NULL;
-        outcome->code = act(dev, r, result, &outcome->error);
+        outcome->code = dev->faults && dev->faults->fail
+                            ? pretend(dev->faults->fail, &outcome->error)
+                            : act(dev, r, result, &outcome->error);
         if (!sql_run(dev->db, err,
                      outcome->code == ERR_NONE ? "RELEASE command" : "ROLLBACK TO command", ""))
             return NULL;
     }
     AUTO(buffer) *message = answer(dev, r, outcome, result, err);
     return message && remember_answer(dev, r, buffer_span(message), err) ? TAKE(message) : NULL;
+}
+
+/* An answer on its way out of a faulty device. */
+static buffer *deliver(const struct tee_faults *faults, buffer *message,
+                       struct tee_outcome *outcome, struct error *err)
+{
+    struct timespec left = {.tv_sec = faults->delay_ms / 1000,
+                            .tv_nsec = faults->delay_ms % 1000 * 1000000};
+    while (faults->delay_ms && nanosleep(&left, &left) != 0 && errno == EINTR)
+        continue;
+    if (!faults->no_answer && !faults->not_json)
+        return message;
+    buffer_free(message);
+    if (faults->not_json)
+        return buffer_copy(span_text("the TEE is not in the mood"));
+    outcome->silent = true;
+    error_set(err, RC_MALFORMED, "the device gives no answer (--fault no-answer)");
+    return NULL;
 }
 
 buffer *tee_process(device *dev, struct span text, struct tee_outcome *outcome, struct error *err)
@@ -171,9 +207,14 @@ buffer *tee_answer(device *dev, request *r, struct tee_outcome *outcome, struct 
         error_hint(err, "a TEE gives no answer to it; the broker would say ERR_AGENT_TEE_FAIL");
         return NULL;
     }
+    if (dev->faults && dev->faults->broker) {
+        outcome->code = dev->faults->broker;
+        error_set(&outcome->error, RC_PEER, "for no reason (--fault)");
+        return broker_error_make(outcome->rid, outcome->tid, outcome->code);
+    }
     AUTO(buffer) *made = decide(dev, r, outcome, err);
     if (made && device_commit(dev, err))
-        return TAKE(made);
+        return dev->faults ? deliver(dev->faults, TAKE(made), outcome, err) : TAKE(made);
     outcome->busy = dev->busy;
     device_roll_back(dev);
     return NULL;

@@ -20,6 +20,7 @@ struct tee_outcome {
     enum error_code_id code;         /* ERR_NONE: done */
     struct error error;              /* why not */
     char rid[256], tid[256];         /* as echoed */
+    bool silent;                     /* no answer on purpose: the broker says nothing either */
     bool busy;                       /* no answer: another process has kept the folder too long */
 };
 

@@ -16,9 +16,10 @@ struct tee_host {
     const char *only; /* its name, when it is one; borrowed from names */
     struct clock clock;
     long wait_ms;
-    pthread_mutex_t turn;     /* of the folder */
-    pthread_mutex_t idle_key; /* guards idle and count */
-    device *idle[MOST_IDLE];  /* the one used last is at the end */
+    const struct tee_faults *faults; /* or NULL */
+    pthread_mutex_t turn;            /* of the folder */
+    pthread_mutex_t idle_key;        /* guards idle and count */
+    device *idle[MOST_IDLE];         /* the one used last is at the end */
     size_t count;
 };
 
@@ -33,6 +34,11 @@ void tee_host_free(tee_host *host)
     json_decref(host->names);
     free(host->dir);
     free(host);
+}
+
+void tee_host_break(tee_host *host, const struct tee_faults *faults)
+{
+    host->faults = faults;
 }
 
 bool tee_host_has(const tee_host *host, const char *name)
@@ -59,6 +65,7 @@ static device *take(tee_host *host, const char *name, struct error *err)
         return NULL;
     dev->clock = host->clock;
     dev->turn = &host->turn;
+    dev->faults = host->faults;
     device_wait(dev, host->wait_ms ? host->wait_ms : SQL_BUSY_MS);
     return dev;
 }
@@ -157,6 +164,7 @@ buffer *tee_host_answer(tee_host *host, const char *name, struct span message,
     buffer *answer = tee_answer(dev, r, outcome, err);
     bool busy = outcome->busy;
     give_back(host, dev);
-    return answer ? answer
-                  : broker_says(busy ? ERR_AGENT_TEE_BUSY : ERR_AGENT_TEE_FAIL, outcome, err);
+    if (answer || outcome->silent)
+        return answer;
+    return broker_says(busy ? ERR_AGENT_TEE_BUSY : ERR_AGENT_TEE_FAIL, outcome, err);
 }

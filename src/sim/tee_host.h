@@ -19,6 +19,8 @@ typedef struct tee_host tee_host;
  * ERR_AGENT_TEE_BUSY; 0: SQL_BUSY_MS. */
 tee_host *tee_host_open(const char *dir, const char *name, struct clock clock, long wait_ms,
                         struct error *err) MUST_CHECK;
+/* Makes all its devices misbehave; borrowed. */
+void tee_host_break(tee_host *host, const struct tee_faults *faults);
 void tee_host_free(tee_host *host);
 
 /* Whether a device of that name is served. */
@@ -26,8 +28,8 @@ bool tee_host_has(const tee_host *host, const char *name);
 
 /*
  * The answer of the device called name; with NULL, of the only one, or else of the one that the
- * message names in tee. NULL only without memory. Where the answer is the broker's, outcome->code
- * is the ERR_AGENT_ code in it and outcome->error says why.
+ * message names in tee. NULL without memory, and where outcome->silent. Where the answer is the
+ * broker's, outcome->code is the ERR_AGENT_ code in it and outcome->error says why.
  */
 buffer *tee_host_answer(tee_host *host, const char *name, struct span message,
                         struct tee_outcome *outcome, struct error *err) MUST_CHECK;
