@@ -15,11 +15,12 @@
 #define OTRP_OTRP_PROFILE_H
 
 #include "otrp/foreign.h"
+#include "pki/cert.h"
 
 enum jwe_form {
     JWE_FORM_GENERAL,   /* one recipient, alg in its header */
     JWE_FORM_HEADER,    /* flattened, alg in header */
-    JWE_FORM_PROTECTED, /* flattened, alg and enc in the protected header, header.jwk beside it */
+    JWE_FORM_PROTECTED, /* flattened, alg and enc in the protected header */
 };
 enum x5c_form { X5C_FORM_BASE64, X5C_FORM_BASE64URL, X5C_FORM_NONE };
 enum dsihash_form { DSIHASH_BASE64, DSIHASH_BASE64URL, DSIHASH_NONE };
@@ -87,5 +88,39 @@ bool reading_spares(const struct reading *reading, const char *member);
 bool reading_check(const struct reading *reading, const struct json_value *object,
                    const struct member *members, const char *path, char **novelty,
                    struct error *err) MUST_CHECK;
+
+/* ---- making messages as a profile has them; NULL is ietf ---- */
+
+/* jwe_encrypt in the profile's form. */
+buffer *profile_encrypt(const struct profile *profile, const struct jwe_how *how,
+                        struct span plaintext, buffer **cek, struct error *err) MUST_CHECK;
+
+/* The headers of a request's JWS, beside alg; owned by the caller, NULL where there are none. */
+bool profile_headers(const struct profile *profile, const key *signer, const X509_stack *chain,
+                     json_t **protected, json_t **header, struct error *err) MUST_CHECK;
+
+/* Changes the TBS of a request, as ietf has it; rid and tid: as the user gave them, or NULL. */
+bool profile_request_tbs(const struct profile *profile, const struct message_type *type,
+                         json_t *tbs, const char *rid, const char *tid,
+                         struct error *err) MUST_CHECK;
+/* Whether content of that type does not have the member; whether it has no content at all. */
+bool profile_omits(const struct profile *profile, const struct message_type *type,
+                   const char *member);
+bool profile_contentless(const struct profile *profile, const struct message_type *type);
+/* What stands for a member that nobody gave, or NULL. */
+const char *profile_placeholder(const struct profile *profile, const struct message_type *type,
+                                const char *member);
+/* The text of encrypted_ta where it has a form of its own; *text stays NULL where it is ietf's.
+ * package may be NULL. */
+bool profile_encrypted_ta(const struct profile *profile, key *aik, const buffer *package,
+                          buffer **text, struct error *err) MUST_CHECK;
+
+/* The inner object of a DSI as its device writes it: what the dsihash is of. Owned by the caller;
+ * NULL without memory. */
+json_t *profile_dsi(const struct profile *profile, const json_t *inner);
+/* Changes the TBS, and the plaintext of edsi or content, of an answer; false without memory. */
+bool profile_answer_tbs(const struct profile *profile, json_t *tbs);
+bool profile_answer_content(const struct profile *profile, const struct message_type *type,
+                            json_t *content);
 
 #endif

@@ -6,7 +6,6 @@
 
 #include "jose/jws.h"
 #include "otrp/ta_package.h"
-#include "pki/x5c.h"
 #include "util/base64.h"
 #include "util/secret.h"
 
@@ -39,7 +38,8 @@ json_t *request_tbs(const struct request_draft *d, struct error *err)
     else if (d->type->id == MESSAGE_GET_DEVICE_STATE)
         json_object_set_new(tbs, "ocspdat", json_array());
     if (d->type->id == MESSAGE_GET_DEVICE_STATE)
-        return TAKE(tbs);
+        return profile_request_tbs(d->profile, d->type, tbs, d->rid, d->tid, err) ? TAKE(tbs)
+                                                                                  : NULL;
     if (!d->device) {
         error_set(err, RC_USAGE, "%s needs the state of the device", d->type->name);
         error_hint(err, "give the device's answer to GetDeviceState with --device");
@@ -48,7 +48,7 @@ json_t *request_tbs(const struct request_draft *d, struct error *err)
     json_object_set_new(tbs, "tee", json_string(d->device->tee_name));
     json_object_set_new(tbs, "nextdsi", json_boolean(d->nextdsi));
     json_object_set_new(tbs, "dsihash", json_base64(SPAN(d->device->hash, sizeof d->device->hash)));
-    return TAKE(tbs);
+    return profile_request_tbs(d->profile, d->type, tbs, d->rid, d->tid, err) ? TAKE(tbs) : NULL;
 }
 
 /* The value of a content member as the draft has it; NULL when it has none. */
@@ -88,6 +88,13 @@ static json_t *fill(const struct request_draft *d, const struct member *members,
             value = json_incref((json_t *)d->add_spcert);
         else
             value = field_value(d, m->name);
+        if (profile_omits(d->profile, d->type, m->name)) {
+            json_decref(value);
+            continue;
+        }
+        const char *placeholder = value ? NULL : profile_placeholder(d->profile, d->type, m->name);
+        if (placeholder)
+            value = json_string(placeholder);
         if (value && json_object_set_new(object, m->name, value) == 0)
             continue;
         if (!m->mandatory)
@@ -105,7 +112,9 @@ static json_t *fill(const struct request_draft *d, const struct member *members,
 json_t *request_content(const struct request_draft *d, struct error *err)
 {
     err->rc = RC_OK;
-    return d->type->request_content ? fill(d, d->type->request_content, err) : NULL;
+    return d->type->request_content && !profile_contentless(d->profile, d->type)
+               ? fill(d, d->type->request_content, err)
+               : NULL;
 }
 
 static buffer *seal_content(const struct request_draft *d, const json_t *content, buffer **cek,
@@ -115,9 +124,17 @@ static buffer *seal_content(const struct request_draft *d, const json_t *content
     if (!changed || !mutate_content(d->broken, "content", changed, err))
         return NULL;
     AUTO(buffer) *plaintext = json_compact(changed);
-    EVP_PKEY *pkey = X509_get_pubkey(sk_X509_value(d->device->tee_chain, 0));
-    AUTO(key) *tee = key_from_pkey(pkey, false, "TEE certificate", err);
-    if (!plaintext || !tee || !pkey) {
+    X509 *cert = sk_X509_value(d->device->tee_chain, 0);
+    if (!cert && !d->tee_key) {
+        error_set(err, RC_USAGE, "the device state names no TEE to encrypt content to");
+        error_hint(err, "give its certificate with --tee-cert");
+        return NULL;
+    }
+    AUTO(key) *own = d->tee_key
+                         ? NULL
+                         : key_from_pkey(X509_get_pubkey(cert), false, "TEE certificate", err);
+    key *tee = d->tee_key ? d->tee_key : own;
+    if (!plaintext || !tee || !tee->pkey) {
         error_set(err, RC_MALFORMED, "the key of the TEE certificate cannot be read");
         return NULL;
     }
@@ -128,13 +145,17 @@ static buffer *seal_content(const struct request_draft *d, const json_t *content
                           .cek = d->cek,
                           .serialization = SERIALIZATION_GENERAL};
     mutate_sealing(d->broken, &how);
-    AUTO(buffer) *sealed = jwe_encrypt(&how, buffer_span(plaintext), cek, err);
+    AUTO(buffer) *sealed = profile_encrypt(d->profile, &how, buffer_span(plaintext), cek, err);
     return sealed && mutate_sealed(d->broken, &sealed, err) ? TAKE(sealed) : NULL;
 }
 
 static buffer *seal_ta(const struct request_draft *d, struct error *err)
 {
     key *aik = d->aik;
+    if (d->profile && d->profile->make.ta == TA_FORM_EMPTY) {
+        buffer *text = NULL;
+        return profile_encrypted_ta(d->profile, NULL, d->package, &text, err) ? text : NULL;
+    }
     if (!d->package && !d->pdata) {
         error_set(err, RC_USAGE, "%s needs a trusted application", d->type->name);
         error_hint(err, "give --ta");
@@ -156,7 +177,12 @@ static buffer *seal_ta(const struct request_draft *d, struct error *err)
     AUTO(buffer) *package = d->package && d->broken ? buffer_copy(buffer_span(d->package)) : NULL;
     if (d->broken && !mutate_package(d->broken, &package, err))
         return NULL;
-    return encrypted_ta_make(d->type->id, aik, package ? package : d->package, d->pdata, err);
+    buffer *text = NULL;
+    if (!profile_encrypted_ta(d->profile, aik, package ? package : d->package, &text, err))
+        return NULL;
+    return text
+               ? text
+               : encrypted_ta_make(d->type->id, aik, package ? package : d->package, d->pdata, err);
 }
 
 /* The members of tbs without the closing brace, and the name that wraps it. */
@@ -185,13 +211,14 @@ static buffer *sign_payload(const struct request_draft *d, const buffer *payload
     AUTO(mutation_signer) *signer = &how;
     if (!mutate_signer(d->broken, signer, err))
         return NULL;
-    AUTO(json_t) *x5c = x5c_from_certs(signer->chain, 0, err);
-    if (!x5c)
+    AUTO(json_t) *protected = NULL;
+    AUTO(json_t) *header = NULL;
+    if (!profile_headers(d->profile, signer->with, signer->chain, &protected, &header, err))
         return NULL;
-    AUTO(json_t) *header = json_pack("{s:O}", "x5c", x5c);
     key *keys[] = {signer->with};
     AUTO(buffer) *message = jws_sign(
-        &(struct jws_how){.keys = keys, .count = 1, .alg = d->sign_alg, .header = header},
+        &(struct jws_how){
+            .keys = keys, .count = 1, .alg = d->sign_alg, .protected = protected, .header = header},
         buffer_span(payload), err);
     return message && mutate_jws(d->broken, signer->with, &message, err) ? TAKE(message) : NULL;
 }

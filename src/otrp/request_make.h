@@ -17,6 +17,7 @@
 #include "otrp/json_path.h"
 #include "otrp/message.h"
 #include "otrp/mutation.h"
+#include "otrp/profile.h"
 
 struct request_draft {
     const struct message_type *type;
@@ -38,6 +39,8 @@ struct request_draft {
     const struct jwa *sign_alg, *key_alg, *enc; /* NULL: what fits the keys */
     const json_changes *changes; /* to the TBS once content and encrypted_ta are in it; or NULL */
     const struct mutation_plan *broken; /* to be made wrong, or NULL */
+    const struct profile *profile;      /* whose form the request has; NULL: ietf */
+    key *tee_key; /* public: of a device whose state names no certificate, or NULL */
 };
 
 /* The members of the TBS, ver to dsihash. rid and tid are random when the draft has none. */

@@ -19,6 +19,10 @@ json_t *response_tbs(const struct response_draft *d)
         json_object_set(tbs, "supportedsigalgs", (json_t *)d->supported);
     if (tbs && d->type->id == MESSAGE_GET_DEVICE_STATE && d->code == ERR_NONE)
         json_object_set_new(tbs, "signerreq", json_boolean(d->signerreq));
+    if (tbs && !profile_answer_tbs(d->profile, tbs)) {
+        json_decref(tbs);
+        return NULL;
+    }
     return tbs;
 }
 
@@ -27,6 +31,10 @@ json_t *response_plaintext(const struct response_draft *d)
     json_t *content = json_deep_copy(d->content);
     if (content && d->code != ERR_NONE)
         json_object_set_new(content, "reason", reason_json(d));
+    if (content && !profile_answer_content(d->profile, d->type, content)) {
+        json_decref(content);
+        return NULL;
+    }
     return content;
 }
 
@@ -44,10 +52,10 @@ static buffer *seal_content(const struct response_draft *d, struct error *err)
     struct jwe_how how = {.keys = keys,
                           .count = 1,
                           .enc = d->enc,
-                          .cek = d->cek,
+                          .cek = d->profile && d->profile->make.fresh_cek ? SPAN(NULL, 0) : d->cek,
                           .serialization = SERIALIZATION_GENERAL};
     mutate_sealing(d->broken, &how);
-    AUTO(buffer) *sealed = jwe_encrypt(&how, buffer_span(plaintext), NULL, err);
+    AUTO(buffer) *sealed = profile_encrypt(d->profile, &how, buffer_span(plaintext), NULL, err);
     return sealed && mutate_sealed(d->broken, &sealed, err) ? TAKE(sealed) : NULL;
 }
 
