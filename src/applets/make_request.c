@@ -8,6 +8,7 @@
 
 #include "otrp/algorithm.h"
 #include "otrp/json_path.h"
+#include "otrp/profile.h"
 #include "otrp/request_make.h"
 #include "otrp/response.h"
 #include "otrp/sealed.h"
@@ -18,7 +19,7 @@
 struct make_request {
     const char *type, *pki, *tam, *tam_key, *tam_cert, *ocsp, *device, *rid, *tid, *spid, *sdname,
         *spcert, *taid, *taname, *ta, *sp, *pdata, *tamid, *nonce, *newsdname, *newspid, *taver,
-        *alg, *enc, *cek, *save_cek, *out;
+        *alg, *enc, *cek, *save_cek, *tee_cert, *aik, *out;
     struct text_list add_spcert, del_spcert, set, unset, break_;
     bool nextdsi, no_nextdsi, renew_aik, delete_ta, tbs, template;
 };
@@ -39,6 +40,9 @@ static const struct option_row options[] = {
              "stapling set: a JSON array of OCSP responses in BASE64"),
     OPT_TEXT(make_request, device, 'd', "FILE", OPT_FILE,
              "device state: an answer with a DSI, or a DSI"),
+    OPT_TEXT(make_request, tee_cert, 0, "CERT", OPT_FILE,
+             "certificate of a device whose state names none"),
+    OPT_TEXT(make_request, aik, 0, "KEY", OPT_FILE, "SP AIK of a device whose state names none"),
     OPT_TEXT(make_request, rid, 0, "ID", 0, "request ID (default: random)"),
     OPT_TEXT(make_request, tid, 0, "ID", 0, "transaction ID (default: random)"),
     OPT_FLAG(make_request, nextdsi, 0, 0,
@@ -90,7 +94,7 @@ static const struct option_row options[] = {
 
 /* What the options name, loaded; freed at the end of the command. */
 typedef struct materials {
-    key_set *tam_keys;
+    key_set *tam_keys, *tee_keys, *aiks;
     X509_stack *tam_chain, *sp_chain;
     json_t *ocsp, *add, *del;
     char *tamid, *spcert;
@@ -104,6 +108,8 @@ typedef struct materials {
 static void materials_free(materials *m)
 {
     key_set_free(m->tam_keys);
+    key_set_free(m->tee_keys);
+    key_set_free(m->aiks);
     sk_X509_pop_free(m->tam_chain, X509_free);
     sk_X509_pop_free(m->sp_chain, X509_free);
     json_decref(m->ocsp);
@@ -128,32 +134,57 @@ static bool load_tam(const struct applet_call *call, materials *m, struct error 
     const struct tam_options tam = {o->pki, o->tam, o->tam_key, o->tam_cert, o->ocsp};
     if (!tam_identity_load(call, &tam, &m->tam_keys, &m->tam_chain, &m->ocsp, err))
         return false;
-    if (!m->ocsp)
+    if (!m->ocsp && !profile_find(call->common->profile)->forms)
         warn(call,
              "warning: no stapling set: a TEE that has not seen this TAM before will refuse it");
     m->tamid = o->tamid ? strdup(o->tamid) : cert_tamid(sk_X509_value(m->tam_chain, 0), err);
     return m->tamid != NULL;
 }
 
+/* A foreign form in the device state. */
+static void note_deviation(void *context, const struct foreign_row *form, const char *path)
+{
+    say(context, "note: %s: %s (%s)", path, form->title, form->section);
+}
+
+/* The keys that a device's state does not name. */
+static bool load_device_keys(const struct applet_call *call, materials *m, struct error *err)
+{
+    const struct make_request *o = call->options;
+    m->tee_keys = o->tee_cert ? call_keys(call, o->tee_cert, KEY_PUBLIC, err) : NULL;
+    if (o->tee_cert && !m->tee_keys)
+        return false;
+    m->aiks = o->aik ? call_keys(call, o->aik, KEY_PUBLIC, err) : NULL;
+    return !o->aik || m->aiks;
+}
+
 static bool load_device(const struct applet_call *call, materials *m, struct error *err)
 {
     const struct make_request *o = call->options;
+    if (!load_device_keys(call, m, err))
+        return false;
     if (!o->device)
         return true;
     AUTO(buffer) *text = input_read(o->device, LIMIT_FILE_BYTES, err);
     if (!text)
         return false;
-    key *own = m->tam_keys->keys[0];
-    time_t now = clock_now(&call->clock);
     struct error ignored;
     AUTO(X509_stack) *roots = o->pki ? layout_roots(o->pki, ROLE_TEE, &ignored) : NULL;
-    m->device = device_state_open(buffer_span(text), own, roots, now, err);
+    struct reading how;
+    struct response_question question = {
+        .tam_key = m->tam_keys->keys[0],
+        .tee_key = m->tee_keys ? m->tee_keys->keys[0] : NULL,
+        .tee_anchors = roots,
+        .reading = call_reading(call, &how, note_deviation, (void *)(uintptr_t)call),
+        .at = clock_now(&call->clock)};
+    m->device = device_state_read(buffer_span(text), &question, err);
     if (!m->device && roots && err->rc == RC_UNTRUSTED) {
         /* a foreign device is a good reason, but what is encrypted goes to whoever signed its state
          */
         warn(call, "warning: %s", err->message);
         warn(call, "warning: the request is encrypted to a device that this PKI does not know");
-        m->device = device_state_open(buffer_span(text), own, NULL, now, err);
+        question.tee_anchors = NULL;
+        m->device = device_state_read(buffer_span(text), &question, err);
     }
     m->seen_rid = response_claim(buffer_span(text), "rid");
     m->seen_tid = response_claim(buffer_span(text), "tid");
@@ -324,6 +355,10 @@ static enum rc seal(const struct applet_call *call, materials *m, struct request
     AUTO(output_set) *outputs = message ? output_set_new(call->common->force) : NULL;
     if (!outputs)
         return err->rc;
+    unsigned long most = draft->profile->http.message_bytes;
+    if (most && message->size > most)
+        warn(call, "warning: %zu bytes: this implementation refuses more than %lu", message->size,
+             most);
     if (o->save_cek && !cek)
         return error_set(err, RC_USAGE, "--save-cek: %s encrypts nothing", draft->type->name),
                err->rc;
@@ -457,6 +492,9 @@ static enum rc run(const struct applet_call *call, struct error *err)
     draft.package = m->package;
     draft.pdata = m->pdata;
     draft.cek = buffer_span(m->cek);
+    draft.profile = profile_find(call->common->profile);
+    draft.tee_key = m->tee_keys ? m->tee_keys->keys[0] : NULL;
+    draft.aik = m->aiks ? m->aiks->keys[0] : NULL;
     if (!load_broken(call, &draft, m, err))
         return err->rc;
     draft.broken = broken_plan(m->broken);
@@ -464,7 +502,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 }
 
 const struct applet applet_make_request = {
-    .uses = USES_KEYS | USES_NOW | USES_FORCE | USES_JSON,
+    .uses = USES_PROFILE | USES_LENIENT | USES_KEYS | USES_NOW | USES_FORCE | USES_JSON,
     .options = options,
     .size = sizeof(struct make_request),
     .run = run,

@@ -8,6 +8,7 @@
 
 #include "otrp/dsi_make.h"
 #include "otrp/json_path.h"
+#include "otrp/profile.h"
 #include "otrp/request.h"
 #include "otrp/request_make.h"
 #include "otrp/response.h"
@@ -85,6 +86,7 @@ typedef struct materials {
     json_t *content;
     json_changes changes;
     broken *broken;
+    const struct profile *profile;
 } materials;
 
 static void materials_free(materials *m)
@@ -154,6 +156,12 @@ static bool load_identity(const struct applet_call *call, materials *m, enum pki
     return *chain != NULL;
 }
 
+/* A foreign form in the request or the device state. */
+static void note_deviation(void *context, const struct foreign_row *form, const char *path)
+{
+    say(context, "note: %s: %s (%s)", path, form->title, form->section);
+}
+
 /* Reads the request as far as it goes: one that a TEE refuses has its answer, too. */
 static bool load_request(const struct applet_call *call, materials *m, struct error *err)
 {
@@ -164,8 +172,13 @@ static bool load_request(const struct applet_call *call, materials *m, struct er
         return m->text ? error_memory(err) : false;
     if (!m->request->type)
         return error_set(err, RC_MALFORMED, "%s: is no request of OTrP", input_name(o->request));
-    const struct tee_view view = {.now = clock_now(&call->clock),
-                                  .device_key = m->tee_keys->keys[0]};
+    /* without x5c, the TAM's certificate says whose key must have signed */
+    struct reading how;
+    const struct tee_view view = {
+        .now = clock_now(&call->clock),
+        .reading = call_reading(call, &how, note_deviation, (void *)(uintptr_t)call),
+        .signer = call->common->profile ? m->tam_key : NULL,
+        .device_key = m->tee_keys->keys[0]};
     struct check_result result = request_check(m->request, &view, NULL, NULL);
     if (result.code != ERR_NONE)
         warn(call, "note: a TEE refuses this request with %s: %s", error_code_name(result.code),
@@ -175,14 +188,8 @@ static bool load_request(const struct applet_call *call, materials *m, struct er
     return !m->request->fields || m->fields;
 }
 
-static bool load_tam(const struct applet_call *call, materials *m, struct error *err)
+static bool load_tam_cert(const struct make_response *o, materials *m, struct error *err)
 {
-    const struct make_response *o = call->options;
-    if (!o->tam_cert && m->request && m->request->signers) {
-        m->tam_key = key_from_pkey(X509_get_pubkey(sk_X509_value(m->request->signers, 0)), false,
-                                   "x5c", err);
-        return m->tam_key != NULL;
-    }
     m->tam_chain = o->tam_cert ? cert_load(o->tam_cert, err) : NULL;
     if (o->tam_cert && !m->tam_chain)
         return false;
@@ -190,6 +197,15 @@ static bool load_tam(const struct applet_call *call, materials *m, struct error 
         m->tam_key = key_from_pkey(X509_get_pubkey(sk_X509_value(m->tam_chain, 0)), false,
                                    o->tam_cert, err);
     return !m->tam_chain || m->tam_key;
+}
+
+/* Where --tam-cert does not say it, the TAM is who signed the request. */
+static bool load_tam(materials *m, struct error *err)
+{
+    if (!m->tam_key && m->request->signers)
+        m->tam_key = key_from_pkey(X509_get_pubkey(sk_X509_value(m->request->signers, 0)), false,
+                                   "x5c", err);
+    return m->tam_key || !m->request->signers;
 }
 
 /* The device state before the request: that of --device, or one with nothing in it. */
@@ -203,9 +219,11 @@ static bool load_state(const struct applet_call *call, materials *m, struct erro
         return m->state != NULL;
     }
     AUTO(buffer) *text = input_read(o->device, limits.file_bytes, err);
-    AUTO(dsi) *before = text ? device_state_open(buffer_span(text), NULL, NULL,
-                                                 clock_now(&call->clock), err)
-                             : NULL;
+    struct reading how;
+    const struct response_question question = {
+        .reading = call_reading(call, &how, note_deviation, (void *)(uintptr_t)call),
+        .at = clock_now(&call->clock)};
+    AUTO(dsi) *before = text ? device_state_read(buffer_span(text), &question, err) : NULL;
     if (!before) {
         if (text && !err->hint[0])
             error_hint(err, "a plain DSI is what 'otrp decrypt' makes of a GetDeviceState answer");
@@ -242,7 +260,8 @@ static bool make_content(const struct make_response *o, materials *m, const char
     const request *r = m->request;
     const key *aik = m->aiks ? m->aiks->keys[0] : NULL;
     bool state = r->type->id == MESSAGE_GET_DEVICE_STATE;
-    bool wanted = !o->no_dsi && (state || member_true(r->tbs, "nextdsi"));
+    /* other implementations tell their state whether asked or not */
+    bool wanted = !o->no_dsi && (state || m->profile->forms || member_true(r->tbs, "nextdsi"));
     if (wanted && ((m->fields && !dsi_after(m->state, r->type->id, m->fields, aik, err)) ||
                    !add_firmware(o, m, tid, err)))
         return false;
@@ -253,7 +272,7 @@ static bool make_content(const struct make_response *o, materials *m, const char
     if (r->type->id == MESSAGE_CREATE_SD && m->fields)
         json_object_set(m->content, "sdname", json_object_get(m->fields, "sdname"));
     if (wanted)
-        json_object_set(m->content, "dsi", m->state);
+        json_object_set_new(m->content, "dsi", profile_dsi(m->profile, m->state));
     return state || add_made_aik(m, err);
 }
 
@@ -405,7 +424,7 @@ static bool load(const struct applet_call *call, materials *m, struct error *err
 {
     const struct make_response *o = call->options;
     if (!load_identity(call, m, ROLE_TEE, err) || !load_identity(call, m, ROLE_TFW, err) ||
-        !load_request(call, m, err) || !load_tam(call, m, err))
+        !load_tam_cert(call->options, m, err) || !load_request(call, m, err) || !load_tam(m, err))
         return false;
     m->aiks = o->aik ? call_keys(call, o->aik, KEY_PUBLIC, err) : NULL;
     if (o->aik && !m->aiks)
@@ -434,7 +453,7 @@ static bool seal_is_possible(const materials *m, struct error *err)
         error_set(err, RC_USAGE, "there is no certificate of the TAM to encrypt to");
         return error_hint(err, "the request has no x5c that can be read: give --tam-cert");
     }
-    if (state || m->request->cek)
+    if (state || m->request->cek || m->profile->make.fresh_cek)
         return true;
     error_set(err, RC_USAGE,
               "the content of the request cannot be opened, whose key the answer uses");
@@ -465,7 +484,8 @@ static enum rc answer(const struct applet_call *call, materials *m, enum error_c
         .enc = m->request->content_enc,
         .signerreq = !o->no_signerreq,
         .changes = &m->changes,
-        .broken = broken_plan(m->broken)};
+        .broken = broken_plan(m->broken),
+        .profile = m->profile};
     if (o->tbs)
         return put_tbs(call, &draft, err);
     AUTO(buffer) *message = response_make(&draft, err);
@@ -512,11 +532,13 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return rc;
     materials loaded = {NULL};
     AUTO(materials) *m = &loaded;
+    m->profile = profile_find(call->common->profile);
     return load(call, m, err) ? answer(call, m, code, err) : err->rc;
 }
 
 const struct applet applet_make_response = {
-    .uses = USES_KEYS | USES_NOW | USES_FORCE | USES_JSON | USES_LIMITS,
+    .uses = USES_PROFILE | USES_LENIENT | USES_KEYS | USES_NOW | USES_FORCE | USES_JSON |
+            USES_LIMITS,
     .options = options,
     .size = sizeof(struct make_response),
     .run = run,
