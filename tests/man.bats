@@ -443,3 +443,29 @@ END
     _otrp || true
     assert_equal "${COMPREPLY[*]}" install-ta
 }
+
+@test "completion offers the names in a PKI directory, broken messages, and topics of help" {
+    otrp pki-init -q --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256 --tam one --tam two --out fleet
+    otrp completion bash > otrp.bash
+    # shellcheck source=/dev/null
+    source otrp.bash
+    # shellcheck disable=SC2034 # what bash gives to a completion
+    COMP_WORDS=("$OTRP" make-request --pki fleet --tam '') COMP_CWORD=5
+    _otrp || true
+    assert_equal "${COMPREPLY[*]}" "one two"
+    # shellcheck disable=SC2034
+    COMP_WORDS=("$OTRP" make-request --break con) COMP_CWORD=3
+    _otrp || true
+    assert_equal "${COMPREPLY[*]}" "content-alg content-enc content-flattened content-key content-tag"
+    # shellcheck disable=SC2034 # a colon parts words
+    COMP_LINE='otrp make-request --break missing:content.sd' COMP_POINT=${#COMP_LINE}
+    # shellcheck disable=SC2034
+    COMP_WORDS=("$OTRP" make-request --break missing : content.sd) COMP_CWORD=5
+    _otrp || true
+    assert_equal "${COMPREPLY[*]}" content.sdname
+    unset COMP_LINE
+    # shellcheck disable=SC2034
+    COMP_WORDS=("$OTRP" help ERR_SD_) COMP_CWORD=2
+    _otrp || true
+    assert_equal "${COMPREPLY[*]}" "ERR_SD_ALREADY_EXIST ERR_SD_ALREADY_EXISTS ERR_SD_NOT_EMPTY ERR_SD_NOT_FOUND"
+}

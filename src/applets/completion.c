@@ -5,16 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "otrp/error_code.h"
+#include "otrp/message.h"
+#include "pki/layout.h"
 #include "util/file.h"
 
 struct completion {
-    const char *shell;
+    const char *shell, *names, *pki;
 };
 
 static const char *const shells[] = {"bash", "zsh", NULL};
 
 static const struct option_row options[] = {
-    OPERAND_CHOICE(completion, shell, "SHELL", shells, OPT_REQUIRED, "the shell to complete for"),
+    OPERAND_CHOICE(completion, shell, "SHELL", shells, 0, "the shell to complete for"),
+    OPT_TEXT(completion, names, 0, "ROLE", OPT_HIDDEN, "print the names of that role, one a line"),
+    OPT_TEXT(completion, pki, 0, "DIR", OPT_HIDDEN, "PKI directory of the names (default pki)"),
     OPT_END};
 
 /* What to offer for a value: the words of a case pattern, on one line of the script each. */
@@ -32,11 +37,28 @@ static void put_value_cases(buffer *out, const char *key, const struct option_ro
                 buffer_put_format(out, "%s%s", i ? " " : "", row->choices[i]);
             buffer_put_text(out, "' ;;\n");
         } else {
-            buffer_put_text(out, row->flags & OPT_DIR    ? " kind=dir ;;\n"
-                                 : row->flags & OPT_FILE ? " kind=file ;;\n"
-                                                         : " kind=none ;;\n");
+            buffer_put_text(out, row->flags & OPT_DIR        ? " kind=dir ;;\n"
+                                 : row->flags & OPT_FILE     ? " kind=file ;;\n"
+                                 : row->flags & OPT_LISTED   ? " kind=listed ;;\n"
+                                 : row->flags & OPT_PKI_NAME ? " kind=name ;;\n"
+                                                             : " kind=none ;;\n");
         }
     }
+}
+
+/* What 'otrp help' explains besides the commands of its own table. */
+static void put_topics(buffer *out)
+{
+    for (size_t i = 0; i < applet_count; i++)
+        buffer_put_format(out, " %s", applets[i].name);
+    buffer_put_text(out, " exit-codes algorithms messages");
+    for (int i = 0; i < MESSAGE_COUNT; i++)
+        buffer_put_format(out, " %s %s", message_type((enum message_id)i)->request,
+                          message_type((enum message_id)i)->response);
+    for (size_t i = 0; i < other_message_count; i++)
+        buffer_put_format(out, " %s", other_messages[i].name);
+    for (int id = ERR_NONE + 1; id < ERR_COUNT; id++)
+        buffer_put_format(out, " %s", error_code_name((enum error_code_id)id));
 }
 
 static void put_option_words(buffer *out, const struct option_row *rows)
@@ -46,7 +68,9 @@ static void put_option_words(buffer *out, const struct option_row *rows)
         option_name(row, name);
         if (row->flags & OPT_HIDDEN)
             continue;
-        if (!(row->flags & OPT_OPERAND))
+        if (row->flags & OPT_TOPIC)
+            put_topics(out);
+        else if (!(row->flags & OPT_OPERAND))
             buffer_put_format(out, " --%s", name);
         else
             for (size_t i = 0; row->kind == OPTION_CHOICE && row->choices[i]; i++)
@@ -81,15 +105,32 @@ static void put_applet(buffer *words, buffer *values, const char *key, const str
 
 /* zsh runs bash's completion through bashcompinit: one script, one set of tables. */
 static const char prologue_zsh[] = "#compdef otrp\nautoload -U +X bashcompinit && bashcompinit\n";
+/* A name such as type:ver is three words to bash, whose last one alone is to be replaced: cur and
+ * prev are taken from the line, and what stands before the last colon is cut from each candidate.
+ */
 static const char function_start[] =
     "_otrp() {\n"
     "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} key=${COMP_WORDS[1]} "
-    "words= kind=\n"
-    "  COMPREPLY=()\n";
+    "words= kind= head= text i\n"
+    "  COMPREPLY=()\n"
+    "  text=${COMP_LINE:0:COMP_POINT}\n"
+    "  if [[ ${text##* } == *:* ]]; then\n"
+    "    cur=${text##* } head=${cur%:*}: text=${text% *} prev=${text##* }\n"
+    "  fi\n";
 static const char function_end[] =
     "  case \"$kind\" in\n"
     "    dir) COMPREPLY=( $(compgen -d -- \"$cur\") ) ;;\n"
     "    none) ;;\n"
+    "    listed) words=$(\"${COMP_WORDS[0]}\" $key $prev list 2> /dev/null | cut -d ' ' -f 1)\n"
+    "       COMPREPLY=( $(compgen -W \"$words\" -- \"$cur\") )\n"
+    "       COMPREPLY=( \"${COMPREPLY[@]#\"$head\"}\") ;;\n"
+    "    name) local pki=pki\n"
+    "       for (( i = 2; i < COMP_CWORD; i++ )); do\n"
+    "         [[ ${COMP_WORDS[i]} == --pki ]] && pki=${COMP_WORDS[i+1]}\n"
+    "       done\n"
+    "       words=$(\"${COMP_WORDS[0]}\" completion --names \"${prev#--}\" --pki \"$pki\" 2> "
+    "/dev/null)\n"
+    "       COMPREPLY=( $(compgen -W \"$words\" -- \"$cur\") ) ;;\n"
     "    file) COMPREPLY=( $(compgen -f -- \"$cur\") ) ;;\n"
     "    *) COMPREPLY=( $(compgen -W \"$words\" -- \"$cur\") )\n"
     "       [[ -z ${COMPREPLY[*]} && $cur != -* ]] && COMPREPLY=( $(compgen -f -- \"$cur\") ) ;;\n"
@@ -117,9 +158,33 @@ static void put_script(buffer *out, const buffer *words, const buffer *values)
     buffer_put_text(out, function_end);
 }
 
+/* What the script asks for while somebody types. */
+static enum rc put_names(const struct completion *o, struct error *err)
+{
+    AUTO(buffer) *out = buffer_new(1000);
+    if (!out)
+        return error_memory(err), err->rc;
+    for (int role = 0; role < ROLE_COUNT; role++) {
+        if (strcmp(role_name((enum pki_role)role), o->names) != 0)
+            continue;
+        AUTO(layout_list) *names = layout_names(o->pki ? o->pki : "pki", (enum pki_role)role, err);
+        if (!names)
+            return err->rc;
+        for (size_t i = 0; i < names->count; i++)
+            buffer_put_format(out, "%s\n", names->names[i]);
+    }
+    return stdout_write(buffer_span(out), err) ? RC_OK : err->rc;
+}
+
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct completion *o = call->options;
+    if (o->names)
+        return put_names(o, err);
+    if (!o->shell) {
+        error_set(err, RC_USAGE, "SHELL is missing: bash or zsh");
+        return error_hint(err, "--help shows examples"), err->rc;
+    }
     AUTO(buffer) *words = buffer_new(8192);
     AUTO(buffer) *values = buffer_new(8192);
     AUTO(buffer) *out = buffer_new(32768);

@@ -75,7 +75,8 @@ static void look_at_modules(struct report *r)
         memcpy(&version, &found, sizeof version);
         char detail[400];
         snprintf(detail, sizeof detail, "%s%s%.200s, for %s", modules[i].library,
-                 version && *modules[i].library ? " " : "", version ? version() : "", modules[i].for_);
+                 version && *modules[i].library ? " " : "", version ? version() : "",
+                 modules[i].for_);
         char *more = strstr(detail, " OpenSSL/"); /* what libcurl itself is built with */
         if (more)
             snprintf(more, sizeof detail - (size_t)(more - detail), ", for %s", modules[i].for_);

@@ -18,7 +18,7 @@ struct help {
 static const struct option_row options[] = {
     OPT_FLAG(help, list, 0, 0, "list the commands, one a line"),
     OPT_FLAG(help, mdoc, 0, OPT_HIDDEN, "print the OPTIONS block of the man page"),
-    OPERAND(help, topic, "TOPIC", 0,
+    OPERAND(help, topic, "TOPIC", OPT_TOPIC,
             "a command, exit-codes, algorithms, messages, a message such as CreateSDRequest, or an "
             "error "
             "code such as ERR_SD_NOT_FOUND"),

@@ -18,7 +18,7 @@ enum { TICK_MS = 250 }; /* how often what waits is looked at */
 static const struct option_row options[] = {
     OPT_TEXT(tam_stub, pki, 0, "DIR", OPT_DIR,
              "PKI directory: the TAM's identity, TEE and firmware roots"),
-    OPT_TEXT(tam_stub, tam, 0, "NAME", 0, "TAM of the PKI directory (default mytam)"),
+    OPT_TEXT(tam_stub, tam, 0, "NAME", OPT_PKI_NAME, "TAM of the PKI directory (default mytam)"),
     OPT_TEXT(tam_stub, tam_key, 0, "KEY", OPT_FILE, "private key of the TAM"),
     OPT_TEXT(tam_stub, tam_cert, 0, "CHAIN", OPT_FILE,
              "certificate of the TAM and what is above it"),

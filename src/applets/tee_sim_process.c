@@ -18,7 +18,7 @@ const struct option_row tee_run_options[] = {
     OPT_NUMBER(tee_run, wait, 0, "S", 1, TEE_SIM_MOST_WAIT,
                "wait so many seconds for others on the folder, then answer ERR_AGENT_TEE_BUSY "
                "(default 10)"),
-    OPT_LIST(tee_run, fault, 0, "NAME", 0,
+    OPT_LIST(tee_run, fault, 0, "NAME", OPT_LISTED,
              "misbehave in this way; repeatable; 'list' names them all"),
     OPERAND(tee_run, request, "REQUEST", OPT_FILE, "OTrP request (default: standard input)"),
     OPT_END};

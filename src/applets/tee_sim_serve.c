@@ -25,7 +25,7 @@ const struct option_row tee_serve_options[] = {
     OPT_NUMBER(tee_serve, wait, 0, "S", 1, TEE_SIM_MOST_WAIT,
                "wait so many seconds for others on the folder, then answer ERR_AGENT_TEE_BUSY "
                "(default 10)"),
-    OPT_LIST(tee_serve, fault, 0, "NAME", 0,
+    OPT_LIST(tee_serve, fault, 0, "NAME", OPT_LISTED,
              "misbehave in this way; repeatable; 'list' names them all"),
     OPT_NUMBER(tee_serve, deadline, 0, "SECONDS", 1, 3600,
                "time a client has for a whole request (default 30)"),

@@ -33,9 +33,14 @@ enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_LIST, OPTION_NUMBER, OPTION_
 enum option_flags {
     OPT_REQUIRED = 1,
     OPT_OPERAND = 2,
-    OPT_FILE = 4,   /* completes file names */
-    OPT_DIR = 8,    /* completes directory names */
-    OPT_HIDDEN = 16 /* for the build, not for users */
+    OPT_FILE = 4,    /* completes file names */
+    OPT_DIR = 8,     /* completes directory names */
+    OPT_HIDDEN = 16, /* for the build and the shells, not for users */
+    /* what a shell offers for the value: */
+    OPT_LISTED = 32, /* the first words of the lines that the value 'list' prints */
+    OPT_PKI_NAME =
+        64,         /* the names in the PKI directory of the role that the option is named after */
+    OPT_TOPIC = 128 /* what help explains */
 };
 
 struct option_row {
