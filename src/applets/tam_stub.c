@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp tam-stub: a TAM over HTTP that brings devices into the state its policy describes, or walks
  * one through a scenario. */
+#include "applets/tam_stub_control.h"
 #include "applets/tam_stub_setup.h"
 
 #include <errno.h>
@@ -51,6 +52,10 @@ static const struct option_row options[] = {
                "a session without an answer for so long is forgotten (default 300)"),
     OPT_NUMBER(tam_stub, max_sessions, 0, "N", 1, 1000000,
                "sessions that wait for an answer at once (default 4096)"),
+    OPT_TEXT(tam_stub, control_key, 0, "KEY", OPT_FILE,
+             "serve /control to bearer tokens of this key (see otrp token)"),
+    OPT_LIST(tam_stub, fault, 0, "NAME", 0,
+             "do this wrong on purpose: a name, or list (repeatable)"),
     OPT_FLAG(tam_stub, once, 0, 0, "stop when the first session has ended"),
     OPT_END};
 
@@ -72,28 +77,74 @@ static void on_end(void *context, const struct tam_note *how, bool well)
 {
     const tam_setup *s = context;
     const struct tam_stub *o = s->call->options;
-    (void)how, (void)well;
+    control_note_end(s, how, well);
     if (o->once || s->run)
         stop_server();
 }
 
-/* ---- HTTP ---- */
-
-static void respond(void *context, const struct http_request *request, struct http_reply *reply)
+static int status_of(enum tam_outcome outcome)
 {
-    tam_setup *s = context;
-    if (!otrp_http_accepts(request, "/tam", reply))
-        return;
-    buffer *message = NULL;
-    enum tam_outcome outcome = tam_answer(s->tam, request->body, &message);
     static const int statuses[] = {[TAM_REQUEST] = 200,
                                    [TAM_DONE] = 204,
                                    [TAM_REFUSED] = 400,
                                    [TAM_STRANGER] = 400,
                                    [TAM_FAILED] = 500};
-    *reply = (struct http_reply){.status = statuses[outcome],
+    return statuses[outcome];
+}
+
+static void on_exchange(void *context, const struct tam_exchange *exchange)
+{
+    control_note_exchange(context, exchange, status_of(exchange->outcome));
+}
+
+/* ---- HTTP ---- */
+
+/* Does wrong what --fault asks for, with a reply that would be right. */
+static void spoil(tam_setup *s, const struct http_request *request, struct http_reply *reply)
+{
+    buffer *other = NULL;
+    if (!s->faults || (s->faults->server != FAULT_REDIRECT_LOOP && !reply->body))
+        return;
+    switch (s->faults->server) {
+    case FAULT_WRONG_STATUS:
+        reply->status = 500;
+        break;
+    case FAULT_WRONG_TYPE:
+        reply->content_type = "text/html";
+        break;
+    case FAULT_REDIRECT_LOOP:
+        reply->status = 307;
+        reply->location = "/tam";
+        buffer_free(TAKE(reply->body));
+        break;
+    case FAULT_HALF_ANSWER:
+        reply->half = true;
+        break;
+    case FAULT_SILENCE:
+        reply->silent = true;
+        break;
+    case FAULT_OTHER_SESSION:
+        if (request->body.size && tam_answer(s->tam, SPAN(NULL, 0), &other) == TAM_REQUEST) {
+            buffer_free(reply->body);
+            reply->body = other;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void respond(void *context, const struct http_request *request, struct http_reply *reply)
+{
+    tam_setup *s = context;
+    if (control_answers(s, request, reply) || !otrp_http_accepts(request, "/tam", reply))
+        return;
+    buffer *message = NULL;
+    enum tam_outcome outcome = tam_answer(s->tam, request->body, &message);
+    *reply = (struct http_reply){.status = status_of(outcome),
                                  .content_type = message ? OTRP_MEDIA_TYPE : NULL,
                                  .body = message};
+    spoil(s, request, reply);
 }
 
 static void access_log(void *context, const struct http_request *request, int status, size_t in,
@@ -172,6 +223,29 @@ static bool serve(tam_setup *s, const sigset_t *signals)
     }
 }
 
+/* Every fault: of the server, and of the messages. */
+static enum rc list_faults(const struct applet_call *call, struct error *err)
+{
+    AUTO(mutations) *all = mutations_new(MUTATION_REQUEST, err);
+    AUTO(json_t) *rows = json_array();
+    AUTO(buffer) *text = buffer_new(1 << 14);
+    if (!all)
+        return err->rc;
+    if (!rows || !text)
+        return error_memory(err), err->rc;
+    for (size_t i = 0; i < server_fault_count + all->count; i++) {
+        bool server = i < server_fault_count;
+        const struct mutation *m = server ? NULL : &all->rows[i - server_fault_count];
+        const char *name = m ? m->name : server_faults[i].name;
+        const char *title = m ? mutation_title(m) : server_faults[i].title;
+        buffer_put_format(text, "%-40s %s\n", name, title);
+        json_array_append_new(rows, json_pack("{s:s, s:s, s:s}", "name", name, "of",
+                                              m ? "message" : "server", "title", title));
+    }
+    AUTO(buffer) *json = call->common->json ? json_pretty(rows) : NULL;
+    return stdout_write(buffer_span(json ? json : text), err) ? RC_OK : err->rc;
+}
+
 static bool check_options(const struct tam_stub *o, struct error *err)
 {
     if (!o->tls_cert != !o->tls_key)
@@ -185,9 +259,12 @@ static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct tam_stub *o = call->options;
     struct report_target report;
+    if (o->fault.count == 1 && strcmp(o->fault.items[0], "list") == 0)
+        return list_faults(call, err);
     tam_setup loaded = {.call = call};
     AUTO(tam_setup) *s = &loaded;
-    const struct tam_listener listener = {.log = on_log, .ended = on_end, .context = s};
+    const struct tam_listener listener = {
+        .log = on_log, .exchanged = on_exchange, .ended = on_end, .context = s};
     if (!check_options(o, err) || !parse_report(o, &report, err) ||
         !tam_setup_load(s, &listener, err))
         return err->rc;
@@ -208,6 +285,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
         &(struct http_server_options){
             .listen = o->listen ? o->listen : "127.0.0.1:8080",
             .max_bytes = o->max_bytes ? (size_t)o->max_bytes : LIMIT_ANSWER_BYTES,
+            .max_total = (size_t)o->max_total,
             .deadline_ms = o->deadline ? (unsigned)o->deadline * 1000 : 30000,
             .tls_cert = o->tls_cert,
             .tls_key = o->tls_key,

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "applets/tam_stub_control.h"
+#include "pki/authority.h"
 #include "pki/layout.h"
 #include "sim/tam_staple.h"
 
@@ -17,6 +19,9 @@ void tam_setup_free(tam_setup *s)
     tam_state_free(s->state);
     scenario_run_free(s->run);
     scenario_free(s->scenario);
+    control_close(s);
+    tam_faults_free(s->faults);
+    key_set_free(s->ca);
     key_set_free(s->control);
     for (size_t i = 0; i < TAM_IDENTITIES; i++) {
         key_set_free(s->self[i].keys);
@@ -154,6 +159,24 @@ static bool load_self(tam_setup *s, size_t index, struct error *err)
     return tam_identity_load(s->call, &self->files, &self->keys, &self->chain, &self->ocsp, err);
 }
 
+/* ---- what goes wrong on purpose ---- */
+
+static bool load_faults(tam_setup *s, struct error *err)
+{
+    const struct tam_stub *o = s->call->options;
+    struct error ignored;
+    if (o->fault.count && !(s->faults = tam_faults_new(o->fault.items, o->fault.count, err)))
+        return error_prefix(err, "--fault");
+    if (!o->pki || (!s->faults && !s->scenario))
+        return true;
+    AUTO(authority) *ca = authority_find(o->pki, sk_X509_value(s->self[0].chain, 0), &ignored);
+    if (ca && path_exists(ca->key_path)) /* what takes it says so when it is missing */
+        s->ca = call_keys(s->call, ca->key_path, KEY_PRIVATE, &ignored);
+    for (size_t i = 0; i < o->fault.count; i++)
+        tam_warn(s->call, "does wrong on purpose: %s", o->fault.items[i]);
+    return true;
+}
+
 /* ---- stapling ---- */
 
 /* What is wrong with the set that the TAM uses; false when it is good for a while. */
@@ -288,6 +311,8 @@ static bool open_tam(tam_setup *s, const struct tam_listener *listener, policy *
                               .policy = p,
                               .state = s->state,
                               .scenario = s->run,
+                              .faults = s->faults,
+                              .ca_key = s->ca ? s->ca->keys[0] : NULL,
                               .sessions = (size_t)o->max_sessions,
                               .session_ms = o->session_timeout * 1000LL,
                               .clock = s->call->clock,
@@ -303,7 +328,8 @@ static bool open_tam(tam_setup *s, const struct tam_listener *listener, policy *
 bool tam_setup_load(tam_setup *s, const struct tam_listener *listener, struct error *err)
 {
     const struct tam_stub *o = s->call->options;
-    if (!load_identities(s, err) || !load_roots(s, err) || !load_scenario(s, err))
+    if (!load_identities(s, err) || !load_roots(s, err) || !load_scenario(s, err) ||
+        !load_faults(s, err) || (o->control_key && !control_open(s, o->control_key, err)))
         return false;
     AUTO(char) *tamid = cert_tamid(sk_X509_value(s->self[0].chain, 0), err);
     AUTO(policy) *p = tamid ? load_policy(s, err) : NULL;

@@ -185,16 +185,21 @@ static void put_entry(buffer *line, const struct transcript_entry *entry)
     buffer_put_text(line, "}\n");
 }
 
+buffer *transcript_line(const struct transcript_entry *entry)
+{
+    /* room for the quotes of JSON in JSON, or for BASE64 */
+    AUTO(buffer) *line = buffer_secret(entry->body.size + entry->body.size / 2 + 1024);
+    if (line)
+        put_entry(line, entry);
+    return line && !line->failed ? TAKE(line) : NULL;
+}
+
 bool transcript_put(transcript *t, const struct transcript_entry *entry, struct error *err)
 {
     if (!t)
         return true;
-    /* room for the quotes of JSON in JSON, or for BASE64 */
-    AUTO(buffer) *line = buffer_secret(entry->body.size + entry->body.size / 2 + 1024);
+    AUTO(buffer) *line = transcript_line(entry);
     if (!line)
-        return error_memory(err);
-    put_entry(line, entry);
-    if (line->failed)
         return error_memory(err);
     struct span left = buffer_span(line);
     while (left.size) { /* once, unless a signal or a pipe cuts it in two */

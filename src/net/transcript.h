@@ -45,6 +45,9 @@ typedef struct transcript transcript;
  * transcript that takes entries and keeps none, and on failure. */
 transcript *transcript_open(const char *path, bool force, struct error *err) MUST_CHECK;
 
+/* The line of an entry, with its newline; owned by the caller, secret. NULL without memory. */
+buffer *transcript_line(const struct transcript_entry *entry);
+
 /* Appends an entry; thread-safe. RC_INTERNAL when it cannot be written. */
 bool transcript_put(transcript *t, const struct transcript_entry *entry,
                     struct error *err) MUST_CHECK;

@@ -331,6 +331,16 @@ static bool record(tam *t, session *s, const response *r, struct error *err)
     return tam_state_done(t->parts.state, &deed, err);
 }
 
+/* Looks up what is known of the device, and drops what its new state does not show. */
+static bool recall(tam *t, session *s, struct error *err)
+{
+    if (!s->device)
+        return true;
+    tam_records_free(s->known);
+    s->known = tam_state_read(t->parts.state, s->device, clock_now(&t->parts.clock), err);
+    return s->known != NULL;
+}
+
 /* Whether the next step is the last one again: a device that says pass and does nothing must not
  * loop. */
 static bool same_step(const session *s, const tam_step *next)
@@ -358,11 +368,9 @@ static enum tam_outcome go_on(tam *t, session *s, buffer **request)
     const struct policy_rules *rules = policy_rules_for(s->policy, s->device->did);
     if (!is_acceptable(t, s, rules))
         return TAM_DONE;
-    tam_records_free(s->known);
-    s->known = tam_state_read(t->parts.state, s->device, clock_now(&t->parts.clock), &err);
     const struct tam_plan plan = {
         .rules = rules, .device = s->device, .known = s->known, .now = clock_now(&t->parts.clock)};
-    AUTO(tam_step) *next = s->known ? tam_plan_next(&plan, &err) : NULL;
+    AUTO(tam_step) *next = tam_plan_next(&plan, &err);
     if (!next) {
         finish(t, s, false, "ended: %s", err.message);
         return TAM_FAILED;
@@ -446,6 +454,10 @@ static enum tam_outcome take_answer(tam *t, session *s, response *r, buffer **re
         s->found = SCENARIO_REFUSED;
         finish(t, s, false, "refused the answer to %s: %s", s->what, err.message);
         return TAM_REFUSED;
+    }
+    if (!recall(t, s, &err)) {
+        finish(t, s, false, "ended: %s", err.message);
+        return TAM_FAILED;
     }
     const char *outcome = r->passed ? "pass" : r->code ? r->code : "fail";
     tell(t, s, "%s: %s%s%s", s->what, outcome, r->reason ? ": " : "", r->reason ? r->reason : "");
