@@ -105,8 +105,9 @@ static void put_applet(buffer *words, buffer *values, const char *key, const str
 
 /* zsh runs bash's completion through bashcompinit: one script, one set of tables. */
 static const char prologue_zsh[] = "#compdef otrp\nautoload -U +X bashcompinit && bashcompinit\n";
-/* A name such as type:ver is three words to bash, whose last one alone is to be replaced: cur and
- * prev are taken from the line, and what stands before the last colon is cut from each candidate.
+/* A name such as type:ver is three words to bash (one to zsh), whose last one alone is to be
+ * replaced: cur and prev are taken from the line, and what stands before the last colon is cut from
+ * each candidate.
  */
 static const char function_start[] =
     "_otrp() {\n"
@@ -114,7 +115,7 @@ static const char function_start[] =
     "words= kind= head= text i\n"
     "  COMPREPLY=()\n"
     "  text=${COMP_LINE:0:COMP_POINT}\n"
-    "  if [[ ${text##* } == *:* ]]; then\n"
+    "  if [[ ${text##* } == *:* && ${COMP_WORDS[COMP_CWORD]} != ?*:* ]]; then\n"
     "    cur=${text##* } head=${cur%:*}: text=${text% *} prev=${text##* }\n"
     "  fi\n";
 static const char function_end[] =
