@@ -132,6 +132,33 @@ END
         "$(openssl x509 -in pki/sp/sp/sp-xbank-ec-cert.pem -outform DER | base64 -w 0)"
 }
 
+@test "verify takes the information about a TA from the AIK of the device state alone, for its own query" {
+    otrp make-request ta-query --spid xbank --taid demo --nonce n-1 -o query.json
+    otrp make-request ta-query --spid xbank --taid demo --nonce n-2 -o other-query.json
+    local make=(otrp make-response --tam-cert "$TAM-cert.pem" --spcert pki/sp/sp/sp-xbank-ec-cert.pem)
+    "${make[@]}" -r query.json --aik aik.jwk -o information.json
+    run otrp verify --device sd.dsi --request query.json information.json
+    assert_success
+    assert_output --partial 'good: TAInformation, signed by the AIK of the SP'
+    otrp verify -q --key <(otrp jwk --public aik.jwk) information.json
+    run -4 otrp verify --device sd.dsi --request other-query.json information.json
+    assert_output --partial 'nonce: not that of the query, "n-2"'
+    run -4 otrp verify --device empty.dsi information.json
+    assert_output --partial 'the device state has no AIK of SP "xbank"'
+    otrp jwk -q --generate ec-p256 -o stranger.jwk
+    "${make[@]}" -r query.json --aik stranger.jwk -o forged.json
+    run -4 otrp verify --device sd.dsi --request query.json forged.json
+    assert_output --partial 'not the AIK of the SP'
+    flip_last_byte_of .TAInformation.signature < information.json > broken.json
+    run -3 otrp verify --device sd.dsi broken.json
+    run -2 otrp verify information.json
+    assert_output --partial 'nothing to verify the information with'
+    "${make[@]}" -r query.json --tamid another --aik aik.jwk -o wrong.json
+    run -4 otrp verify --device sd.dsi --json wrong.json
+    assert_output --partial '"verdict": "failed"'
+    assert_output --partial 'tamid: not that of tamcert'
+}
+
 @test "members of the TBS and of the plaintext can be set and left out" {
     run otrp make-response -r create-sd.request --pki pki --set status=maybe --set 'content.sdname="x"' \
         --set content.more='{"a":1}' --unset content.did --unset ver --tbs

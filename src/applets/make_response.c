@@ -359,19 +359,6 @@ static enum rc put_broker_error(const struct applet_call *call, enum error_code_
     return call_put(call, o->out, buffer_span(message), OUTPUT_PUBLIC, err);
 }
 
-/* The query in text: taid and spid; NULL when it is none, or a broken one (err->rc says so). */
-static json_t *read_query(struct span text, struct error *err)
-{
-    err->rc = RC_OK;
-    struct error other;
-    AUTO(json_doc) *doc = json_doc_parse(text, "request", &other);
-    const struct json_value *query = doc ? json_member(json_root(doc), "TAQuery") : NULL;
-    const struct other_message *type = message_find_other(span_text("TAQuery"));
-    if (!query || !members_check(query, type->members, "TAQuery", NULL, err))
-        return NULL;
-    return json_load_value(query, "TAQuery", err);
-}
-
 static enum rc put_information(const struct applet_call *call, const json_t *query,
                                struct error *err)
 {
@@ -411,7 +398,7 @@ static bool answer_query(const struct applet_call *call, enum rc *rc, struct err
     if (!o->request || strcmp(o->request, "-") == 0 ||
         !(text = input_read(o->request, limits.file_bytes, err)))
         return false;
-    AUTO(json_t) *query = read_query(buffer_span(text), err);
+    AUTO(json_t) *query = ta_query_read(buffer_span(text), err);
     if (query)
         *rc = put_information(call, query, err);
     else if (err->rc != RC_OK)

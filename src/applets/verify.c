@@ -8,6 +8,7 @@
 #include "otrp/request.h"
 #include "otrp/response.h"
 #include "otrp/sealed.h"
+#include "otrp/ta_information.h"
 #include "pki/chain.h"
 #include "pki/ocsp.h"
 #include "pki/x5c.h"
@@ -30,7 +31,7 @@ static const struct option_row options[] = {
     OPT_TEXT(verify, device, 'd', "FILE", OPT_FILE,
              "device state: gives the TEE's certificate, name, did and dsihash"),
     OPT_TEXT(verify, request, 0, "FILE", OPT_FILE,
-             "the request that a message answers: rid and tid must be its own"),
+             "the request that a message answers: rid and tid, taid and nonce must be its own"),
     OPT_TEXT(verify, tam_key, 0, "KEY", OPT_FILE, "private key of the TAM: opens an answer"),
     OPT_TEXT(verify, cek, 0, "FILE", OPT_FILE,
              "content encryption key of the request (--save-cek): the answer must have used it"),
@@ -52,6 +53,7 @@ typedef struct evidence {
     size_t ocsp_count;
     dsi *device;
     char *rid, *tid; /* of --request */
+    json_t *query;   /* of --request, when that is a TA query */
     time_t now;
     const struct applet_call *call;
     const struct verify *options;
@@ -75,6 +77,7 @@ static void evidence_free(evidence *e)
     dsi_free(e->device);
     free(e->rid);
     free(e->tid);
+    json_decref(e->query);
     json_decref(e->checks);
     json_decref(e->deviations);
     buffer_free(e->payload);
@@ -96,9 +99,14 @@ static bool load_request(evidence *e, const char *path, struct error *err)
     if (!path)
         return true;
     AUTO(buffer) *text = input_read(path, limits.file_bytes, err);
-    AUTO(request) *r = text ? request_new(buffer_span(text)) : NULL;
-    if (!r)
+    if (!text)
         return false;
+    e->query = ta_query_read(buffer_span(text), err);
+    if (e->query || err->rc != RC_OK)
+        return e->query || error_prefix(err, "%s", input_name(path));
+    AUTO(request) *r = request_new(buffer_span(text));
+    if (!r)
+        return error_memory(err);
     struct reading quiet = e->how;
     quiet.note = NULL;
     if (!request_adapt(r, e->reading ? &quiet : NULL, err))
@@ -300,6 +308,30 @@ static bool verify_response(evidence *e, struct span text, struct error *err)
     return true;
 }
 
+/* ---- what a client application gets ---- */
+
+static const char *query_text(const evidence *e, const char *name)
+{
+    return json_string_value(json_object_get(e->query, name));
+}
+
+static bool verify_information(evidence *e, struct span text, struct error *err)
+{
+    const struct ta_information_question question = {.aik = e->keys ? e->keys->keys[0] : NULL,
+                                                     .device = e->device,
+                                                     .taid = query_text(e, "taid"),
+                                                     .spid = query_text(e, "spid"),
+                                                     .nonce = query_text(e, "nonce")};
+    if (!e->keys && !e->device) {
+        error_set(err, RC_USAGE, "nothing to verify the information with");
+        return error_hint(err, "give the SP AIK with --key, or the device's state, which has it, "
+                               "with --device");
+    }
+    e->payload = ta_information_explain(text, &question, note_response_check, e, err);
+    snprintf(e->subject, sizeof e->subject, "TAInformation, signed by the AIK of the SP");
+    return e->payload != NULL;
+}
+
 /* ---- a JWS ---- */
 
 static X509_stack *x5c_certs(const jws *message, struct error *err)
@@ -474,6 +506,8 @@ static bool verify_text(evidence *e, struct span text, struct error *err)
         return verify_request(e, text, err);
     if (outer && (message_find_response(outer->name) || span_is(outer->name, "OTrPBrokerError")))
         return verify_response(e, text, err);
+    if (outer && span_is(outer->name, "TAInformation"))
+        return verify_information(e, text, err);
     AUTO(char) *name = outer ? span_dup(outer->name) : NULL;
     AUTO(jws) *message = outer ? foreign_jws(outer, name ? name : "message", false, e->reading, err)
                                : jws_parse(text, "JWS", err);

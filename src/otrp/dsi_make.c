@@ -13,9 +13,9 @@ json_t *dsi_make(const struct dsi_draft *d, struct error *err)
     AUTO(json_t) *cas = cert ? x5c_from_certs(d->chain, 1, err) : NULL;
     if (!cas)
         return NULL;
-    json_t *state = json_pack("{s:{s:s, s:s, s:O, s:O, s:{s:s, s:[]}, s:[]}}", "tee", "name", d->name,
-                            "ver", d->version, "cert", cert, "cacert", cas, "sdlist", "cnt", "0",
-                            "sd", "teeaiklist");
+    json_t *state = json_pack("{s:{s:s, s:s, s:O, s:O, s:{s:s, s:[]}, s:[]}}", "tee", "name",
+                              d->name, "ver", d->version, "cert", cert, "cacert", cas, "sdlist",
+                              "cnt", "0", "sd", "teeaiklist");
     if (!state)
         error_set(err, RC_USAGE, "the name or version of the TEE is not UTF-8");
     return state;

@@ -1,10 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "otrp/ta_information.h"
 
+#include <string.h>
+
 #include "jose/jwk.h"
 #include "jose/jws.h"
+#include "otrp/algorithm.h"
 #include "pki/x5c.h"
-#include "util/json.h"
+#include "util/base64.h"
+
+json_t *ta_query_read(struct span text, struct error *err)
+{
+    struct error other;
+    AUTO(json_doc) *doc = json_doc_parse(text, "query", &other);
+    const struct json_value *query = doc ? json_member(json_root(doc), "TAQuery") : NULL;
+    const struct other_message *type = message_find_other(span_text("TAQuery"));
+    err->rc = RC_OK;
+    if (!query || json_root(doc)->count != 1 ||
+        !members_check(query, type->members, "TAQuery", NULL, err))
+        return NULL;
+    return json_load_value(query, "TAQuery", err);
+}
 
 static json_t *tbs_json(const struct ta_information *a, struct error *err)
 {
@@ -41,4 +57,144 @@ buffer *ta_information_make(const struct ta_information *about, key *aik, struct
     buffer_put_span(out, buffer_span(message));
     buffer_put_char(out, '}');
     return out->failed ? (error_memory(err), NULL) : TAKE(out);
+}
+
+/* ---- verifying ---- */
+
+typedef struct reading_way {
+    json_doc *doc, *tbs_doc;
+    jws *jws;
+    buffer *payload;
+    const struct json_value *tbs;
+    key *own_aik; /* of the header */
+} reading_way;
+
+static void reading_way_free(reading_way *w)
+{
+    jws_free(w->jws);
+    json_doc_free(w->doc);
+    json_doc_free(w->tbs_doc);
+    buffer_free(w->payload);
+    key_free(w->own_aik);
+}
+AUTO_DEFINE(reading_way, reading_way_free)
+
+static bool read_envelope(reading_way *w, const struct ta_information_question *q,
+                          struct error *err)
+{
+    (void)q;
+    const struct json_value *root = json_root(w->doc);
+    const struct json_value *value = json_member(root, "TAInformation");
+    if (!value || root->count != 1)
+        return error_set(err, RC_MALFORMED, "answer: not an object with TAInformation alone");
+    w->jws = jws_from_value(value, "TAInformation", err);
+    w->payload = w->jws && otrp_jws(w->jws, err) ? jws_payload(w->jws, err) : NULL;
+    w->tbs_doc = w->payload ? json_doc_parse(buffer_span(w->payload), "payload", err) : NULL;
+    if (!w->tbs_doc)
+        return false;
+    w->tbs = json_member(json_root(w->tbs_doc), "TAInformationTBS");
+    return w->tbs || error_set(err, RC_MALFORMED, "payload: no TAInformationTBS in it");
+}
+
+/* The AIK that must have signed: pinned, or the device's for the SP that the answer names. */
+static bool check_signer(reading_way *w, const struct ta_information_question *q, struct error *err)
+{
+    const json_t *header = json_object_get(w->jws->signatures[0].header, "signer");
+    if (!json_is_object(header))
+        return error_set(err, RC_MALFORMED, "TAInformation.header.signer: no JWK of the SP AIK");
+    w->own_aik = jwk_to_key(header, "header.signer", false, err);
+    if (!w->own_aik)
+        return false;
+    AUTO(char) *spid = member_text(w->tbs, "spid");
+    struct dsi_aik *entry = q->device && spid ? dsi_find_aik(q->device, spid) : NULL;
+    key *known = q->aik ? q->aik : entry ? dsi_aik_key(entry, err) : NULL;
+    if (entry && !known)
+        return false;
+    if (!known)
+        return error_set(err, RC_UNTRUSTED, "the device state has no AIK of SP \"%.80s\"",
+                         spid ? spid : "");
+    return EVP_PKEY_eq(known->pkey, w->own_aik->pkey) == 1 ||
+           error_set(err, RC_UNTRUSTED, "TAInformation.header.signer: not the AIK of the SP");
+}
+
+static bool check_signature(reading_way *w, const struct ta_information_question *q,
+                            struct error *err)
+{
+    (void)q;
+    return jws_verify(w->jws, 0, w->own_aik, err);
+}
+
+static bool check_members(reading_way *w, const struct ta_information_question *q,
+                          struct error *err)
+{
+    (void)q;
+    const struct other_message *type = message_find_other(span_text("TAInformation"));
+    AUTO(char) *novelty = NULL;
+    return members_check(w->tbs, type->members, type->tbs_name, &novelty, err);
+}
+
+static bool check_query(reading_way *w, const struct ta_information_question *q, struct error *err)
+{
+    const char *const wanted[][2] = {{"taid", q->taid}, {"spid", q->spid}, {"nonce", q->nonce}};
+    for (size_t i = 0; i < COUNT(wanted); i++) {
+        const struct json_value *told = json_member(w->tbs, wanted[i][0]);
+        if (wanted[i][1] && (!told || !span_is(told->string, wanted[i][1])))
+            return error_set(err, RC_UNTRUSTED, "%s: not that of the query, \"%.80s\"",
+                             wanted[i][0], wanted[i][1]);
+    }
+    return true;
+}
+
+static bool check_tam(reading_way *w, const struct ta_information_question *q, struct error *err)
+{
+    (void)q;
+    AUTO(buffer) *der = base64_decode(json_member(w->tbs, "tamcert")->string, "tamcert", err);
+    AUTO(X509) *cert = der ? cert_from_der(buffer_span(der), "tamcert", err) : NULL;
+    AUTO(char) *tamid = cert ? cert_tamid(cert, err) : NULL;
+    return tamid && (span_is(json_member(w->tbs, "tamid")->string, tamid) ||
+                     error_set(err, RC_UNTRUSTED, "tamid: not that of tamcert, \"%s\"", tamid));
+}
+
+/* CHECK(name, function, title, section): in this order. */
+#define CHECKS                                                                                     \
+    CHECK("envelope", read_envelope, "TAInformation, a JWS with TAInformationTBS in it",           \
+          "RFC 7515 section 7.2.2")                                                                \
+    CHECK("signer", check_signer, "signer is the AIK of the SP", "OTrP GetTAInformation")          \
+    CHECK("signature", check_signature, "JWS signature by the SP AIK", "RFC 7515 section 5.2")     \
+    CHECK("members", check_members, "all mandatory members, of the right types",                   \
+          "OTrP GetTAInformation")                                                                 \
+    CHECK("query", check_query, "taid, spid and nonce are those of the query",                     \
+          "OTrP GetTAInformation")                                                                 \
+    CHECK("tamid", check_tam, "tamid is that of the TAM's certificate", "OTrP GetTAInformation")
+
+const struct response_check ta_information_checks[] = {
+#define CHECK(name, function, title, section) {name, title, section},
+    CHECKS
+#undef CHECK
+};
+const size_t ta_information_check_count = COUNT(ta_information_checks);
+
+typedef bool (*check_function)(reading_way *w, const struct ta_information_question *q,
+                               struct error *err);
+static const check_function functions[] = {
+#define CHECK(name, function, title, section) function,
+    CHECKS
+#undef CHECK
+};
+
+buffer *ta_information_explain(struct span text, const struct ta_information_question *q,
+                               response_report report, void *context, struct error *err)
+{
+    reading_way way = {.doc = json_doc_parse(text, "answer", err)};
+    AUTO(reading_way) *w = &way;
+    if (!w->doc)
+        return NULL;
+    bool passed = true;
+    for (size_t i = 0; i < COUNT(functions); i++) {
+        bool reached = passed;
+        passed = passed && functions[i](w, q, err);
+        if (report)
+            report(context, &ta_information_checks[i], passed, reached ? err : NULL);
+    }
+    return passed ? TAKE(w->payload) : NULL;
 }

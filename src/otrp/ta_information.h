@@ -4,12 +4,17 @@
  * by the AIK of its SP (protocol: GetTAInformation).
  *
  *     AUTO(buffer) *answer = ta_information_make(&(struct ta_information){...}, aik, err);
+ *     AUTO(buffer) *payload = ta_information_explain(answer, &question, report, context, err);
  */
 #ifndef OTRP_OTRP_TA_INFORMATION_H
 #define OTRP_OTRP_TA_INFORMATION_H
 
-#include "jose/key.h"
-#include "pki/cert.h"
+#include "otrp/dsi.h"
+#include "otrp/response.h"
+
+/* The members of the query {"TAQuery":{...}} in text, checked. NULL with err->rc RC_OK when it is
+ * no TA query, otherwise RC_MALFORMED. Owned by the caller. */
+json_t *ta_query_read(struct span text, struct error *err) MUST_CHECK;
 
 struct ta_information {
     const char *taid, *tamid, *spid, *nonce; /* nonce: of the query, or NULL */
@@ -20,5 +25,20 @@ struct ta_information {
 /* The whole message, signed with the private SP AIK. Owned by the caller. */
 buffer *ta_information_make(const struct ta_information *about, key *aik,
                             struct error *err) MUST_CHECK;
+
+struct ta_information_question {
+    key *aik;                        /* public, pinned by the user; or NULL */
+    const dsi *device;               /* whose AIK for the SP it must be; or NULL */
+    const char *taid, *spid, *nonce; /* of the query; each NULL: any */
+};
+
+/* The rows that an answer to a TA query goes through. */
+extern const struct response_check ta_information_checks[];
+extern const size_t ta_information_check_count;
+
+/* The verified payload, owned by the caller, with a report of each row (which may be NULL).
+ * RC_MALFORMED, RC_SIGNATURE or RC_UNTRUSTED. */
+buffer *ta_information_explain(struct span text, const struct ta_information_question *question,
+                               response_report report, void *context, struct error *err) MUST_CHECK;
 
 #endif
