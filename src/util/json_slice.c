@@ -42,6 +42,7 @@ struct parser {
     const uint8_t *start, *at, *end;
     const char *name;
     struct error *err;
+    struct error *twice; /* told of members that stand twice; NULL: they are refused */
     struct open_container stack[LIMIT_JSON_DEPTH_MOST];
     size_t depth;
 };
@@ -344,16 +345,16 @@ static bool check_duplicates(struct parser *p, const struct json_value *object)
         names[n++] = m->name;
     qsort(names, n, sizeof *names, compare_names);
     bool unique = true;
+    struct error *told = p->twice ? p->twice : p->err;
     for (size_t i = 1; unique && i < n; i++)
         if (compare_names(&names[i - 1], &names[i]) == 0) {
-            error_set(p->err, RC_MALFORMED, "%s: member \"%.*s\" stands twice in one object",
-                      p->name, (int)(names[i].size < 80 ? names[i].size : 80),
-                      (const char *)names[i].data);
-            unique = error_rule(p->err, "RFC 7515 section 4, RFC 7159 section 4");
+            error_set(told, RC_MALFORMED, "%s: member \"%.*s\" stands twice in one object", p->name,
+                      (int)(names[i].size < 80 ? names[i].size : 80), (const char *)names[i].data);
+            unique = error_rule(told, "RFC 7515 section 4, RFC 7159 section 4");
         }
     if (names != few)
         free(names);
-    return unique;
+    return unique || p->twice;
 }
 
 static bool read_name(struct parser *p, struct span *name)
@@ -463,6 +464,11 @@ static bool read_document(struct parser *p)
 
 json_doc *json_doc_parse(struct span text, const char *name, struct error *err)
 {
+    return json_doc_read(text, name, NULL, err);
+}
+
+json_doc *json_doc_read(struct span text, const char *name, struct error *twice, struct error *err)
+{
     AUTO(json_doc) *doc = calloc(1, sizeof *doc);
     if (!doc) {
         error_memory(err);
@@ -474,6 +480,7 @@ json_doc *json_doc_parse(struct span text, const char *name, struct error *err)
     p.end = text.data + text.size;
     p.name = name;
     p.err = err;
+    p.twice = twice;
     p.depth = 0;
     if (text.size == 0) {
         error_set(err, RC_MALFORMED, "%s: empty", name);

@@ -41,6 +41,11 @@ struct json_value {
 
 /* Parses the one JSON value that text must be. name is what messages call it. */
 json_doc *json_doc_parse(struct span text, const char *name, struct error *err) MUST_CHECK;
+
+/* The same, but a member that stands twice is no fault: both are there, and twice (whose rc was set
+ * to RC_OK) says which. For telling what is wrong with a text, never for believing it. */
+json_doc *json_doc_read(struct span text, const char *name, struct error *twice,
+                        struct error *err) MUST_CHECK;
 void json_doc_free(json_doc *doc);
 const struct json_value *json_root(const json_doc *doc);
 
