@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "otrp/unearth.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "otrp/unearth_dump.h"
+#include "otrp/unearth_json.h"
+#include "util/base64.h"
+
+enum {
+    BUDGET_FACTOR = 8,     /* how often a byte may be read again, on average */
+    BUDGET_BASE = 1 << 20, /* so that small inputs are searched well */
+    COMPACT_LEAST = 60,    /* a shorter token with two dots is a host name */
+    SIGNATURE_LEAST = 40,  /* digits of the shortest signature, HS256 */
+    STRING_LEAST = 16,     /* a string of JSON that may hold something */
+    BEGIN_BYTES = 400      /* from a bracket to what follows it */
+};
+
+const char *unearthed_how_name(unsigned bit_number)
+{
+    static const char *const names[] = {"lines joined",
+                                        "prefixes of lines left out",
+                                        "quotes made straight",
+                                        "taken out of a string",
+                                        "out of a hexadecimal dump",
+                                        "out of BASE64",
+                                        "out of quoted-printable",
+                                        "out of UTF-16",
+                                        "out of percent-encoding",
+                                        "it ends too early: closed",
+                                        "a superfluous comma left out",
+                                        "inside other JSON"};
+    return bit_number < COUNT(names) ? names[bit_number] : NULL;
+}
+
+struct scan {
+    struct span text;
+    unearth_take take;
+    void *context;
+    struct error *err;
+    unsigned level, how;
+    size_t budget;
+    bool inner; /* offset and line are those of the outer text */
+    size_t offset, line;
+    size_t counted; /* newlines up to here are in line */
+    size_t found;
+};
+
+static bool scan_text(struct scan *s);
+
+/* Hands a thing out; *known: it was recognised. */
+static bool give(struct scan *s, enum unearthed_kind kind, struct span text, size_t at,
+                 unsigned how)
+{
+    if (!s->inner) {
+        for (; s->counted < at; s->counted++)
+            s->line += s->text.data[s->counted] == '\n';
+        s->offset = at;
+    }
+    struct unearthed found = {
+        .kind = kind, .text = text, .offset = s->offset, .line = s->line, .how = s->how | how};
+    bool known = s->take(s->context, &found);
+    s->found += known;
+    return known;
+}
+
+/* Searches text, which was decoded from what stands at offset at; *found: there was something. */
+static bool search_inside(struct scan *s, struct span text, size_t at, unsigned how, bool *found)
+{
+    *found = false;
+    if (s->level + 1 >= UNEARTH_LEVELS || text.size == 0)
+        return true;
+    if (!s->inner) {
+        for (; s->counted < at; s->counted++)
+            s->line += s->text.data[s->counted] == '\n';
+        s->offset = at;
+    }
+    struct scan inside = {.text = text,
+                          .take = s->take,
+                          .context = s->context,
+                          .err = s->err,
+                          .level = s->level + 1,
+                          .how = s->how | how,
+                          .inner = true,
+                          .offset = s->offset,
+                          .line = s->line};
+    if (!scan_text(&inside))
+        return false;
+    *found = inside.found > 0;
+    s->found += inside.found;
+    return true;
+}
+
+/* ---- JSON ---- */
+
+/* Whether a string is worth being searched. */
+static bool promises(struct span text)
+{
+    return text.size >= STRING_LEAST &&
+           (memchr(text.data, '{', text.size) || text.size >= COMPACT_LEAST);
+}
+
+/* Goes through the values of a document that is not known itself. */
+static bool search_value(struct scan *s, const struct json_value *value, size_t at, unsigned how)
+{
+    bool found;
+    for (const struct json_value *v = value->first; v; v = v->next) {
+        if (v->kind == JSON_KIND_STRING) {
+            if (promises(v->string) &&
+                !search_inside(s, v->string, at, how | UNEARTHED_IN_STRING, &found))
+                return false;
+        } else if (v->first && !give(s, UNEARTHED_JSON, v->text, at, how | UNEARTHED_NESTED) &&
+                   !search_value(s, v, at, how)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool search_document(struct scan *s, struct span text, size_t at, unsigned how)
+{
+    struct error ignored;
+    AUTO(json_doc) *doc = json_doc_parse(text, "text", &ignored);
+    return !doc || search_value(s, json_root(doc), at, how);
+}
+
+/* Whether text that ends too early, or is broken, was one of ours. */
+static bool has_vocabulary(struct span text)
+{
+    static const char *const words[] = {
+        "\"payload\"", "\"ciphertext\"", "\"encrypted_key\"", "\"protected\"",   "TBSRe",
+        "\"kty\"",     "\"dsi\"",        "\"x5c\"",           "OTrPBrokerError", "\"TAQuery\"",
+        "SDRequest\"", "TARequest\"",    "StateRequest\""};
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (text.size && memmem(text.data, text.size, words[i], strlen(words[i])))
+            return true;
+    return false;
+}
+
+/* Where to go on behind a place that was read in vain up to stopped. */
+static size_t again(struct scan *s, size_t start, size_t stopped)
+{
+    size_t cost = stopped > start ? stopped - start : 1;
+    if (cost > s->budget)
+        return stopped > start ? stopped : start + 1;
+    s->budget -= cost;
+    return start + 1;
+}
+
+/* Whether what stands at i begins like an object with a name, or an array of strings or objects;
+ * behind a newline, prefixes of lines may stand before them. */
+static bool begins_json(struct span text, size_t i)
+{
+    bool object = text.data[i] == '{', lines = false;
+    size_t most = i + BEGIN_BYTES < text.size ? i + BEGIN_BYTES : text.size;
+    for (i++; i < most; i++) {
+        uint8_t c = text.data[i];
+        if (c && strchr("\"'&\xe2\xc2\xef\x93\x94", c))
+            return true;
+        if (c == '{' || c == '[')
+            return !object;
+        lines |= c == '\n';
+        if (!isspace(c) && !(lines && (isalnum(c) || (c && strchr(">|:-.+", c)))))
+            return false;
+    }
+    return false;
+}
+
+static bool take_json(struct scan *s, size_t *i)
+{
+    size_t start = *i, stopped = start;
+    size_t end = json_plain_end(s->text, start, &stopped);
+    if (end) {
+        struct span text = SPAN(s->text.data + start, end - start);
+        *i = end;
+        return give(s, UNEARTHED_JSON, text, start, 0) || search_document(s, text, start, 0);
+    }
+    struct mended mended;
+    if (!json_mend(s->text, start, &mended))
+        return error_memory(s->err);
+    AUTO(buffer) *text = mended.text;
+    bool cut = mended.how & UNEARTHED_CUT;
+    if ((!cut || has_vocabulary(buffer_span(text))) &&
+        give(s, UNEARTHED_JSON, buffer_span(text), start, mended.how)) {
+        *i = mended.end;
+        return true;
+    }
+    if (!cut) {
+        *i = mended.end;
+        return search_document(s, buffer_span(text), start, mended.how);
+    }
+    *i = again(s, start, stopped > mended.end ? stopped : mended.end);
+    return true;
+}
+
+/* JSON whose quotes are escaped, as in a string: takes the backslashes away up to where that string
+ * ends. */
+static bool take_escaped(struct scan *s, size_t *i)
+{
+    size_t start = *i, at = start;
+    AUTO(buffer) *text = buffer_secret(256);
+    if (!text)
+        return error_memory(s->err);
+    while (at < s->text.size && s->text.data[at] != '"' && s->text.data[at] != '\n') {
+        uint8_t c = s->text.data[at++];
+        if (c == '\\' && at < s->text.size) {
+            static const char letters[] = "nrtbf", meant[] = "\n\r\t\b\f";
+            c = s->text.data[at++];
+            const char *found = c ? strchr(letters, c) : NULL;
+            if (c == 'u') { /* of the string inside: stays as it is */
+                buffer_put_text(text, "\\u");
+                continue;
+            }
+            c = found ? (uint8_t)meant[found - letters] : c;
+        }
+        buffer_put_char(text, (char)c);
+    }
+    if (text->failed)
+        return error_memory(s->err);
+    bool found;
+    if (!search_inside(s, buffer_span(text), start, UNEARTHED_IN_STRING, &found))
+        return false;
+    *i = found ? at : again(s, start, at);
+    return true;
+}
+
+/* ---- PEM ---- */
+
+/* Copies a block line by line without prefixes. */
+static bool take_pem(struct scan *s, size_t *i)
+{
+    size_t start = *i, at = start;
+    struct span prefix = prefix_of(s->text, start);
+    AUTO(buffer) *text = buffer_secret(2048);
+    if (!text)
+        return error_memory(s->err);
+    bool ended = false;
+    while (!ended && at < s->text.size) {
+        const uint8_t *newline = memchr(s->text.data + at, '\n', s->text.size - at);
+        size_t stop = newline ? (size_t)(newline - s->text.data) : s->text.size;
+        struct span line = SPAN(s->text.data + at, stop - at);
+        while (line.size && isspace(line.data[line.size - 1]))
+            line.size--;
+        if (line.size > 100 ||
+            (at > start && line.size > 10 && !memcmp(line.data, "-----BEGIN", 10)))
+            break;
+        buffer_put_span(text, line);
+        buffer_put_char(text, '\n');
+        ended = line.size > 9 && memcmp(line.data, "-----END ", 9) == 0;
+        at = stop < s->text.size ? prefix_skip(s->text, stop + 1, prefix) : stop;
+    }
+    if (text->failed)
+        return error_memory(s->err);
+    if (ended &&
+        give(s, UNEARTHED_PEM, buffer_span(text), start, prefix.size ? UNEARTHED_PREFIXED : 0))
+        *i = at;
+    else
+        *i = again(s, start, at);
+    return true;
+}
+
+/* ---- tokens ---- */
+
+static bool is_token(uint8_t c)
+{
+    return isalnum(c) || c == '-' || c == '_' || c == '.' || c == '+' || c == '/';
+}
+
+/* Reads digits and dots over the ends of lines; returns where they end. */
+static size_t read_compact(struct span text, size_t start, buffer *token, bool *joined)
+{
+    struct span prefix = prefix_of(text, start);
+    size_t at = start;
+    *joined = false;
+    for (;;) {
+        size_t from = at;
+        while (at < text.size && is_token(text.data[at]))
+            at++;
+        buffer_put(token, text.data + from, at - from);
+        size_t line = at;
+        while (line < text.size && text.data[line] == '\r')
+            line++;
+        if (line >= text.size || text.data[line] != '\n' || token->size < COMPACT_LEAST)
+            return at;
+        size_t next = prefix_skip(text, line + 1, prefix), stop = next;
+        while (stop < text.size && is_token(text.data[stop]))
+            stop++;
+        bool whole = stop > next && (stop == text.size || text.data[stop] == '\n' ||
+                                     text.data[stop] == '\r' || text.data[stop] == '"');
+        if (!whole || (stop - next > 4 && memcmp(text.data + next, "eyJ", 3) == 0))
+            return at;
+        *joined = true;
+        at = next;
+    }
+}
+
+/* Whether token has the two dots of a JWS or the four of a JWE, and parts as long as theirs. */
+static bool is_compact(struct span token)
+{
+    struct span parts[5];
+    size_t dots = 0, from = 0;
+    for (size_t i = 0; i <= token.size; i++) {
+        if (i < token.size && token.data[i] != '.')
+            continue;
+        if (dots > 4)
+            return false;
+        parts[dots++] = SPAN(token.data + from, i - from);
+        from = i + 1;
+    }
+    if (token.size < COMPACT_LEAST || (dots != 3 && dots != 5) || parts[0].size < 8)
+        return false;
+    if (memcmp(parts[0].data, "eyJ", 3) == 0 || memcmp(parts[0].data, "eyA", 3) == 0)
+        return true;
+    return parts[dots - 1].size >= SIGNATURE_LEAST / 2 && parts[dots - 2].size &&
+           (dots == 5 || parts[2].size >= SIGNATURE_LEAST) && parts[0].size >= 16;
+}
+
+static bool take_percent(struct scan *s, size_t *i)
+{
+    size_t start = *i, at = start;
+    AUTO(buffer) *text = buffer_secret(256);
+    if (!text)
+        return error_memory(s->err);
+    while (at < s->text.size && !isspace(s->text.data[at]) && s->text.data[at] != '"' &&
+           s->text.data[at] != '&') {
+        uint8_t c = s->text.data[at];
+        char pair[3] = {0};
+        if (c == '%' && at + 2 < s->text.size && isxdigit(s->text.data[at + 1]) &&
+            isxdigit(s->text.data[at + 2])) {
+            memcpy(pair, s->text.data + at + 1, 2);
+            c = (uint8_t)strtoul(pair, NULL, 16);
+            at += 2;
+        }
+        at++;
+        buffer_put_char(text, (char)(c == '+' && !pair[0] ? ' ' : c));
+    }
+    if (text->failed)
+        return error_memory(s->err);
+    bool found;
+    if (!search_inside(s, buffer_span(text), start, UNEARTHED_PERCENT, &found))
+        return false;
+    *i = found ? at : start + 1;
+    return true;
+}
+
+static bool take_token(struct scan *s, size_t *i)
+{
+    size_t start = *i, end = start;
+    while (end < s->text.size && is_token(s->text.data[end]))
+        end++;
+    size_t size = end - start;
+    *i = end;
+    if (size < STRING_LEAST * 2)
+        return true;
+    bool joined, hex, found;
+    if (memchr(s->text.data + start, '.', size) || memcmp(s->text.data + start, "ey", 2) == 0) {
+        AUTO(buffer) *token = buffer_secret(size + 16);
+        if (!token)
+            return error_memory(s->err);
+        size_t stop = read_compact(s->text, start, token, &joined);
+        if (token->failed)
+            return error_memory(s->err);
+        while (token->size && token->data[token->size - 1] == '.' && stop == end)
+            token->size--; /* the end of a sentence */
+        if (is_compact(buffer_span(token)) &&
+            give(s, UNEARTHED_COMPACT, buffer_span(token), start, joined ? UNEARTHED_JOINED : 0)) {
+            *i = stop;
+            return true;
+        }
+    }
+    struct dump dump;
+    if (!digits_read(s->text, start, &dump, &hex))
+        return error_memory(s->err);
+    AUTO(buffer) *bytes = dump.bytes;
+    unsigned how = (hex ? UNEARTHED_HEX : UNEARTHED_BASE64) | (dump.joined ? UNEARTHED_JOINED : 0);
+    if (!bytes)
+        return true;
+    if (!search_inside(s, buffer_span(bytes), start, how, &found))
+        return false;
+    if (dump.end > *i)
+        *i = dump.end;
+    return true;
+}
+
+static bool take_hex_dump(struct scan *s, size_t *i, bool *taken)
+{
+    struct dump dump;
+    *taken = false;
+    if (!hex_dump_read(s->text, *i, &dump))
+        return error_memory(s->err);
+    AUTO(buffer) *bytes = dump.bytes;
+    if (!bytes)
+        return true;
+    if (!search_inside(s, buffer_span(bytes), *i,
+                       UNEARTHED_HEX | (dump.joined ? UNEARTHED_JOINED : 0), taken))
+        return false;
+    /* a dump of something else is passed over as a whole: it is not read again line by line */
+    if (*taken || dump.joined) {
+        *i = dump.end;
+        *taken = true;
+    }
+    return true;
+}
+
+/* ---- whole texts ---- */
+
+/* The size of the DER value that begins at i; 0 when it does not fit. */
+static size_t der_size(struct span text, size_t i)
+{
+    if (text.size - i < 8 || text.data[i] != 0x30)
+        return 0;
+    size_t first = text.data[i + 1], head = 2, size = first;
+    if (first & 0x80) {
+        size_t count = first & 0x7f;
+        if (count < 1 || count > 4)
+            return 0;
+        size = 0;
+        for (size_t k = 0; k < count; k++)
+            size = size << 8 | text.data[i + 2 + k];
+        head += count;
+    }
+    return size >= 16 && size <= text.size - i - head ? head + size : 0;
+}
+
+/* UTF-16 with its mark, as UTF-8; NULL with *none when it is something else. */
+static buffer *from_utf16(struct span text)
+{
+    bool little = text.data[0] == 0xff;
+    AUTO(buffer) *out = buffer_secret(text.size);
+    for (size_t i = 2; out && i + 1 < text.size; i += 2) {
+        unsigned c = (unsigned)text.data[i + little] << 8 | text.data[i + !little];
+        if (c < 0x80) {
+            buffer_put_char(out, (char)c);
+        } else if (c < 0x800) {
+            buffer_put_char(out, (char)(0xc0 | c >> 6));
+            buffer_put_char(out, (char)(0x80 | (c & 63)));
+        } else {
+            buffer_put_char(out, (char)(0xe0 | c >> 12));
+            buffer_put_char(out, (char)(0x80 | (c >> 6 & 63)));
+            buffer_put_char(out, (char)(0x80 | (c & 63)));
+        }
+    }
+    return out && !out->failed ? TAKE(out) : NULL;
+}
+
+static buffer *from_quoted_printable(struct span text)
+{
+    AUTO(buffer) *out = buffer_secret(text.size);
+    for (size_t i = 0; out && i < text.size; i++) {
+        uint8_t c = text.data[i];
+        size_t left = text.size - i;
+        if (c == '=' && left > 1 && text.data[i + 1] == '\n') {
+            i++;
+        } else if (c == '=' && left > 2 && text.data[i + 1] == '\r' && text.data[i + 2] == '\n') {
+            i += 2;
+        } else if (c == '=' && left > 2 && isxdigit(text.data[i + 1]) &&
+                   isxdigit(text.data[i + 2])) {
+            char pair[3] = {(char)text.data[i + 1], (char)text.data[i + 2], 0};
+            buffer_put_char(out, (char)strtoul(pair, NULL, 16));
+            i += 2;
+        } else {
+            buffer_put_char(out, (char)c);
+        }
+    }
+    return out && !out->failed ? TAKE(out) : NULL;
+}
+
+static bool is_quoted_printable(struct span text)
+{
+    struct span head = SPAN(text.data, text.size < 65536 ? text.size : 65536);
+    static const char word[] = "quoted-printable";
+    return head.size && memmem(head.data, head.size, word, sizeof word - 1) &&
+           memmem(head.data, head.size, "=3D", 3);
+}
+
+static bool take_one(struct scan *s, size_t *i)
+{
+    uint8_t c = s->text.data[*i];
+    struct span text = s->text;
+    size_t left = text.size - *i;
+    if ((c == '{' || c == '[') && left > 3 && text.data[*i + 1] == '\\')
+        return take_escaped(s, i);
+    if ((c == '{' || c == '[') && begins_json(text, *i))
+        return take_json(s, i);
+    if (c == '-' && left > 11 && memcmp(text.data + *i, "-----BEGIN ", 11) == 0)
+        return take_pem(s, i);
+    if (c == '%' && left > 6 && memcmp(text.data + *i, "%7B%22", 6) == 0)
+        return take_percent(s, i);
+    size_t size = c == 0x30 && left > 8 ? der_size(text, *i) : 0;
+    if (size && give(s, UNEARTHED_DER, SPAN(text.data + *i, size), *i, 0)) {
+        *i += size;
+        return true;
+    }
+    if (is_token(c) && c != '-' && c != '.')
+        return take_token(s, i);
+    ++*i;
+    return true;
+}
+
+static bool scan_text(struct scan *s)
+{
+    s->budget = s->text.size * BUDGET_FACTOR + BUDGET_BASE;
+    bool line_start = true;
+    for (size_t i = 0; i < s->text.size;) {
+        if (line_start) {
+            bool taken;
+            if (!take_hex_dump(s, &i, &taken))
+                return false;
+            line_start = false;
+            if (taken)
+                continue;
+        }
+        size_t from = i;
+        if (!take_one(s, &i))
+            return false;
+        line_start = i > from && s->text.data[i - 1] == '\n';
+    }
+    return true;
+}
+
+static bool search(struct scan *s, struct span text)
+{
+    s->text = text;
+    bool utf16 = text.size > 3 && ((text.data[0] == 0xff && text.data[1] == 0xfe) ||
+                                   (text.data[0] == 0xfe && text.data[1] == 0xff));
+    bool printable = !utf16 && is_quoted_printable(text);
+    if (!utf16 && !printable)
+        return scan_text(s);
+    AUTO(buffer) *plain = utf16 ? from_utf16(text) : from_quoted_printable(text);
+    if (!plain)
+        return error_memory(s->err);
+    s->text = buffer_span(plain);
+    s->how |= utf16 ? UNEARTHED_UTF16 : UNEARTHED_QUOTED_PRINTABLE;
+    return scan_text(s);
+}
+
+bool unearth(struct span text, unearth_take take, void *context, struct error *err)
+{
+    struct scan s = {.take = take, .context = context, .err = err, .line = 1};
+    return search(&s, text);
+}
+
+bool unearth_inside(struct span text, const struct unearthed *found, unsigned how,
+                    unearth_take take, void *context, struct error *err)
+{
+    struct scan s = {.take = take,
+                     .context = context,
+                     .err = err,
+                     .level = 1,
+                     .how = found->how | how,
+                     .inner = true,
+                     .offset = found->offset,
+                     .line = found->line};
+    return search(&s, text);
+}

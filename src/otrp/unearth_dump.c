@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "otrp/unearth_dump.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "otrp/unearth_json.h"
+#include "util/base64.h"
+
+enum {
+    DUMP_COLUMNS = 64,     /* bytes a line at most */
+    DUMP_INDENT = 96,      /* where a line of a dump may begin: behind a time and a host */
+    DUMP_LEAST = 4,        /* bytes a line, but for the last */
+    DIGITS_LEAST = 40,     /* a shorter token is a name */
+    REPEAT_MOST = 1 << 20, /* bytes that one "*" may stand for */
+};
+
+static int hex_value(uint8_t c)
+{
+    return isdigit(c) ? c - '0' : isxdigit(c) ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+static bool is_pair(struct span line, size_t at)
+{
+    return at + 1 < line.size && isxdigit(line.data[at]) && isxdigit(line.data[at + 1]);
+}
+
+/* A line of a dump: its offset and up to DUMP_COLUMNS bytes. */
+struct dump_line {
+    size_t offset;
+    uint8_t bytes[DUMP_COLUMNS];
+    size_t count;
+};
+
+/* Reads "0010: 7b22 ..." or "00000010  7b 22 ...": offset, blanks, groups of pairs. A gap of two
+ * blanks stands in the middle (hexdump -C) or before the column of characters. */
+static bool read_dump_line(struct span line, size_t at, struct dump_line *out)
+{
+    size_t start = at;
+    if (at + 1 < line.size && line.data[at] == '0' && line.data[at + 1] == 'x')
+        start = at += 2;
+    out->offset = out->count = 0;
+    while (at < line.size && isxdigit(line.data[at]) && at - start < 16)
+        out->offset = out->offset << 4 | (size_t)hex_value(line.data[at++]);
+    size_t digits = at - start;
+    if (digits < 4 || at >= line.size)
+        return false;
+    if (line.data[at] == ':')
+        at++;
+    if (at >= line.size || (line.data[at] != ' ' && line.data[at] != '\t'))
+        return false;
+    while (at < line.size && (line.data[at] == ' ' || line.data[at] == '\t'))
+        at++;
+    while (out->count < DUMP_COLUMNS && is_pair(line, at)) {
+        out->bytes[out->count++] = (uint8_t)(hex_value(line.data[at]) << 4 |
+                                             hex_value(line.data[at + 1]));
+        at += 2;
+        size_t gap = 0;
+        while (at + gap < line.size && (line.data[at + gap] == ' ' || line.data[at + gap] == '-'))
+            gap++;
+        if (gap > 2 || (gap == 2 && out->count != 8))
+            break;
+        if (gap == 0 && at < line.size && !isxdigit(line.data[at]))
+            return line.data[at] == '\r' && out->count;
+        at += gap;
+    }
+    return out->count > 0;
+}
+
+static struct span line_at(struct span text, size_t at)
+{
+    const uint8_t *end = at < text.size ? memchr(text.data + at, '\n', text.size - at) : NULL;
+    return SPAN(text.data + at, end ? (size_t)(end - text.data) - at : text.size - at);
+}
+
+/* The line of a dump at or behind line, at one of its first columns; *column where it begins. */
+static bool find_dump_line(struct span line, size_t *column, struct dump_line *out)
+{
+    bool boundary = true;
+    for (size_t i = 0; i < line.size && i < DUMP_INDENT; i++) {
+        uint8_t c = line.data[i];
+        if (boundary && isxdigit(c) && read_dump_line(line, i, out)) {
+            *column = i;
+            return true;
+        }
+        boundary = c == ' ' || c == '\t' || c == '>' || c == '|';
+    }
+    return false;
+}
+
+/* What "*" stands for: the line before, over and over, up to offset. */
+static bool repeat_line(buffer *bytes, const struct dump_line *last, size_t from, size_t to)
+{
+    if (to <= from || to - from > REPEAT_MOST || !last->count)
+        return false;
+    for (size_t at = from; at < to; at += last->count)
+        buffer_put(bytes, last->bytes, to - at < last->count ? to - at : last->count);
+    return true;
+}
+
+bool hex_dump_read(struct span text, size_t start, struct dump *dump)
+{
+    *dump = (struct dump){.bytes = NULL};
+    struct dump_line line, next;
+    size_t column, lines = 1;
+    struct span raw = line_at(text, start);
+    if (!find_dump_line(raw, &column, &line) || line.count < DUMP_LEAST)
+        return true;
+    AUTO(buffer) *bytes = buffer_secret(1024);
+    if (!bytes)
+        return false;
+    size_t at = start + raw.size, width = 0;
+    for (;; lines++) {
+        bool star = false;
+        size_t from = at + 1;
+        raw = from < text.size ? line_at(text, from) : SPAN(text.data, 0);
+        if (raw.size && raw.data[raw.size - 1] == '*') {
+            star = true;
+            from += raw.size + 1;
+            raw = from < text.size ? line_at(text, from) : SPAN(text.data, 0);
+        }
+        bool more = from < text.size && find_dump_line(raw, &column, &next) &&
+                    next.offset > line.offset;
+        size_t delta = more ? next.offset - line.offset : 0;
+        if (more && !star && delta <= line.count)
+            width = line.count = delta; /* the rest was the column of characters */
+        else if (more && !star)
+            more = false;
+        else if (width && line.count > width)
+            line.count = width;
+        buffer_put(bytes, line.bytes, line.count);
+        if (star && !(more && repeat_line(bytes, &line, line.offset + line.count, next.offset)))
+            more = false;
+        if (!more)
+            break;
+        at = from + raw.size;
+        line = next;
+    }
+    if (bytes->failed)
+        return false;
+    if (lines == 1 && bytes->size > 16)
+        bytes->size = 16;
+    *dump = (struct dump){.bytes = TAKE(bytes), .end = at, .joined = lines > 1};
+    return true;
+}
+
+/* ---- tokens of digits ---- */
+
+static bool is_digit64(uint8_t c)
+{
+    return isalnum(c) || c == '+' || c == '/' || c == '-' || c == '_';
+}
+
+/* Appends the digits of a token; returns where it ends. */
+static size_t take_token(struct span text, size_t at, buffer *digits)
+{
+    size_t start = at;
+    while (at < text.size && is_digit64(text.data[at]))
+        at++;
+    buffer_put(digits, text.data + start, at - start);
+    return at;
+}
+
+static bool decode_hex(const buffer *digits, buffer *bytes)
+{
+    if (digits->size % 2)
+        return false;
+    for (size_t i = 0; i < digits->size; i++)
+        if (!isxdigit(digits->data[i]))
+            return false;
+    uint8_t *to = buffer_reserve(bytes, digits->size / 2);
+    for (size_t i = 0; to && i < digits->size; i += 2)
+        to[i / 2] = (uint8_t)(hex_value(digits->data[i]) << 4 | hex_value(digits->data[i + 1]));
+    bytes->size = to ? digits->size / 2 : 0;
+    return to != NULL;
+}
+
+/* Both alphabets; what is behind the last whole byte is passed over. */
+static bool decode_64(buffer *digits, buffer *bytes)
+{
+    for (size_t i = 0; i < digits->size; i++)
+        digits->data[i] = digits->data[i] == '+'   ? '-'
+                          : digits->data[i] == '/' ? '_'
+                                                   : digits->data[i];
+    if (digits->size % 4 == 1)
+        digits->size--;
+    uint8_t *to = buffer_reserve(bytes, digits->size / 4 * 3 + 3);
+    struct error ignored;
+    size_t whole = digits->size / 4 * 4;
+    long long size = to ? base64url_decode_to(to, SPAN(digits->data, whole), "dump", &ignored) : -1;
+    if (size < 0)
+        return false;
+    bytes->size = (size_t)size;
+    uint8_t rest[4] = {'A', 'A', 'A', 'A'}, last[8];
+    memcpy(rest, digits->data + whole, digits->size - whole);
+    if (digits->size > whole && base64url_decode_to(last, SPAN(rest, 4), "dump", &ignored) == 3)
+        buffer_put(bytes, last, digits->size - whole - 1);
+    return !bytes->failed;
+}
+
+bool digits_read(struct span text, size_t start, struct dump *dump, bool *hex)
+{
+    *dump = (struct dump){.bytes = NULL};
+    AUTO(buffer) *digits = buffer_secret(256);
+    AUTO(buffer) *bytes = buffer_secret(256);
+    if (!digits || !bytes)
+        return false;
+    struct span prefix = prefix_of(text, start);
+    size_t end = take_token(text, start, digits);
+    dump->end = end;
+    if (digits->size < DIGITS_LEAST)
+        return !digits->failed;
+    /* a full line, and the next one is nothing but digits, too */
+    while (end < text.size && (text.data[end] == '\n' || text.data[end] == '\r')) {
+        size_t line = end + 1;
+        if (text.data[end] == '\r' && line < text.size && text.data[line] == '\n')
+            line++;
+        size_t next = prefix_skip(text, line, prefix), before = digits->size;
+        size_t stop = take_token(text, next, digits);
+        size_t tail = stop;
+        while (tail < text.size && text.data[tail] == '=')
+            tail++;
+        if (stop == next || (tail < text.size && text.data[tail] != '\n' &&
+                             text.data[tail] != '\r' && text.data[tail] != '"')) {
+            digits->size = before;
+            break;
+        }
+        dump->joined = true;
+        end = stop;
+    }
+    while (end < text.size && text.data[end] == '=')
+        end++;
+    if (digits->failed)
+        return false;
+    *hex = decode_hex(digits, bytes);
+    dump->end = end;
+    if (*hex || decode_64(digits, bytes))
+        dump->bytes = TAKE(bytes);
+    return true;
+}

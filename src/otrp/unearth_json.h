@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unearth_json.h: reads an object or array out of running text, and mends it on the way: for
+ * unearth.c only.
+ */
+#ifndef OTRP_OTRP_UNEARTH_JSON_H
+#define OTRP_OTRP_UNEARTH_JSON_H
+
+#include "otrp/unearth.h"
+
+/* Where the next line's own text begins: line is its start, prefix what stood before the thing on
+ * its first line. Digits stand for any digits, so that times may differ. */
+size_t prefix_skip(struct span text, size_t line, struct span prefix);
+
+/* What stands on the line before offset at. */
+struct span prefix_of(struct span text, size_t at);
+
+/* The end of the object or array at start, when it is sound as it stands; 0 when it is not, with
+ * *stopped where that showed. */
+size_t json_plain_end(struct span text, size_t start, size_t *stopped);
+
+struct mended {
+    buffer *text; /* owned by the caller */
+    size_t end;   /* behind what was read */
+    unsigned how; /* of enum unearthed_how */
+};
+
+/* Reads with all tolerance; what ends too early is closed (UNEARTHED_CUT). False without memory. */
+bool json_mend(struct span text, size_t start, struct mended *mended) MUST_CHECK;
+
+#endif
