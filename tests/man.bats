@@ -327,6 +327,13 @@ END
     play otrp-make-response.1
 }
 
+@test "the examples of otrp-inspect(1) run" {
+    with_pki
+    play otrp-inspect.1
+    assert_output --partial 'GetDeviceStateResponse'
+    assert_regex "$output" 'signature +right: RS256 by the certificate in the device state'
+}
+
 @test "the examples of otrp-make-request(1) run" {
     with_pki
     play otrp-make-request.1
