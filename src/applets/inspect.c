@@ -69,7 +69,7 @@ static void put_text(look *l)
             size = 0;
     }
     AUTO(char) *own = text;
-    if (!size || !stdout_write(SPAN(text, size), l->err))
+    if (!size || !stdout_write(SPAN(own, size), l->err))
         l->failed = true;
 }
 

@@ -47,6 +47,7 @@ typedef struct look {
     report report;
     bool colours;
     struct error *err;
+    bool cut;                            /* the thing at hand ends too early */
     bool failed;                         /* without memory, or unable to write: err says so */
     time_t now, message_time;            /* of the thing at hand as far as it is known, or 0 */
     time_t entry_time;                   /* of the entry of a transcript that it is in, or 0 */

@@ -19,6 +19,17 @@ enum { ARRAY_TRIED = 3 };
 
 /* ---- messages ---- */
 
+static void show_jws_of(look *l, const struct json_value *value, struct signed_as as)
+{
+    if (json_member(value, "payload") || json_member(value, "signature")) {
+        show_jws(l, "", value, as);
+        return;
+    }
+    struct layer layer = layer_add(&l->report, "envelope", "no JWS");
+    deviate(l, "envelope", DEVIATION_NO_VALUE);
+    show_value(l, &layer, "value", value);
+}
+
 static void show_response_array(look *l, const struct json_value *array,
                                 const struct message_type *type)
 {
@@ -26,28 +37,16 @@ static void show_response_array(look *l, const struct json_value *array,
         .kind = SIGNED_RESPONSE, .type = type, .inner = type->response_tbs_name};
     if (array->kind != JSON_KIND_ARRAY) {
         deviate(l, type->response, DEVIATION_STATE_ARRAY);
-        if (value_is_jws(array))
-            show_jws(l, "", array, as);
+        show_jws_of(l, array, as);
         return;
     }
     for (const struct json_value *e = array->first; e; e = e->next) {
         const struct json_value *jws = json_member(e, GET_DEVICE_STATE_ELEMENT);
         if (!jws || e->count != 1)
             deviate(l, type->response, DEVIATION_STATE_ARRAY);
-        if (jws && value_is_jws(jws))
-            show_jws(l, "", jws, as);
+        if (jws)
+            show_jws_of(l, jws, as);
     }
-}
-
-static void show_jws_of(look *l, const struct json_value *value, struct signed_as as)
-{
-    if (value_is_jws(value)) {
-        show_jws(l, "", value, as);
-        return;
-    }
-    struct layer layer = layer_add(&l->report, "envelope", "no JWS");
-    deviate(l, "envelope", DEVIATION_NO_VALUE);
-    show_value(l, &layer, "value", value);
 }
 
 static void show_plain(look *l, const struct json_value *value)
@@ -363,6 +362,7 @@ bool item_take(void *look_, const struct unearthed *found)
     free(TAKE(l->said_did));
     free(TAKE(l->said_tamid));
     l->tbs = NULL;
+    l->cut = found->how & UNEARTHED_CUT;
     switch (found->kind) {
     case UNEARTHED_JSON:
         known = take_json(l, found);

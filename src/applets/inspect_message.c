@@ -78,6 +78,25 @@ void show_dsi(look *l, struct layer *layer, const struct json_value *inner, stru
     X509_stack *chain = state_chain(inner);
     if (chain)
         look_know_tee(l, chain);
+    const struct json_value *sigalg = json_member(json_member(inner, "tfwdata"), "sigalg");
+    if (sigalg && sigalg->kind == JSON_KIND_STRING && !span_is(sigalg->string, "RS256") &&
+        !span_is(sigalg->string, "ES256"))
+        deviate(l, "dsi.tfwdata.sigalg", DEVIATION_SIGALG);
+}
+
+/* A device state that was put into a string, with or without the name around it. */
+static void show_dsi_text(look *l, struct span text)
+{
+    struct error err;
+    AUTO(buffer) *mended = NULL;
+    AUTO(json_doc) *doc = read_document(l, text, "dsi", &mended, &err);
+    const struct json_value *root = doc ? json_root(doc) : NULL;
+    const struct json_value *inner = json_member(root, "dsi") ? json_member(root, "dsi") : root;
+    if (!inner || inner->kind != JSON_KIND_OBJECT)
+        return;
+    struct layer layer = layer_add(&l->report, "dsi", "from a string of %zu bytes", text.size);
+    show_members(l, &layer, "dsi", inner);
+    show_dsi(l, &layer, inner, SPAN(NULL, 0));
 }
 
 static buffer *hash_of_text(look *l, const char *path, const struct json_value *value)
@@ -316,8 +335,8 @@ static void show_content(look *l, const char *name, struct span text, struct sig
     bool edsi = strcmp(name, "edsi") == 0;
     show_members(l, &layer, "", root);
     if (state && state->kind == JSON_KIND_STRING)
-        deviate(l, "content.dsi", DEVIATION_TEXT_FOR_OBJECT);
-    else if (state)
+        show_dsi_text(l, state->string);
+    else if (state && state->kind == JSON_KIND_OBJECT)
         show_dsi(l, &layer, state, edsi ? text : SPAN(NULL, 0));
     explain_reason(l, json_member(root, "reason"));
     keep_text(&l->said_did, root, "did");
@@ -391,7 +410,7 @@ static void show_encrypted_ta(look *l, const struct json_value *value,
     if (value->kind != JSON_KIND_OBJECT)
         return;
     if (value->count == 0) {
-        deviate(l, "encrypted_ta", DEVIATION_JWE_EMPTY);
+        deviate(l, "encrypted_ta", DEVIATION_TA_EMPTY);
     } else if (value_is_jwe(value)) {
         deviate(l, "encrypted_ta", DEVIATION_TA_JWE);
         AUTO(buffer) *text = show_jwe(l, "encrypted_ta", value, false);

@@ -10,6 +10,7 @@
 #include <openssl/sha.h>
 
 #include "jose/jwk.h"
+#include "jose/serialization.h"
 #include "otrp/unearth_json.h"
 #include "pki/describe.h"
 #include "util/base64.h"
@@ -26,7 +27,8 @@ void deviate(look *l, const char *path, enum deviation id)
 void report_deviation(void *look_, const char *path, const char *section, const char *what)
 {
     look *l = look_;
-    deviation_add(&l->report, path, section, "%s", what);
+    if (!l->cut || strcmp(what, "missing") != 0) /* it may have been there */
+        deviation_add(&l->report, path, section, "%s", what);
 }
 
 /* ---- documents ---- */
@@ -52,6 +54,33 @@ static buffer *mend_utf8(struct span text)
     return out && !out->failed ? TAKE(out) : NULL;
 }
 
+/* The text with its quotes made straight and, when the whole is cut off, closed. */
+static json_doc *read_mended(look *l, struct span text, const char *path, buffer **mended,
+                             struct error *twice)
+{
+    struct mended attempt;
+    struct error ignored;
+    if (!text.size || (text.data[0] != '{' && text.data[0] != '[') || !json_mend(text, 0, &attempt))
+        return NULL;
+    bool cut = attempt.how & UNEARTHED_CUT;
+    bool whole = attempt.end >= text.size ||
+                 span_trim(SPAN(text.data + attempt.end, text.size - attempt.end)).size == 0;
+    json_doc *doc = cut == l->cut && (whole || cut)
+                        ? json_doc_read(buffer_span(attempt.text), path, twice, &ignored)
+                        : NULL;
+    if (!doc) {
+        buffer_free(attempt.text);
+        return NULL;
+    }
+    if (attempt.how & UNEARTHED_QUOTES)
+        deviate(l, path, DEVIATION_QUOTES);
+    if (attempt.how & UNEARTHED_COMMA)
+        deviate(l, path, DEVIATION_COMMA);
+    buffer_free(*mended);
+    *mended = attempt.text;
+    return doc;
+}
+
 json_doc *read_document(look *l, struct span text, const char *path, buffer **mended,
                         struct error *err)
 {
@@ -63,6 +92,8 @@ json_doc *read_document(look *l, struct span text, const char *path, buffer **me
         if (doc)
             deviate(l, path, DEVIATION_NOT_UTF8);
     }
+    if (!doc)
+        doc = read_mended(l, text, path, mended, &twice);
     if (doc && twice.rc != RC_OK)
         deviation_add(&l->report, path, deviation_row(DEVIATION_DUPLICATE)->section, "%s",
                       twice.message + strlen(path) + 2);

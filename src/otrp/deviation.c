@@ -102,6 +102,7 @@ static enum deviation form_of_string(struct span s, enum member_type type)
                : is_made_of(s, "-_")     ? DEVIATION_BASE64URL
                                          : DEVIATION_COUNT;
     case MEMBER_HEX:
+    case MEMBER_HEX_LIST:
         return is_made_of(s, "-_+/=") ? DEVIATION_IV_BASE64 : DEVIATION_COUNT;
     case MEMBER_OBJECT:
         return DEVIATION_TEXT_FOR_OBJECT;
@@ -116,6 +117,8 @@ static enum deviation form_of(const struct json_value *v, enum member_type type)
     bool list = type == MEMBER_BASE64_LIST || type == MEMBER_HEX_LIST || type == MEMBER_TEXT_LIST;
     if (v->kind == JSON_KIND_STRING)
         return list ? DEVIATION_ONE_STRING : form_of_string(v->string, type);
+    if (type == MEMBER_BASE64 && (v->kind == JSON_KIND_OBJECT || v->kind == JSON_KIND_ARRAY))
+        return DEVIATION_SPAIK;
     bool text = type == MEMBER_NAME || type == MEMBER_TID || type == MEMBER_TEXT;
     if (v->kind == JSON_KIND_NUMBER && text)
         return DEVIATION_INTEGER;
@@ -151,7 +154,8 @@ static void audit_value(const struct audit *a, const struct json_value *v, const
     char path[300];
     if (m->type == MEMBER_OBJECT && v->kind == JSON_KIND_OBJECT) {
         snprintf(path, sizeof path, "%s.%s", a->path, m->name);
-        if (m->members)
+        /* what is empty, or encrypted as a whole, is told by who looks into it */
+        if (m->members && v->count && !json_member(v, "ciphertext"))
             deviations_of_members(v, m->members, path, a->section, a->report, a->context);
         return;
     }

@@ -16,11 +16,10 @@ report() {
     jq -cr "$1" report.json
 }
 
-# shellcheck disable=SC2034 # of the tests
 # Verdicts as lines "signature: right"; deviations as lines "path: what (section)".
-verdicts='.items[].verdicts[] | "\(.check): \(.verdict)"'
-# shellcheck disable=SC2034
-deviations='.items[].deviations[] | "\(.path): \(.what) (\(.section))"'
+VERDICTS='.items[].verdicts[] | "\(.check): \(.verdict)"'
+DEVIATIONS='.items[].deviations[] | "\(.path): \(.what) (\(.section))"'
+export VERDICTS DEVIATIONS
 
 # value PATH: of the first row of that path in report.json.
 value() {
@@ -37,4 +36,22 @@ in_mail() {
     printf 'From: tam@example.org\nSubject: it does not work\n\nHello, the device got\n\n'
     fold -w 70 | sed 's/^/> /'
     printf '\n\nand says nothing.\n'
+}
+
+# signed NAME FILTER [PROTECTED [HEADER]]: a message of that name by hand: jq makes the payload of
+# nothing, jose signs it with the key $SIGNER.
+signed() {
+    jq -cn "$2" > "$1.tbs"
+    jose jws sig -I "$1.tbs" -k "$SIGNER" -o "$1.jws" \
+        -s "{\"protected\":${3:-{\"alg\":\"RS256\"\}}${4:+,\"header\":$4}}"
+    jq -c "{\"$1\": .}" "$1.jws"
+}
+
+# sealed TEXT KEY [PROTECTED [HEADER]]: TEXT as a flattened JWE by jose; general: as a general one.
+sealed() {
+    printf %s "$1" | jose jwe enc -I- -k "$2" -i "{\"protected\":${3:-{\"enc\":\"A128CBC-HS256\"\}}}" \
+        -r "{\"header\":${4:-{\"alg\":\"RSA1_5\"\}}}"
+}
+general() {
+    jq -c '{protected, recipients: [{header, encrypted_key}], iv, ciphertext, tag}'
 }
