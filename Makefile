@@ -143,6 +143,7 @@ man: all
 	    $(call renew,$$page,OPTIONS,$${name%.1}) || exit 1; \
 	done
 	@$(call renew,man/otrp-messages.7,MESSAGES,messages)
+	@$(call renew,man/otrp.1,COMMANDS,)
 
 format:
 	clang-format -i $(C_FILES)

@@ -190,6 +190,11 @@ END
     done < <(grep -ohE 'ERR_[A-Z_]+' "$MAN"/* | sort -u)
 }
 
+@test "otrp(1) lists the commands of the program" {
+    run diff <(sed -n '/^\.\\" COMMANDS BEGIN/,/^\.\\" COMMANDS END/p' "$MAN/otrp.1" | sed '1d;$d') <(otrp help --mdoc)
+    assert_success
+}
+
 @test "otrp-messages(7) has the members of the registry" {
     run diff <(sed -n '/^\.\\" MESSAGES BEGIN/,/^\.\\" MESSAGES END/p' "$MAN/otrp-messages.7" | sed '1d;$d') \
         <(otrp help messages --mdoc)

@@ -576,7 +576,7 @@ sd: not checked"
         flip_last_byte_of .TAInformation.payload < information.json > changed.json
         bad 3 'signature' --device state.json --tam-key "$TAM-key.pem" changed.json
         accepted request update-sd --spid xbank --sdname sd-1 --renew-aik
-        bad 3 'signature' --device state.json --tam-key "$TAM-key.pem" information.json
+        bad 4 'no SP AIK of the device state' --device state.json --tam-key "$TAM-key.pem" information.json
         accepted request delete-sd --sdname sd-1 --delete-ta
         bad 4 'no SP AIK' --device state.json --tam-key "$TAM-key.pem" information.json
     done

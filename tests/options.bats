@@ -189,7 +189,8 @@ hint: choose from auto, always, never" sign -k "$KEY" --color=mauve
         while read -r option; do
             grep -qE -e "^  (-.,|   ) --$option( |\$)" <<< "$help" || fail "$name --help does not have --$option"
         done < <(grep -oE 'OPT_(TEXT|FLAG|LIST|NUMBER|CHOICE)\([a-z_]+, [a-z_0-9]+' "$table" |
-            sed 's/.*, //; s/_/-/g' | grep -vx mdoc)
+            sed 's/.*, //; s/_$//; s/_/-/g' | grep -vxE 'mdoc|names' | # those are hidden
+            { [ "$name" = completion ] && grep -vx pki || cat; })
     done
 }
 

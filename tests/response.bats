@@ -144,11 +144,11 @@ END
     run -4 otrp verify --device sd.dsi --request other-query.json information.json
     assert_output --partial 'nonce: not that of the query, "n-2"'
     run -4 otrp verify --device empty.dsi information.json
-    assert_output --partial 'the device state has no AIK of SP "xbank"'
+    assert_output --partial 'the device state has no SP AIK'
     otrp jwk -q --generate ec-p256 -o stranger.jwk
     "${make[@]}" -r query.json --aik stranger.jwk -o forged.json
     run -4 otrp verify --device sd.dsi --request query.json forged.json
-    assert_output --partial 'not the AIK of the SP'
+    assert_output --partial 'no SP AIK of the device state'
     flip_last_byte_of .TAInformation.signature < information.json > broken.json
     run -3 otrp verify --device sd.dsi broken.json
     run -2 otrp verify information.json

@@ -2,6 +2,7 @@
 /* otrp help: the overview of commands, the help of one, the exit codes, the error codes. */
 #include "applet.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,6 +104,21 @@ static void put_overview(buffer *out)
              "\n'otrp COMMAND --help' explains a command.\n");
 }
 
+/* The same for otrp(1). */
+static void put_mdoc_overview(buffer *out)
+{
+    for (size_t i = 0; i < applet_count; i++) {
+        const struct applet_entry *a = &applets[i];
+        if (i == 0 || a->group != applets[i - 1].group)
+            buffer_put_format(out,
+                              "%s.Pp\n%s:\n.Bl -tag -width \"otrp-make-response(1)\" -compact\n",
+                              i ? ".El\n" : "", applet_group_name(a->group));
+        buffer_put_format(out, ".It Xr otrp-%s 1\n%c%s\n", a->name, tolower(a->summary[0]),
+                          a->summary + 1);
+    }
+    buffer_put_text(out, ".El\n");
+}
+
 static void put_exit_codes(buffer *out)
 {
     for (int rc = RC_OK; rc <= RC_PARTIAL; rc++)
@@ -177,6 +193,8 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (o->list)
         for (size_t i = 0; i < applet_count; i++)
             buffer_put_format(out, "%s\n", applets[i].name);
+    else if (!o->topic && o->mdoc)
+        put_mdoc_overview(out);
     else if (!o->topic)
         put_overview(out);
     else if (!put_topic(out, o, err))

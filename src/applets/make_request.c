@@ -429,9 +429,9 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return broken_list(call, MUTATION_REQUEST, o->type ? message_find_option(o->type) : NULL,
                            err);
     if (!o->type) {
-        error_set(err, RC_USAGE, "no TYPE is given");
-        error_hint(err, "say what to ask for: get-device-state, create-sd, update-sd, delete-sd, "
-                        "install-ta, update-ta, delete-ta or ta-query");
+        error_set(err, RC_USAGE, "TYPE is missing: what to ask for");
+        error_hint(err, "get-device-state, create-sd, update-sd, delete-sd, install-ta, update-ta, "
+                        "delete-ta or ta-query");
         return err->rc;
     }
     if (strcmp(o->type, "ta-query") == 0 && o->break_.count)

@@ -438,7 +438,7 @@ static bool verify_jws(evidence *e, jws *message, struct error *err)
 {
     if (!attach(e, message, err))
         return false;
-    if (!e->keys && !e->anchors && !e->device) {
+    if (!e->keys && !e->anchors) {
         error_set(err, RC_USAGE, "nothing to verify the signature with");
         return error_hint(err, "give --key KEY, or --trust ROOTS to take the key from x5c");
     }
@@ -448,13 +448,7 @@ static bool verify_jws(evidence *e, jws *message, struct error *err)
         verified = jws_verify(message, 0, signer, err);
     else if (e->keys)
         verified = verify_with_keys(message, e->keys, err);
-    for (size_t i = 0; !verified && !e->anchors && !e->keys && i < e->device->aik_count; i++) {
-        const key *aik = dsi_aik_key(&e->device->aiks[i], err);
-        verified = aik && jws_verify(message, 0, aik, err); /* TAInformation */
-    }
-    if (!verified && !e->anchors && !e->keys && e->device->aik_count == 0)
-        error_set(err, RC_UNTRUSTED, "the device state has no SP AIK that could have signed it");
-    if (e->keys || signer || e->device)
+    if (e->keys || signer)
         add_check(e, "signature", "JWS signature", "RFC 7515 section 5.2",
                   verified ? "passed" : "failed", verified ? NULL : err->message);
     else

@@ -66,7 +66,8 @@ typedef struct reading_way {
     jws *jws;
     buffer *payload;
     const struct json_value *tbs;
-    key *own_aik; /* of the header */
+    key *own_aik;     /* of the header */
+    const char *spid; /* whose AIK that is, as the device state says; or NULL */
 } reading_way;
 
 static void reading_way_free(reading_way *w)
@@ -88,15 +89,10 @@ static bool read_envelope(reading_way *w, const struct ta_information_question *
     if (!value || root->count != 1)
         return error_set(err, RC_MALFORMED, "answer: not an object with TAInformation alone");
     w->jws = jws_from_value(value, "TAInformation", err);
-    w->payload = w->jws && otrp_jws(w->jws, err) ? jws_payload(w->jws, err) : NULL;
-    w->tbs_doc = w->payload ? json_doc_parse(buffer_span(w->payload), "payload", err) : NULL;
-    if (!w->tbs_doc)
-        return false;
-    w->tbs = json_member(json_root(w->tbs_doc), "TAInformationTBS");
-    return w->tbs || error_set(err, RC_MALFORMED, "payload: no TAInformationTBS in it");
+    return w->jws && otrp_jws(w->jws, err);
 }
 
-/* The AIK that must have signed: pinned, or the device's for the SP that the answer names. */
+/* The AIK that signs: pinned, or one of the device's. Nothing of the payload is read for it. */
 static bool check_signer(reading_way *w, const struct ta_information_question *q, struct error *err)
 {
     const json_t *header = json_object_get(w->jws->signatures[0].header, "signer");
@@ -105,16 +101,21 @@ static bool check_signer(reading_way *w, const struct ta_information_question *q
     w->own_aik = jwk_to_key(header, "header.signer", false, err);
     if (!w->own_aik)
         return false;
-    AUTO(char) *spid = member_text(w->tbs, "spid");
-    struct dsi_aik *entry = q->device && spid ? dsi_find_aik(q->device, spid) : NULL;
-    key *known = q->aik ? q->aik : entry ? dsi_aik_key(entry, err) : NULL;
-    if (entry && !known)
-        return false;
-    if (!known)
-        return error_set(err, RC_UNTRUSTED, "the device state has no AIK of SP \"%.80s\"",
-                         spid ? spid : "");
-    return EVP_PKEY_eq(known->pkey, w->own_aik->pkey) == 1 ||
-           error_set(err, RC_UNTRUSTED, "TAInformation.header.signer: not the AIK of the SP");
+    if (q->aik && EVP_PKEY_eq(q->aik->pkey, w->own_aik->pkey) == 1)
+        return true;
+    for (size_t i = 0; !q->aik && i < q->device->aik_count; i++) {
+        const key *aik = dsi_aik_key(&q->device->aiks[i], err);
+        if (!aik)
+            return false;
+        if (EVP_PKEY_eq(aik->pkey, w->own_aik->pkey) == 1) {
+            w->spid = q->device->aiks[i].spid;
+            return true;
+        }
+    }
+    if (!q->aik && q->device->aik_count == 0)
+        return error_set(err, RC_UNTRUSTED, "the device state has no SP AIK");
+    return error_set(err, RC_UNTRUSTED, "TAInformation.header.signer: %s",
+                     q->aik ? "not the key that is given" : "no SP AIK of the device state");
 }
 
 static bool check_signature(reading_way *w, const struct ta_information_question *q,
@@ -130,6 +131,13 @@ static bool check_members(reading_way *w, const struct ta_information_question *
     (void)q;
     const struct other_message *type = message_find_other(span_text("TAInformation"));
     AUTO(char) *novelty = NULL;
+    w->payload = jws_payload(w->jws, err);
+    w->tbs_doc = w->payload ? json_doc_parse(buffer_span(w->payload), "payload", err) : NULL;
+    if (!w->tbs_doc)
+        return false;
+    w->tbs = json_member(json_root(w->tbs_doc), type->tbs_name);
+    if (!w->tbs)
+        return error_set(err, RC_MALFORMED, "payload: no %s in it", type->tbs_name);
     return members_check(w->tbs, type->members, type->tbs_name, &novelty, err);
 }
 
@@ -157,13 +165,12 @@ static bool check_tam(reading_way *w, const struct ta_information_question *q, s
 
 /* CHECK(name, function, title, section): in this order. */
 #define CHECKS                                                                                     \
-    CHECK("envelope", read_envelope, "TAInformation, a JWS with TAInformationTBS in it",           \
-          "RFC 7515 section 7.2.2")                                                                \
-    CHECK("signer", check_signer, "signer is the AIK of the SP", "OTrP GetTAInformation")          \
+    CHECK("envelope", read_envelope, "TAInformation, a JWS", "RFC 7515 section 7.2.2")             \
+    CHECK("signer", check_signer, "signer is an SP AIK of the device", "OTrP GetTAInformation")    \
     CHECK("signature", check_signature, "JWS signature by the SP AIK", "RFC 7515 section 5.2")     \
     CHECK("members", check_members, "all mandatory members, of the right types",                   \
           "OTrP GetTAInformation")                                                                 \
-    CHECK("query", check_query, "taid, spid and nonce are those of the query",                     \
+    CHECK("query", check_query, "spid is the AIK's; taid, spid and nonce are those of the query",  \
           "OTrP GetTAInformation")                                                                 \
     CHECK("tamid", check_tam, "tamid is that of the TAM's certificate", "OTrP GetTAInformation")
 
