@@ -297,6 +297,48 @@ END
     assert_output --regexp '^\["[A-Za-z0-9+/=]+","[A-Za-z0-9+/=]+"\]'
 }
 
+@test "the examples of otrp-pki-issue(1) run" {
+    with_pki
+    play otrp-pki-issue.1
+    assert_output --partial "name,status
+unit1,issued
+unit2,issued"
+    run openssl x509 -in pki/tee/tee/tee-device2-ec-cert.pem -noout -subject -nameopt RFC2253
+    assert_output "subject=CN=device2,OU=TEE,O=OTrP"
+}
+
+@test "the examples of otrp-pki-crl(1), otrp-pki-check(1) and otrp-pki-revoke(1) run" {
+    with_pki
+    play otrp-pki-crl.1
+    assert_output --partial "pki/tee/tee/tee-mytee-rsa-cert.pem: OK"
+    # findings are what the examples look for, so they fail
+    sed 's/^set -euo pipefail/set -u/' <(declare -f play) > play.bash
+    # shellcheck source=/dev/null
+    source play.bash
+    play otrp-pki-check.1
+    assert_output --partial "key-mode pki/tee/tee/tee-mytee-rsa-key.pem"
+    play otrp-pki-revoke.1
+    run cut -c 1 pki/tee/tee-ca/tee-ca-1-ec-index.txt
+    assert_line R
+}
+
+@test "the manifest of otrp-manifest(5) is a manifest" {
+    with_pki
+    examples otrp-manifest.5 > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out > result.csv
+    run cut -d , -f 3,9 result.csv
+    assert_output "name,status
+unit1,issued
+unit1,issued
+backup,issued"
+}
+
+@test "otrp-pki-check(1) has the findings of the program" {
+    run diff <(sed -n '/^\.It Li /s/^\.It Li //p' "$MAN/otrp-pki-check.1" | plain) \
+        <(sed -nE 's/^FINDING\([A-Z_]*, "([a-z-]*)".*/\1/p' "$ROOT/src/pki/audit.def")
+    assert_success
+}
+
 @test "the examples of otrp-jwk(1) run" {
     with_pki
     play otrp-jwk.1

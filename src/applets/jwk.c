@@ -154,6 +154,10 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return error_set(err, RC_USAGE, "--passout is for --p12"), err->rc;
     if (o->kid && (o->pem || o->der || o->p12 || o->thumbprint))
         return error_set(err, RC_USAGE, "--kid: only a JWK has a place for it"), err->rc;
+    if (o->generate && o->thumbprint)
+        return error_set(err, RC_USAGE,
+                         "--generate makes a private key: --thumbprint would throw it away"),
+               err->rc;
     if (o->generate && o->file)
         return error_set(err, RC_USAGE, "--generate makes a key, so it takes no FILE"), err->rc;
 

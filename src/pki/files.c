@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 
 #include "pki/asn1.h"
+#include "pki/ec_key.h"
 #include "pki/layout.h"
 #include "pki/ledger.h"
 #include "pki/staple.h"
@@ -151,11 +152,17 @@ bool pki_files_check_strangers(const pki_files *files, const char *dir, struct e
     return true;
 }
 
-static buffer *make_key(const hierarchy *h, const struct member *m, time_t now, struct error *err)
+buffer *pki_key_pem(const EVP_PKEY *pkey, const buffer *passphrase, struct error *err)
 {
-    (void)h, (void)now;
     AUTO(BIO) *bio = BIO_new(BIO_s_secmem());
-    if (!bio || !PEM_write_bio_PKCS8PrivateKey(bio, m->pkey, NULL, NULL, 0, NULL, NULL)) {
+    PKCS8_PRIV_KEY_INFO *info = passphrase ? NULL : ec_key_to_pkcs8(pkey);
+    bool written = bio && (info ? PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, info)
+                                : PEM_write_bio_PKCS8PrivateKey(
+                                      bio, pkey, passphrase ? EVP_aes_256_cbc() : NULL,
+                                      passphrase ? (const char *)passphrase->data : NULL,
+                                      passphrase ? (int)passphrase->size : 0, NULL, NULL));
+    PKCS8_PRIV_KEY_INFO_free(info);
+    if (!written) {
         error_openssl(err, RC_INTERNAL, "cannot write a private key");
         return NULL;
     }
@@ -163,6 +170,12 @@ static buffer *make_key(const hierarchy *h, const struct member *m, time_t now, 
     if (!pem)
         error_memory(err);
     return pem;
+}
+
+static buffer *make_key(const hierarchy *h, const struct member *m, time_t now, struct error *err)
+{
+    (void)h, (void)now;
+    return pki_key_pem(m->pkey, NULL, err);
 }
 
 static buffer *make_cert(const hierarchy *h, const struct member *m, time_t now, struct error *err)
@@ -213,10 +226,18 @@ static buffer *make_ledger(const hierarchy *h, const struct member *m, time_t no
     AUTO(ledger) *l = ledger_new(err);
     if (!l)
         return NULL;
-    for (size_t i = 0; i < h->count; i++)
-        if (&h->members[h->members[i].issuer] == m && &h->members[i] != m &&
-            !ledger_add(l, h->members[i].cert, err))
+    for (size_t i = 0; i < h->count; i++) {
+        const struct member *issued = &h->members[i];
+        if (&h->members[issued->issuer] != m || issued == m)
+            continue;
+        AUTO(char) *path = path_of("", issued, kinds[PKI_CERT].end); /* "/tam/tam/..." */
+        if (!path) {
+            error_memory(err);
             return NULL;
+        }
+        if (!ledger_add(l, issued->cert, path + 1, err))
+            return NULL;
+    }
     return ledger_text(l, err);
 }
 

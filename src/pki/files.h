@@ -55,6 +55,9 @@ bool pki_files_check_strangers(const pki_files *files, const char *dir,
 buffer *pki_file_make(const hierarchy *h, const struct pki_file *file, time_t now,
                       struct error *err) MUST_CHECK;
 
+/* A private key as PKCS#8 in PEM, secret; encrypted (AES-256-CBC) unless passphrase is NULL. */
+buffer *pki_key_pem(const EVP_PKEY *pkey, const buffer *passphrase, struct error *err) MUST_CHECK;
+
 AUTO_DEFINE(pki_files, pki_files_free)
 
 #endif

@@ -206,7 +206,7 @@ static bool issue_all(hierarchy *h, const templates *t, EVP_PKEY *pkey, time_t n
         bool is_root = m->level == LEVEL_ROOT;
         X509_free(m->cert);
         m->cert = issue(&(struct issue_order){.profile = profile_of(t, m),
-                                              .use = {m->role, key_alg_family(m->alg), m->name},
+                                              .use = {m->role, key_alg_family(m->alg), m->name, 0},
                                               .tamid = m->tamid,
                                               .pkey = pkey ? pkey : m->pkey,
                                               .issuer = is_root ? NULL : issuer->cert,

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 
 #include "pki/asn1.h"
+#include "pki/ec_key.h"
 #include "pki/tamid.h"
 #include "util/openssl_error.h"
 
@@ -37,6 +38,20 @@ static bool add_tamid(X509 *cert, const struct issue_order *order, struct error 
            error_openssl(err, RC_INTERNAL, "cannot add a subjectAltName");
 }
 
+static bool add_requested(X509 *cert, const struct issue_order *order, struct error *err)
+{
+    for (int i = 0; i < sk_X509_EXTENSION_num(order->requested); i++) {
+        X509_EXTENSION *extension = sk_X509_EXTENSION_value(order->requested, i);
+        const ASN1_OBJECT *name = X509_EXTENSION_get_object(extension);
+        if (!profile_allows(order->profile, order->use.role, OBJ_obj2nid(name)) ||
+            X509_get_ext_by_OBJ(cert, name, -1) >= 0)
+            continue;
+        if (!X509_add_ext(cert, extension, -1))
+            return error_openssl(err, RC_INTERNAL, "cannot add an extension");
+    }
+    return true;
+}
+
 static bool check_end(const X509 *cert, const struct issue_order *order, struct error *err)
 {
     int days, seconds;
@@ -50,7 +65,13 @@ static bool check_end(const X509 *cert, const struct issue_order *order, struct 
     error_set(err, RC_USAGE, "%s: %s would outlive its issuer %s", profile_path(order->profile),
               subject ? subject : "the certificate", issuer ? issuer : "");
     return error_hint(err, "give the issuer a later end, or the certificate an earlier one, in the "
-                           "templates (days, not_after)");
+                           "templates (days, not_after) or with --days");
+}
+
+static bool set_key(X509 *cert, const struct issue_order *order)
+{
+    return (order->only_encode && ec_key_publish(cert, order->pkey)) ||
+           X509_set_pubkey(cert, order->pkey);
 }
 
 X509 *issue(const struct issue_order *order, struct error *err)
@@ -60,12 +81,12 @@ X509 *issue(const struct issue_order *order, struct error *err)
     EVP_PKEY *signer = order->issuer ? order->issuer_key : order->pkey;
     ERR_clear_error();
     if (!cert || !X509_set_version(cert, X509_VERSION_3) || !set_serial(cert) ||
-        !X509_set_pubkey(cert, order->pkey)) {
+        !set_key(cert, order)) {
         error_openssl(err, RC_INTERNAL, "cannot make a certificate");
         return NULL;
     }
     if (!profile_apply(order->profile, &order->use, cert, issuer, order->now, err) ||
-        (order->tamid && !add_tamid(cert, order, err)) ||
+        (order->tamid && !add_tamid(cert, order, err)) || !add_requested(cert, order, err) ||
         (order->issuer && !check_end(cert, order, err)))
         return NULL;
     if (X509_set_issuer_name(cert, X509_get_subject_name(issuer)) &&

@@ -15,11 +15,14 @@
 struct issue_order {
     const profile *profile;
     struct profile_use use;
-    const char *tamid;    /* of a TAM, becomes its subjectAltName (tamid.h); or NULL */
+    const char *tamid; /* of a TAM, becomes its subjectAltName (tamid.h); or NULL */
+    const STACK_OF(X509_EXTENSION) * requested; /* by the subject, or NULL: those that the template
+                                                   allows, and that it does not set, are taken */
     EVP_PKEY *pkey;       /* of the subject; its public part is enough unless it is a root */
     X509 *issuer;         /* NULL: a root, which signs itself */
     EVP_PKEY *issuer_key; /* NULL for a root */
     time_t now;           /* notBefore */
+    bool only_encode;     /* no one will ask the certificate for its key: that takes longest */
 };
 
 /* The signed certificate, owned by the caller: version 3, a random serial number of 159 bits,

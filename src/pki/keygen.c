@@ -37,6 +37,24 @@ const char *key_alg_family(enum key_alg alg)
     return algs[alg].family;
 }
 
+bool key_alg_of(const EVP_PKEY *pkey, enum key_alg *alg)
+{
+    char curve[32] = "";
+    bool rsa = EVP_PKEY_is_a(pkey, "RSA");
+    if (!rsa &&
+        (!EVP_PKEY_is_a(pkey, "EC") || !EVP_PKEY_get_group_name(pkey, curve, sizeof curve, NULL)))
+        return false;
+    int nid = rsa ? NID_undef : OBJ_txt2nid(curve);
+    const char *name = nid == NID_undef ? NULL : EC_curve_nid2nist(nid);
+    for (size_t i = 0; i < KEY_ALG_COUNT; i++)
+        if (rsa ? (int)algs[i].rsa_bits == EVP_PKEY_get_bits(pkey)
+                : algs[i].curve && name && strcmp(algs[i].curve, name) == 0) {
+            *alg = (enum key_alg)i;
+            return true;
+        }
+    return false;
+}
+
 bool key_alg_parse(const char *text, const char *option, enum key_alg *alg, struct error *err)
 {
     const char *names[KEY_ALG_COUNT];
@@ -62,9 +80,17 @@ struct workshop {
     pthread_mutex_t lock;
 };
 
-static EVP_PKEY *make_key(enum key_alg alg)
+/* Keys that are to become files: never those of a token whose provider is loaded, too. */
+#define IN_MEMORY "?provider=default"
+
+EVP_PKEY *keygen_one(enum key_alg alg, struct error *err)
 {
-    return algs[alg].curve ? EVP_EC_gen(algs[alg].curve) : EVP_RSA_gen(algs[alg].rsa_bits);
+    EVP_PKEY *pkey = algs[alg].curve
+                         ? EVP_PKEY_Q_keygen(NULL, IN_MEMORY, "EC", algs[alg].curve)
+                         : EVP_PKEY_Q_keygen(NULL, IN_MEMORY, "RSA", (size_t)algs[alg].rsa_bits);
+    if (!pkey)
+        error_openssl(err, RC_INTERNAL, "cannot make a key of %s", algs[alg].name);
+    return pkey;
 }
 
 static struct keygen_job *next_job(struct workshop *w)
@@ -79,11 +105,12 @@ static void *work(void *context)
 {
     struct workshop *w = context;
     for (struct keygen_job *job; (job = next_job(w));) {
-        job->pkey = make_key(job->alg);
+        struct error why;
+        job->pkey = keygen_one(job->alg, &why);
         pthread_mutex_lock(&w->lock);
         if (!job->pkey && !w->failed) {
             w->failed = true;
-            error_openssl(w->err, RC_INTERNAL, "cannot make a key of %s", algs[job->alg].name);
+            *w->err = why;
         }
         w->done++;
         if (w->how->progress)
@@ -100,7 +127,7 @@ static int by_cost(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static size_t cores(void)
+size_t keygen_cores(void)
 {
     cpu_set_t set;
     int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
@@ -124,7 +151,7 @@ bool keygen_run(struct keygen_job *jobs, size_t count, const struct keygen_how *
                 struct error *err)
 {
     struct workshop w = {.count = count, .how = how, .err = err, .lock = PTHREAD_MUTEX_INITIALIZER};
-    size_t threads = how->threads ? how->threads : cores();
+    size_t threads = how->threads ? how->threads : keygen_cores();
     if (!count)
         return true;
     w.order = calloc(count, sizeof *w.order);

@@ -31,6 +31,14 @@ const char *key_alg_family(enum key_alg alg);
 bool key_alg_parse(const char *text, const char *option, enum key_alg *alg,
                    struct error *err) MUST_CHECK;
 
+/* The algorithm of a key; false when it is none of these. */
+bool key_alg_of(const EVP_PKEY *pkey, enum key_alg *alg) MUST_CHECK;
+
+/* One key, made by this thread; owned by the caller. */
+EVP_PKEY *keygen_one(enum key_alg alg, struct error *err) MUST_CHECK;
+/* How many cores there are for this process. */
+size_t keygen_cores(void);
+
 struct keygen_job {
     enum key_alg alg;
     EVP_PKEY *pkey; /* result, the caller's; NULL before */

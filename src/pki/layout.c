@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "util/file.h"
 
 #define BUNDLE "cert-plus-intermediate-cert.pem"
@@ -36,6 +38,74 @@ char *layout_entity_path(const char *dir, enum pki_role role, const char *name, 
     char *path;
     return asprintf(&path, "%s/%s/%s/%s-%s-%s-%s", dir, r, r, r, name, family, what) < 0 ? NULL
                                                                                          : path;
+}
+
+char *layout_shard_path(const char *dir, enum pki_role role, const char *name, const char *family,
+                        const char *what)
+{
+    const char *r = role_name(role);
+    uint8_t digest[32];
+    char *path;
+    if (!EVP_Digest(name, strlen(name), digest, NULL, EVP_sha256(), NULL))
+        return NULL;
+    return asprintf(&path, "%s/%s/%02x/%s-%s-%s-%s", dir, r, digest[0], r, name, family, what) < 0
+               ? NULL
+               : path;
+}
+
+bool layout_check(const char *dir, struct error *err)
+{
+    for (enum pki_role role = 0; role < ROLE_COUNT; role++) {
+        AUTO(char) *folder = path_join(dir, role_name(role));
+        if (!folder)
+            return error_memory(err);
+        if (path_exists(folder))
+            return true;
+    }
+    error_set(err, RC_USAGE, "%s: %s", dir,
+              path_exists(dir) ? "no PKI: none of sp, tam, tee and tfw is in it"
+                               : "there is no such folder");
+    return error_hint(err, "'otrp pki-init --out %s' makes one", dir);
+}
+
+/* "tam-mytam-rsa-cert.pem", but no bundle. */
+static int is_tam_cert(const struct dirent *entry)
+{
+    static const char end[] = "-cert.pem";
+    size_t length = strlen(entry->d_name);
+    return strncmp(entry->d_name, "tam-", 4) == 0 && length > sizeof end &&
+           strcmp(entry->d_name + length - strlen(end), end) == 0 &&
+           !strstr(entry->d_name, "-cert-plus-");
+}
+
+/* Whether file is of the TAM called name, in whatever family. */
+static bool is_of(const char *file, const char *name)
+{
+    size_t length = strlen(name);
+    const char *rest = file + strlen("tam-") + length;
+    return strncmp(file + strlen("tam-"), name, length) == 0 &&
+           (strcmp(rest, "-rsa-cert.pem") == 0 || strcmp(rest, "-ec-cert.pem") == 0);
+}
+
+char *layout_tamid_owner(const char *folder, const char *tamid, const char *name)
+{
+    struct dirent **entries;
+    int count = scandir(folder, &entries, is_tam_cert, alphasort);
+    char *owner = NULL;
+    for (int i = 0; i < count; i++) {
+        struct error ignored;
+        AUTO(char) *path = is_of(entries[i]->d_name, name) || owner
+                               ? NULL
+                               : path_join(folder, entries[i]->d_name);
+        AUTO(X509_stack) *certs = path ? cert_load(path, &ignored) : NULL;
+        AUTO(char) *own = certs ? cert_tamid(sk_X509_value(certs, 0), &ignored) : NULL;
+        if (own && strcmp(own, tamid) == 0)
+            owner = TAKE(path);
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+    return owner;
 }
 
 bool layout_name_valid(const char *name)

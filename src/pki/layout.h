@@ -23,6 +23,18 @@ char *layout_ca_path(const char *dir, enum pki_role role, const char *family, co
 char *layout_entity_path(const char *dir, enum pki_role role, const char *name, const char *family,
                          const char *what);
 
+/* The same of a batch's folder, where the entities of a role are spread over 256 folders, named by
+ * the first byte of SHA-256 of their name: DIR/tee/4f/tee-NAME-ec-cert.pem. */
+char *layout_shard_path(const char *dir, enum pki_role role, const char *name, const char *family,
+                        const char *what);
+
+/* The path of a certificate in folder of a TAM that is not called name and has that tamid, owned by
+ * the caller; NULL when there is none, or without memory. */
+char *layout_tamid_owner(const char *folder, const char *tamid, const char *name);
+
+/* RC_USAGE unless dir is a folder with a PKI in it. */
+bool layout_check(const char *dir, struct error *err) MUST_CHECK;
+
 /* The files of one end entity that exists in dir. */
 typedef struct identity {
     char *key_path;   /* private key */

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pki/ledger.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 
@@ -23,7 +29,12 @@ enum column {
 
 struct ledger {
     TXT_DB *db;
-    char *path; /* for messages */
+    char *path;        /* for messages */
+    ledger_lock *lock; /* NULL when it is not to be saved */
+};
+
+struct ledger_lock {
+    int fd;
 };
 
 static ledger *ledger_open(BIO *bio, const char *path, struct error *err)
@@ -50,7 +61,7 @@ ledger *ledger_new(struct error *err)
     return ledger_open(bio, "new ledger", err);
 }
 
-ledger *ledger_load(const char *path, struct error *err)
+static ledger *ledger_read(const char *path, struct error *err)
 {
     AUTO(buffer) *text = input_read(path, LIMIT_FILE_BYTES, err);
     if (!text)
@@ -63,11 +74,75 @@ ledger *ledger_load(const char *path, struct error *err)
     return ledger_open(bio, path, err);
 }
 
+static int lock_open(const char *path, int flags)
+{
+    AUTO(char) *name = NULL;
+    if (asprintf(&name, "%s.lock", path) < 0) {
+        name = NULL;
+        errno = ENOMEM;
+        return -1;
+    }
+    return open(name, flags | O_CLOEXEC, 0666);
+}
+
+static bool lock_wait(int fd, int operation)
+{
+    int result;
+    while ((result = flock(fd, operation)) != 0 && errno == EINTR)
+        continue;
+    return result == 0;
+}
+
+ledger_lock *ledger_lock_take(const char *path, struct error *err)
+{
+    AUTO(ledger_lock) *lock = malloc(sizeof *lock);
+    if (!lock) {
+        error_memory(err);
+        return NULL;
+    }
+    lock->fd = lock_open(path, O_RDWR | O_CREAT);
+    if (lock->fd >= 0 && lock_wait(lock->fd, LOCK_EX))
+        return TAKE(lock);
+    error_errno(err, RC_INTERNAL, "%s.lock: cannot lock", path);
+    return NULL;
+}
+
+void ledger_lock_free(ledger_lock *lock)
+{
+    if (!lock)
+        return;
+    if (lock->fd >= 0)
+        close(lock->fd); /* and with it the lock goes; the file stays: others may wait on it */
+    free(lock);
+}
+
+ledger *ledger_load(const char *path, struct error *err)
+{
+    /* Who may only read cannot make the lock file; without one, nobody has ever written here. */
+    int fd = lock_open(path, O_RDONLY);
+    if (fd >= 0)
+        (void)lock_wait(fd, LOCK_SH);
+    ledger *l = ledger_read(path, err);
+    if (fd >= 0)
+        close(fd);
+    return l;
+}
+
+ledger *ledger_edit(const char *path, struct error *err)
+{
+    AUTO(ledger_lock) *lock = ledger_lock_take(path, err);
+    ledger *l = lock ? ledger_read(path, err) : NULL;
+    if (l)
+        l->lock = TAKE(lock);
+    return l;
+}
+
 void ledger_free(ledger *l)
 {
     if (!l)
         return;
     TXT_DB_free(l->db);
+    ledger_lock_free(l->lock);
     free(l->path);
     free(l);
 }
@@ -81,28 +156,160 @@ static char *serial_text(const X509 *cert)
     return BN_is_zero(number) ? OPENSSL_strdup("00") : BN_bn2hex(number);
 }
 
-bool ledger_add(ledger *l, const X509 *cert, struct error *err)
+/* A row of an index; each text is OpenSSL's memory. */
+static char **row_new(const X509 *cert, const char *file)
 {
     const ASN1_TIME *expiry = X509_get0_notAfter(cert);
     char **row = OPENSSL_zalloc((COLUMN_COUNT + 1) * sizeof *row);
     if (!row)
-        return error_memory(err);
+        return NULL;
     row[COLUMN_TYPE] = OPENSSL_strdup("V");
     row[COLUMN_EXPIRY] = OPENSSL_strndup((const char *)ASN1_STRING_get0_data(expiry),
                                          (size_t)ASN1_STRING_length(expiry));
     row[COLUMN_REVOKED] = OPENSSL_strdup("");
     row[COLUMN_SERIAL] = serial_text(cert);
-    row[COLUMN_FILE] = OPENSSL_strdup("unknown");
+    row[COLUMN_FILE] = OPENSSL_strdup(file ? file : "unknown");
     row[COLUMN_NAME] = X509_NAME_oneline(X509_get_subject_name(cert), NULL, 0);
-    bool complete = true;
-    for (size_t i = 0; i < COLUMN_COUNT; i++)
-        complete = complete && row[i];
-    if (complete && TXT_DB_insert(l->db, row))
-        return true;
-    for (size_t i = 0; i < COLUMN_COUNT; i++)
+    return row;
+}
+
+static void row_free(char **row)
+{
+    for (size_t i = 0; row && i < COLUMN_COUNT; i++)
         OPENSSL_free(row[i]);
     OPENSSL_free(row);
+}
+
+static bool row_complete(char *const *row)
+{
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        if (!row || !row[i])
+            return false;
+    return true;
+}
+
+bool ledger_add(ledger *l, const X509 *cert, const char *file, struct error *err)
+{
+    char **row = row_new(cert, file);
+    if (row_complete(row) && TXT_DB_insert(l->db, row))
+        return true;
+    row_free(row);
     return error_memory(err);
+}
+
+bool ledger_put_row(buffer *out, const X509 *cert, const char *file, struct error *err)
+{
+    char **row = row_new(cert, file);
+    bool complete = row_complete(row);
+    for (size_t i = 0; complete && i < COLUMN_COUNT; i++) {
+        buffer_put_text(out, i ? "\t" : "");
+        for (const char *c = row[i]; *c; c++) {
+            if (*c == '\t') /* as TXT_DB_write has it */
+                buffer_put_char(out, '\\');
+            buffer_put_char(out, *c);
+        }
+    }
+    buffer_put_char(out, '\n');
+    row_free(row);
+    return (complete && !out->failed) || error_memory(err);
+}
+
+/*
+ * Where the next row is to go: the end of the file, behind a row that its writer did not live to
+ * end: that one is cut off when it is not whole. What it spoke of has never been handed out, since
+ * that is done when the row is durable.
+ */
+static bool find_end(int fd, off_t *end, bool *newline)
+{
+    struct stat st;
+    char tail[4096];
+    if (fstat(fd, &st) != 0)
+        return false;
+    *end = st.st_size;
+    *newline = false;
+    if (!st.st_size)
+        return true;
+    size_t size = (size_t)st.st_size < sizeof tail ? (size_t)st.st_size : sizeof tail;
+    if (pread(fd, tail, size, st.st_size - (off_t)size) != (ssize_t)size)
+        return false;
+    if (tail[size - 1] == '\n')
+        return true;
+    const char *last = memrchr(tail, '\n', size);
+    const char *row = last ? last + 1 : tail;
+    size_t tabs = 0;
+    for (const char *c = row; c < tail + size; c++)
+        tabs += *c == '\t';
+    *newline = tabs == COLUMN_COUNT - 1 || !last;
+    if (!*newline)
+        *end -= tail + size - row;
+    return true;
+}
+
+static bool write_at(int fd, struct span data, off_t at)
+{
+    while (data.size) {
+        ssize_t n = pwrite(fd, data.data, data.size, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        at += n;
+        data = SPAN(data.data + n, data.size - (size_t)n);
+    }
+    return true;
+}
+
+/* All of rows or nothing. */
+static bool append_to(int fd, const char *path, struct span rows, struct error *err)
+{
+    off_t end;
+    bool newline;
+    if (!find_end(fd, &end, &newline) || ftruncate(fd, end) != 0)
+        return error_errno(err, RC_INTERNAL, "%s: cannot read its end", path);
+    if ((!newline || write_at(fd, span_text("\n"), end)) &&
+        write_at(fd, rows, newline ? end + 1 : end) && fdatasync(fd) == 0)
+        return true;
+    error_errno(err, RC_INTERNAL, "%s: cannot write", path);
+    (void)!ftruncate(fd, end);
+    return false;
+}
+
+static bool add_attributes(const char *path, struct error *err)
+{
+    AUTO(char) *name = NULL;
+    if (asprintf(&name, "%s.attr", path) < 0) {
+        name = NULL;
+        return error_memory(err);
+    }
+    if (path_exists(name))
+        return true;
+    AUTO(output_set) *outputs = output_set_new(false);
+    return outputs ? output_add(outputs, name, span_text(LEDGER_ATTRIBUTES), OUTPUT_PUBLIC, err) &&
+                         output_commit(outputs, err)
+                   : error_memory(err);
+}
+
+bool ledger_append(const char *path, struct span rows, struct error *err)
+{
+    AUTO(ledger_lock) *lock = ledger_lock_take(path, err);
+    if (!lock || !add_attributes(path, err))
+        return false;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return error_errno(err, RC_INTERNAL, "%s: cannot open", path);
+    bool appended = append_to(fd, path, rows, err);
+    close(fd);
+    return appended;
+}
+
+bool ledger_save(ledger *l, struct error *err)
+{
+    AUTO(buffer) *text = ledger_text(l, err);
+    AUTO(output_set) *outputs = text ? output_set_new(true) : NULL;
+    if (!outputs)
+        return text ? error_memory(err) : false;
+    return output_add(outputs, l->path, buffer_span(text), OUTPUT_PUBLIC, err) &&
+           output_commit(outputs, err);
 }
 
 buffer *ledger_text(const ledger *l, struct error *err)
@@ -115,18 +322,23 @@ buffer *ledger_text(const ledger *l, struct error *err)
 }
 
 /* OpenSSL's words for a reason in an index; each stands at its number in RFC 5280 section 5.3.1. */
-static int reason_of(const char *word)
+static const char *const reasons[] = {
+    "unspecified",          "keyCompromise",   "CACompromise", "affiliationChanged", "superseded",
+    "cessationOfOperation", "certificateHold", NULL,           "removeFromCRL"};
+
+const char *ledger_reason_name(int reason)
 {
-    static const char *const words[] = {
-        "unspecified",  "keyCompromise",        "CACompromise",    "affiliationChanged",
-        "superseded",   "cessationOfOperation", "certificateHold", NULL,
-        "removeFromCRL"};
+    return reason >= 0 && (size_t)reason < COUNT(reasons) ? reasons[reason] : NULL;
+}
+
+int ledger_reason(const char *word)
+{
     static const struct {
         const char *word;
         int reason;
     } more[] = {{"holdInstruction", 6}, {"keyTime", 1}, {"CAkeyTime", 2}};
-    for (size_t i = 0; i < COUNT(words); i++)
-        if (words[i] && strcasecmp(word, words[i]) == 0)
+    for (size_t i = 0; i < COUNT(reasons); i++)
+        if (reasons[i] && strcasecmp(word, reasons[i]) == 0)
             return (int)i;
     for (size_t i = 0; i < COUNT(more); i++)
         if (strcasecmp(word, more[i].word) == 0)
@@ -148,26 +360,92 @@ static bool read_revocation(const char *text, struct ledger_entry *entry)
     if (end)
         *end = '\0';
     entry->revoked = true;
-    entry->reason = reason ? reason_of(reason) : -1;
+    entry->reason = reason ? ledger_reason(reason) : -1;
     return ASN1_TIME_set_string(time, when) == 1 && asn1_time_read(time, &entry->revoked_at);
+}
+
+size_t ledger_count(const ledger *l)
+{
+    return (size_t)sk_OPENSSL_PSTRING_num(l->db->data);
+}
+
+bool ledger_row(const ledger *l, size_t index, struct ledger_entry *entry, struct error *err)
+{
+    char *const *row = sk_OPENSSL_PSTRING_value(l->db->data, (int)index);
+    *entry = (struct ledger_entry){.known = true,
+                                   .reason = -1,
+                                   .serial = row[COLUMN_SERIAL],
+                                   .file = row[COLUMN_FILE],
+                                   .subject = row[COLUMN_NAME]};
+    AUTO(ASN1_TIME) *expiry = ASN1_TIME_new();
+    if (!expiry)
+        return error_memory(err);
+    const char *type = row[COLUMN_TYPE];
+    if (strlen(type) != 1 || !strchr("VRE", type[0]))
+        return error_set(err, RC_MALFORMED, "%s: row %zu: '%s' is none of V, R and E", l->path,
+                         index + 1, type);
+    if (ASN1_TIME_set_string(expiry, row[COLUMN_EXPIRY]) != 1 ||
+        !asn1_time_read(expiry, &entry->expires_at))
+        return error_set(err, RC_MALFORMED, "%s: row %zu: '%s' is no time of expiry", l->path,
+                         index + 1, row[COLUMN_EXPIRY]);
+    if (!*entry->serial || entry->serial[strspn(entry->serial, "0123456789ABCDEFabcdef")])
+        return error_set(err, RC_MALFORMED, "%s: row %zu: '%s' is no serial number", l->path,
+                         index + 1, entry->serial);
+    if (type[0] == 'R' && !read_revocation(row[COLUMN_REVOKED], entry))
+        return error_set(err, RC_MALFORMED, "%s: row %zu: '%s' is no time of revocation", l->path,
+                         index + 1, row[COLUMN_REVOKED]);
+    return true;
+}
+
+bool ledger_revoke(ledger *l, size_t index, time_t at, int reason, struct error *err)
+{
+    char **row = sk_OPENSSL_PSTRING_value(l->db->data, (int)index);
+    AUTO(ASN1_TIME) *when = ASN1_TIME_set(NULL, at);
+    const char *word = ledger_reason_name(reason);
+    if (!when)
+        return error_memory(err);
+    bool back = word && strcmp(word, "removeFromCRL") == 0;
+    size_t size = (size_t)ASN1_STRING_length(when) + (word ? strlen(word) : 0) + 2;
+    char *text = OPENSSL_malloc(size);
+    if (!text)
+        return error_memory(err);
+    if (back)
+        text[0] = '\0';
+    else
+        snprintf(text, size, "%s%s%s", (const char *)ASN1_STRING_get0_data(when), word ? "," : "",
+                 word ? word : "");
+    if (!row[COLUMN_COUNT]) /* as in TXT_DB_free: a row that was read is one piece of memory */
+        OPENSSL_free(row[COLUMN_REVOKED]);
+    row[COLUMN_REVOKED] = text;
+    row[COLUMN_TYPE][0] = back ? 'V' : 'R';
+    return true;
+}
+
+char *ledger_serial(const X509 *cert)
+{
+    char *serial = serial_text(cert);
+    char *copy = serial ? strdup(serial) : NULL;
+    OPENSSL_free(serial);
+    return copy;
+}
+
+size_t ledger_index(const ledger *l, const char *serial)
+{
+    size_t count = ledger_count(l);
+    for (size_t i = 0; i < count; i++) {
+        char *const *row = sk_OPENSSL_PSTRING_value(l->db->data, (int)i);
+        if (strcasecmp(row[COLUMN_SERIAL], serial) == 0)
+            return i;
+    }
+    return count;
 }
 
 bool ledger_find(const ledger *l, const X509 *cert, struct ledger_entry *entry, struct error *err)
 {
     *entry = (struct ledger_entry){.reason = -1};
-    char *serial = serial_text(cert);
+    AUTO(char) *serial = ledger_serial(cert);
     if (!serial)
         return error_memory(err);
-    bool good = true;
-    for (int i = 0; good && !entry->known && i < sk_OPENSSL_PSTRING_num(l->db->data); i++) {
-        char **row = sk_OPENSSL_PSTRING_value(l->db->data, i);
-        if (strcasecmp(row[COLUMN_SERIAL], serial) != 0)
-            continue;
-        entry->known = true;
-        if (row[COLUMN_TYPE][0] == 'R' && !read_revocation(row[COLUMN_REVOKED], entry))
-            good = error_set(err, RC_MALFORMED, "%s: row %d: '%s' is no time of revocation",
-                             l->path, i + 1, row[COLUMN_REVOKED]);
-    }
-    OPENSSL_free(serial);
-    return good;
+    size_t index = ledger_index(l, serial);
+    return index == ledger_count(l) || ledger_row(l, index, entry, err);
 }

@@ -23,24 +23,62 @@ ledger *ledger_new(struct error *err) MUST_CHECK;
 ledger *ledger_load(const char *path, struct error *err) MUST_CHECK;
 void ledger_free(ledger *l);
 
-/* Enters a certificate as valid. */
-bool ledger_add(ledger *l, const X509 *cert, struct error *err) MUST_CHECK;
+/* Enters a certificate as valid; file is where it is, NULL: "unknown". */
+bool ledger_add(ledger *l, const X509 *cert, const char *file, struct error *err) MUST_CHECK;
 
 /* The file's content, owned by the caller. */
 buffer *ledger_text(const ledger *l, struct error *err) MUST_CHECK;
 
+/*
+ * Processes that write to a ledger at once wait for one another on the lock file beside it
+ * (".lock"). A row is durable when the call that writes it returns; at a failure (RC_INTERNAL, such
+ * as a full disk) the file is as it was.
+ *
+ * ledger_append adds rows that ledger_put_row has made, without reading what is there: its time
+ * does not grow with the ledger. ledger_edit is ledger_load, and keeps all others out until
+ * ledger_free; ledger_save puts the changed ledger in place.
+ */
+bool ledger_put_row(buffer *out, const X509 *cert, const char *file, struct error *err) MUST_CHECK;
+bool ledger_append(const char *path, struct span rows, struct error *err) MUST_CHECK;
+ledger *ledger_edit(const char *path, struct error *err) MUST_CHECK;
+bool ledger_save(ledger *l, struct error *err) MUST_CHECK;
+
+typedef struct ledger_lock ledger_lock;
+ledger_lock *ledger_lock_take(const char *path, struct error *err) MUST_CHECK;
+void ledger_lock_free(ledger_lock *lock);
+
 struct ledger_entry {
     bool known; /* the ledger has the serial number */
     bool revoked;
-    time_t revoked_at;
-    int reason; /* CRLReason, or -1 when the ledger does not say */
+    time_t revoked_at, expires_at;
+    int reason;                          /* CRLReason, or -1 when the ledger does not say */
+    const char *serial, *file, *subject; /* borrowed from the ledger; NULL when not known */
 };
+
+/* The rows from 0 to ledger_count - 1. RC_MALFORMED when one cannot be understood. */
+size_t ledger_count(const ledger *l);
+bool ledger_row(const ledger *l, size_t index, struct ledger_entry *entry,
+                struct error *err) MUST_CHECK;
 
 /* What the ledger says of a certificate of its CA. RC_MALFORMED when its row cannot be understood.
  */
 bool ledger_find(const ledger *l, const X509 *cert, struct ledger_entry *entry,
                  struct error *err) MUST_CHECK;
 
+/* The row of a serial number in hexadecimal; ledger_count when there is none. */
+size_t ledger_index(const ledger *l, const char *serial);
+/* The serial number as in a row; owned by the caller, NULL without memory. */
+char *ledger_serial(const X509 *cert);
+
+/* Marks a row as revoked; a reason of removeFromCRL makes it valid again. */
+bool ledger_revoke(ledger *l, size_t index, time_t at, int reason, struct error *err) MUST_CHECK;
+
+/* "keyCompromise" and so on, as in an index and in RFC 5280 section 5.3.1, and their numbers; NULL
+ * and -1 for others. */
+const char *ledger_reason_name(int reason);
+int ledger_reason(const char *word);
+
 AUTO_DEFINE(ledger, ledger_free)
+AUTO_DEFINE(ledger_lock, ledger_lock_free)
 
 #endif

@@ -20,15 +20,16 @@
 /* What a CA says of one certificate. */
 struct ocsp_statement {
     const X509 *cert, *issuer;
-    EVP_PKEY *issuer_key;
-    time_t at; /* thisUpdate */
-    int days;  /* from there to nextUpdate */
+    const X509 *signer; /* to whom the issuer has delegated its answers; NULL: the issuer itself */
+    EVP_PKEY *issuer_key; /* the signer's */
+    time_t at;            /* thisUpdate */
+    int days;             /* from there to nextUpdate */
     bool revoked;
     time_t revoked_at;
     int reason; /* CRLReason (RFC 5280 section 5.3.1), or OCSP_REVOKED_STATUS_NOSTATUS */
 };
 
-/* The statement as a DER response, signed by the issuer. */
+/* The statement as a DER response. */
 buffer *ocsp_state(const struct ocsp_statement *statement, struct error *err) MUST_CHECK;
 
 /* A "good" DER response for cert, signed with the issuer's key: thisUpdate at, nextUpdate days

@@ -138,12 +138,25 @@ static X509_NAME *make_subject(const profile *p, const struct profile_use *use, 
     return TAKE(subject);
 }
 
-static ASN1_TIME *make_end(const profile *p, enum pki_role role, time_t now, struct error *err)
+static ASN1_TIME *make_end_in(const profile *p, long days, time_t now, struct error *err)
+{
+    ASN1_TIME *end = X509_time_adj_ex(NULL, (int)days, 0, &now);
+    if (!end) {
+        ERR_clear_error();
+        error_set(err, RC_USAGE, "%s: %ld days from now are behind the year 9999", p->path, days);
+    }
+    return end;
+}
+
+static ASN1_TIME *make_end(const profile *p, const struct profile_use *use, time_t now,
+                           struct error *err)
 {
     static const char *const names[2] = {"days", "not_after"};
     char room[32];
     struct entry at;
-    if (!find_entry(p, role, names, room, &at)) {
+    if (use->days)
+        return make_end_in(p, use->days, now, err);
+    if (!find_entry(p, use->role, names, room, &at)) {
         error_set(err, RC_USAGE, "%s: [profile] days: missing, and so is not_after", p->path);
         return NULL;
     }
@@ -199,7 +212,8 @@ static bool add_extensions(const profile *p, const struct profile_use *use, X509
 static bool check_names(const profile *p, const char *section, struct error *err)
 {
     static const char *const known[] = {"subject",    "days",           "not_after",
-                                        "extensions", "extensions_rsa", "extensions_ec"};
+                                        "extensions", "extensions_rsa", "extensions_ec",
+                                        "requested"};
     STACK_OF(CONF_VALUE) *rows = section_of(p, section);
     bool days = false, not_after = false;
     for (int i = 0; rows && i < sk_CONF_VALUE_num(rows); i++) {
@@ -218,11 +232,61 @@ static bool check_names(const profile *p, const char *section, struct error *err
     return true;
 }
 
+/* The extension that the first word of *list names, NID_undef for an unknown one; *list moves on.
+ */
+static int next_requested(const char **list, size_t *length)
+{
+    char name[64];
+    *list += strspn(*list, ", \t");
+    *length = strcspn(*list, ", \t");
+    if (!*length || *length >= sizeof name)
+        return NID_undef;
+    snprintf(name, sizeof name, "%.*s", (int)*length, *list);
+    return OBJ_txt2nid(name);
+}
+
+static bool find_requested(const profile *p, enum pki_role role, char room[32], struct entry *at)
+{
+    static const char *const names[2] = {"requested", "requested"};
+    return find_entry(p, role, names, room, at);
+}
+
+static bool check_requested(const profile *p, enum pki_role role, struct error *err)
+{
+    char room[32];
+    struct entry at;
+    if (!find_requested(p, role, room, &at))
+        return true;
+    size_t length;
+    for (const char *list = at.value;; list += length) {
+        int nid = next_requested(&list, &length);
+        if (!length)
+            return true;
+        if (nid == NID_undef)
+            return error_set(err, RC_USAGE, "%s: [%s] requested: '%.*s' is no extension", p->path,
+                             at.section, (int)length, list);
+    }
+}
+
+bool profile_allows(const profile *p, enum pki_role role, int nid)
+{
+    char room[32];
+    struct entry at;
+    size_t length;
+    if (nid == NID_undef || !find_requested(p, role, room, &at))
+        return false;
+    for (const char *list = at.value;; list += length) {
+        int allowed = next_requested(&list, &length);
+        if (!length || allowed == nid)
+            return length != 0;
+    }
+}
+
 /* Goes through all that use of the template will need, short of a key. */
 static bool check_use(const profile *p, const struct profile_use *use, struct error *err)
 {
     AUTO(X509_NAME) *subject = make_subject(p, use, err);
-    AUTO(ASN1_TIME) *end = subject ? make_end(p, use->role, 0, err) : NULL;
+    AUTO(ASN1_TIME) *end = subject ? make_end(p, use, 0, err) : NULL;
     if (!end)
         return false;
     X509V3_CTX ctx;
@@ -242,8 +306,10 @@ static bool check(const profile *p, struct error *err)
         if (!check_names(p, section, err))
             return false;
         for (size_t i = 0; i < COUNT(families); i++)
-            if (!check_use(p, &(struct profile_use){role, families[i], "name"}, err))
+            if (!check_use(p, &(struct profile_use){role, families[i], "name", 0}, err))
                 return false;
+        if (!check_requested(p, role, err))
+            return false;
     }
     return true;
 }
@@ -285,7 +351,7 @@ bool profile_apply(const profile *p, const struct profile_use *use, X509 *cert, 
                    time_t now, struct error *err)
 {
     AUTO(X509_NAME) *subject = make_subject(p, use, err);
-    AUTO(ASN1_TIME) *end = subject ? make_end(p, use->role, now, err) : NULL;
+    AUTO(ASN1_TIME) *end = subject ? make_end(p, use, now, err) : NULL;
     if (!end)
         return false;
     if (!X509_set_subject_name(cert, subject) || !X509_set1_notAfter(cert, end) ||

@@ -22,8 +22,9 @@
 
 typedef struct profile profile;
 
-/* DIR/KIND.cnf, where kind is "root", "ca" or a role. A mistake in it is RC_USAGE with file,
- * section and name; all of it is looked at, so that none shows up after keys have been made. */
+/* DIR/KIND.cnf, where kind is "root", "ca", "ocsp" or a role. A mistake in it is RC_USAGE with
+ * file, section and name; all of it is looked at, so that none shows up after keys have been made.
+ */
 profile *profile_load(const char *dir, const char *kind, struct error *err) MUST_CHECK;
 void profile_free(profile *p);
 
@@ -35,12 +36,16 @@ struct profile_use {
     enum pki_role role;
     const char *family; /* of the subject's key: "rsa" or "ec" */
     const char *name;   /* of an entity; NULL: "" */
+    long days;          /* how long the certificate lives; 0: as the template says */
 };
 
 /* Sets subject, times and extensions of cert, whose key is set already; issuer is cert itself for a
  * root. */
 bool profile_apply(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
                    time_t now, struct error *err) MUST_CHECK;
+
+/* Whether a certificate request may bring the extension nid (the template's "requested"). */
+bool profile_allows(const profile *p, enum pki_role role, int nid);
 
 AUTO_DEFINE(profile, profile_free)
 

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pki.h: what the pki-* applets share: the keys of CAs, and folders. */
+#ifndef OTRP_APPLETS_PKI_H
+#define OTRP_APPLETS_PKI_H
+
+#include "applets/common.h"
+#include "pki/authority.h"
+#include "pki/ledger.h"
+
+/* The private key of a CA: ca_key (a file or a URI), or when that is NULL the file in the PKI.
+ * RC_USAGE when it is not there or not the key of the CA's certificate. One key, the caller's. */
+key_set *authority_keys(const struct applet_call *call, const authority *a, const char *ca_key,
+                        struct error *err) MUST_CHECK;
+
+/* Adds what OCSP says of cert, which a issued, to a stapling set. */
+bool staple_status(const struct applet_call *call, json_t *set, const authority *a, X509 *cert,
+                   const char *ca_key, int days, struct error *err) MUST_CHECK;
+
+/* The stapling set of a certificate: itself and the CAs below the root. ca_key is of the CA that
+ * issued it, or NULL. Owned by the caller. */
+json_t *staple_set(const struct applet_call *call, const char *pki, X509 *cert, const char *ca_key,
+                   int days, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otrp pki-check: audit a PKI. */
+#include "applets/pki.h"
+
+#include <stdio.h>
+
+#include "pki/audit.h"
+#include "util/terminal.h"
+
+#define SOON_DAYS  30
+#define SOON_HOURS 24 /* of a stapling set, which is made for a week */
+
+struct pki_check {
+    const char *pki, *out;
+    long soon, staple_soon;
+};
+
+static const struct option_row options[] = {
+    OPT_TEXT(pki_check, pki, 0, "DIR", OPT_REQUIRED | OPT_DIR, "folder that pki-init made"),
+    OPT_TEXT(pki_check, out, 'o', "DIR", OPT_DIR, "also the folder that pki-issue --out filled"),
+    OPT_NUMBER(pki_check, soon, 0, "DAYS", 1, 36500,
+               "find certificates that expire within DAYS (default: 30)"),
+    OPT_NUMBER(pki_check, staple_soon, 0, "HOURS", 1, 87600,
+               "find stapling sets that expire within HOURS (default: 24)"),
+    OPT_END};
+
+struct report {
+    const struct applet_call *call;
+    json_t *findings; /* with --json */
+    size_t count;
+};
+
+static EVP_PKEY *load_key(void *context, const char *path, struct error *err)
+{
+    const struct report *report = context;
+    AUTO(key_set) *keys = call_keys(report->call, path, KEY_PUBLIC, err);
+    if (!keys) {
+        if (err->rc == RC_USAGE && !report->call->common->passin && path_exists(path))
+            err->rc = RC_OK; /* encrypted: it is as it should be */
+        return NULL;
+    }
+    EVP_PKEY *pkey = keys->keys[0]->pkey;
+    if (pkey && EVP_PKEY_up_ref(pkey))
+        return pkey;
+    error_set(err, RC_MALFORMED, "%s: no RSA or EC key", path);
+    return NULL;
+}
+
+static void find(void *context, enum audit_kind kind, const char *path, const char *message)
+{
+    struct report *report = context;
+    report->count++;
+    if (report->findings) {
+        json_array_append_new(report->findings,
+                              json_pack("{s:s, s:s, s:s, s:s}", "kind", audit_kind_name(kind),
+                                        "path", path, "message", message, "hint",
+                                        audit_kind_hint(kind)));
+        return;
+    }
+    printf("%s: ", audit_kind_name(kind));
+    terminal_put_line(stdout, path);
+    fputs(": ", stdout);
+    terminal_put_line(stdout, message);
+    printf("\n    %s\n", audit_kind_hint(kind));
+}
+
+static enum rc run(const struct applet_call *call, struct error *err)
+{
+    const struct pki_check *o = call->options;
+    AUTO(json_t) *findings = call->common->json ? json_array() : NULL;
+    struct report report = {.call = call, .findings = findings};
+    struct audit audit = {.pki = o->pki,
+                          .out = o->out,
+                          .at = clock_now(&call->clock),
+                          .soon_days = o->soon ? (int)o->soon : SOON_DAYS,
+                          .staple_soon_hours = o->staple_soon ? (int)o->staple_soon : SOON_HOURS,
+                          .context = &report,
+                          .load_key = load_key,
+                          .find = find};
+    if (!audit_run(&audit, err))
+        return err->rc;
+    if (findings) {
+        AUTO(json_t) *whole = json_pack("{s:s, s:I, s:I, s:O}", "pki", o->pki, "certificates",
+                                        (json_int_t)audit.certificates, "keys",
+                                        (json_int_t)audit.keys, "findings", findings);
+        AUTO(buffer) *text = whole ? json_pretty(whole) : NULL;
+        if (!text)
+            return error_memory(err), err->rc;
+        if (!stdout_write(buffer_span(text), err))
+            return err->rc;
+    }
+    if (fflush(stdout) != 0)
+        return error_errno(err, RC_INTERNAL, "cannot write to standard output"), err->rc;
+    if (!report.count) {
+        say(call, "%s: %zu certificates and %zu keys, and nothing to find fault with", o->pki,
+            audit.certificates, audit.keys);
+        return RC_OK;
+    }
+    return error_set(err, RC_PARTIAL, "%s: %zu finding%s", o->pki, report.count,
+                     report.count == 1 ? "" : "s"),
+           err->rc;
+}
+
+const struct applet applet_pki_check = {
+    .uses = USES_KEYS | USES_NOW | USES_JSON,
+    .options = options,
+    .size = sizeof(struct pki_check),
+    .run = run,
+    .examples = (const char *const[]){"otrp pki-check --pki pki",
+                                      "otrp pki-check --pki pki --out devices --json", NULL},
+};

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* otrp pki-revoke: mark a certificate as revoked in the ledger of its CA. */
+#include "applets/pki.h"
+
+#include <string.h>
+
+struct pki_revoke {
+    const char *pki, *reason, *serial, *role, *cert;
+};
+
+static const char *const reasons[] = {"unspecified",        "keyCompromise", "CACompromise",
+                                      "affiliationChanged", "superseded",    "cessationOfOperation",
+                                      "certificateHold",    "removeFromCRL", NULL};
+static const char *const roles[] = {"sp", "tam", "tee", "tfw", NULL};
+
+static const struct option_row options[] = {
+    OPT_TEXT(pki_revoke, pki, 0, "DIR", OPT_REQUIRED | OPT_DIR, "folder that pki-init made"),
+    OPT_CHOICE(pki_revoke, reason, 0, "R", reasons, 0, "why"),
+    OPT_TEXT(pki_revoke, serial, 0, "HEX", 0, "in place of CERT: its serial number"),
+    OPT_CHOICE(pki_revoke, role, 0, "ROLE", roles, 0, "with --serial: whose CA issued it"),
+    OPERAND(pki_revoke, cert, "CERT", OPT_FILE, "certificate that was issued in DIR"),
+    OPT_END};
+
+/* What is to be revoked, and by whom. */
+struct target {
+    authority *issuer;
+    X509_stack *certs; /* NULL with --serial */
+    char *serial;
+    char *name; /* for messages */
+};
+
+static void target_free(struct target *t)
+{
+    authority_free(t->issuer);
+    x509_stack_free(t->certs);
+    free(t->serial);
+    free(t->name);
+}
+
+static bool find_cert(const struct pki_revoke *o, struct target *t, struct error *err)
+{
+    t->certs = cert_load(o->cert, err);
+    X509 *cert = t->certs ? sk_X509_value(t->certs, 0) : NULL;
+    t->issuer = cert ? authority_find(o->pki, cert, err) : NULL;
+    if (!t->issuer)
+        return false;
+    t->serial = ledger_serial(cert);
+    t->name = cert_subject(cert);
+    return (t->serial && t->name) || error_memory(err);
+}
+
+static bool find_serial(const struct pki_revoke *o, struct target *t, struct error *err)
+{
+    enum pki_role role = 0;
+    while (strcmp(role_name(role), o->role) != 0)
+        role++;
+    if (!*o->serial || o->serial[strspn(o->serial, "0123456789abcdefABCDEF")])
+        return error_set(err, RC_USAGE, "--serial: '%s' is no hexadecimal number", o->serial);
+    t->issuer = authority_of(o->pki, role, err);
+    if (!t->issuer)
+        return false;
+    t->serial = strdup(o->serial);
+    t->name = strdup(o->serial);
+    return (t->serial && t->name) || error_memory(err);
+}
+
+/* The row of the target; one that the ledger lost, or of another station, is added. */
+static bool find_row(const struct applet_call *call, ledger *l, const struct target *t,
+                     size_t *index, struct error *err)
+{
+    *index = ledger_index(l, t->serial);
+    if (*index < ledger_count(l))
+        return true;
+    if (!t->certs)
+        return error_set(err, RC_USAGE, "%s has no serial number %s", t->issuer->ledger_path,
+                         t->serial);
+    warn(call, "warning: %s: not in the ledger %s, and now added", t->name, t->issuer->ledger_path);
+    return ledger_add(l, sk_X509_value(t->certs, 0), NULL, err);
+}
+
+/* What is revoked stays so, but a hold can be lifted or become final (RFC 5280 section 5.3.1). */
+static bool check_change(const ledger *l, const struct target *t, size_t index, int reason,
+                         struct error *err)
+{
+    struct ledger_entry entry;
+    char when[32];
+    if (!ledger_row(l, index, &entry, err))
+        return false;
+    bool lift = reason == ledger_reason("removeFromCRL");
+    bool held = entry.revoked && entry.reason == ledger_reason("certificateHold");
+    if (lift && !held) {
+        error_set(err, RC_USAGE, "%s: is not on hold", t->name);
+        return error_hint(err, "removeFromCRL lifts a certificateHold, and nothing else");
+    }
+    if (lift || !entry.revoked || (held && reason != entry.reason))
+        return true;
+    time_format(entry.revoked_at, when);
+    const char *why = ledger_reason_name(entry.reason);
+    return error_set(err, RC_USAGE, "%s: revoked already, at %s%s%s", t->name, when,
+                     why ? ", reason " : "", why ? why : "");
+}
+
+static bool revoke(const struct applet_call *call, const struct target *t, struct error *err)
+{
+    const struct pki_revoke *o = call->options;
+    int reason = o->reason ? ledger_reason(o->reason) : -1;
+    AUTO(ledger) *l = ledger_edit(t->issuer->ledger_path, err);
+    size_t index;
+    if (!l || !find_row(call, l, t, &index, err) || !check_change(l, t, index, reason, err) ||
+        !ledger_revoke(l, index, clock_now(&call->clock), reason, err) || !ledger_save(l, err))
+        return false;
+    say(call, "%s: %s in %s", t->name,
+        reason == ledger_reason("removeFromCRL") ? "no longer on hold" : "revoked",
+        t->issuer->ledger_path);
+    return true;
+}
+
+static enum rc run(const struct applet_call *call, struct error *err)
+{
+    const struct pki_revoke *o = call->options;
+    if (!o->serial == !o->cert || (o->serial && !o->role)) {
+        error_set(err, RC_USAGE,
+                  o->serial && !o->cert ? "--serial needs --role" : "either CERT or --serial HEX");
+        error_hint(err, "--help shows examples");
+        return err->rc;
+    }
+    struct target target = {.issuer = NULL};
+    bool done = (o->serial ? find_serial(o, &target, err) : find_cert(o, &target, err)) &&
+                revoke(call, &target, err);
+    target_free(&target);
+    return done ? RC_OK : err->rc;
+}
+
+const struct applet applet_pki_revoke = {
+    .uses = USES_NOW,
+    .options = options,
+    .size = sizeof(struct pki_revoke),
+    .run = run,
+    .examples =
+        (const char *const[]){
+            "otrp pki-revoke --pki pki --reason keyCompromise "
+            "pki/tee/tee/tee-mytee-rsa-cert.pem",
+            "otrp pki-revoke --pki pki --role tam --serial 4F2A9C31 --reason superseded", NULL},
+};

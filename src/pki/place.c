@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/file.h"
+
+/* A file while it is written: without a name where the file system has that (then nothing remains
+ * of it after a kill), else with a '~' behind its name. */
+struct draft {
+    int fd;
+    char *aside; /* NULL: it has no name */
+};
+
+/* Makes the folder of path, and those above it. */
+static bool make_folder(const char *path)
+{
+    AUTO(char) *walk = strdup(path);
+    if (!walk)
+        return false;
+    for (char *c = walk + 1; (c = strchr(c, '/')); c++) {
+        *c = '\0';
+        if (mkdir(walk, 0777) != 0 && errno != EEXIST)
+            return false;
+        *c = '/';
+    }
+    return true;
+}
+
+static bool open_aside(const char *path, mode_t mode, struct draft *draft)
+{
+    if (!draft->aside && asprintf(&draft->aside, "%s~", path) < 0) {
+        draft->aside = NULL;
+        errno = ENOMEM;
+        return false;
+    }
+    unlink(draft->aside); /* of an interrupted run */
+    draft->fd = open(draft->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    return draft->fd >= 0;
+}
+
+static bool draft_open(const char *path, mode_t mode, struct draft *draft)
+{
+    static _Thread_local bool unnamed_fails;
+    AUTO(char) *folder = strdup(path);
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+    if (!folder)
+        return false;
+    if (slash)
+        *slash = '\0';
+    if (!unnamed_fails) {
+        draft->fd = open(slash ? folder : ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
+        if (draft->fd >= 0)
+            return true;
+        unnamed_fails = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL;
+        if (!unnamed_fails)
+            return false;
+    }
+    return open_aside(path, mode, draft);
+}
+
+static bool draft_write(const struct draft *draft, struct span data)
+{
+    while (data.size) {
+        ssize_t n = write(draft->fd, data.data, data.size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        data = SPAN(data.data + n, data.size - (size_t)n);
+    }
+    return true;
+}
+
+/* link never replaces; where a name may be left over, it is taken away first. */
+static bool draft_name(const struct draft *draft, const char *path)
+{
+    char unnamed[40];
+    snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", draft->fd);
+    const char *from = draft->aside ? draft->aside : unnamed;
+    if (linkat(AT_FDCWD, from, AT_FDCWD, path, draft->aside ? 0 : AT_SYMLINK_FOLLOW) != 0)
+        return false;
+    if (draft->aside)
+        unlink(draft->aside);
+    return true;
+}
+
+static void draft_drop(struct draft *draft)
+{
+    int reason = errno;
+    if (draft->fd >= 0)
+        close(draft->fd);
+    if (draft->aside)
+        unlink(draft->aside);
+    free(draft->aside);
+    errno = reason;
+}
+
+bool place_file(const char *path, struct span data, enum place_how how, mode_t mode,
+                struct error *err)
+{
+    struct draft draft = {.fd = -1};
+    bool opened = draft_open(path, mode, &draft);
+    if (!opened && errno == ENOENT)
+        opened = make_folder(path) && draft_open(path, mode, &draft);
+    bool written = opened && draft_write(&draft, data);
+    bool named = written && draft_name(&draft, path);
+    if (written && !named && errno == EEXIST && how == PLACE_INSTEAD)
+        named = unlink(path) == 0 && draft_name(&draft, path);
+    draft_drop(&draft);
+    if (named)
+        return true;
+    if (written && errno == EEXIST)
+        return error_set(err, RC_USAGE, "%s: exists already", path);
+    return error_errno(err, RC_INTERNAL, "%s: cannot write", path);
+}
+
+bool place_sync(const char *folder, struct error *err)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = fd >= 0 && syncfs(fd) == 0;
+    if (!synced)
+        error_errno(err, RC_INTERNAL, "%s: cannot be made durable", folder);
+    if (fd >= 0)
+        close(fd);
+    return synced;
+}

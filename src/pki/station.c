@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/station.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pki/asn1.h"
+#include "pki/chain.h"
+#include "pki/issue.h"
+#include "pki/layout.h"
+#include "pki/tamid.h"
+#include "util/file.h"
+
+#define MAX_DAYS 3652058 /* from year 1 to year 9999 */
+
+static const char *const families[] = {"rsa", "ec"};
+
+static bool given(const char *text)
+{
+    return text && *text;
+}
+
+static bool read_role(const char *text, enum pki_role *role, struct error *err)
+{
+    const char *names[ROLE_COUNT];
+    for (enum pki_role r = 0; r < ROLE_COUNT; r++) {
+        names[r] = role_name(r);
+        if (given(text) && strcmp(text, names[r]) == 0) {
+            *role = r;
+            return true;
+        }
+    }
+    if (!given(text))
+        error_set(err, RC_USAGE, "role: missing");
+    else
+        error_set(err, RC_USAGE, "role: '%s' is none", text);
+    return error_hint(err, "sp, tam, tee or tfw");
+}
+
+static bool read_name(const char *text, char **name, struct error *err)
+{
+    if (given(text) && layout_name_valid(text))
+        return (*name = strdup(text)) || error_memory(err);
+    error_set(err, RC_USAGE, "name: '%s' is no name", text ? text : "");
+    return error_hint(err, "1 to 64 of A-Z a-z 0-9 . _ -, not beginning with '.' or '-'");
+}
+
+static bool read_days(const char *text, long *days, struct error *err)
+{
+    if (!given(text))
+        return true;
+    char *end;
+    errno = 0;
+    *days = strtol(text, &end, 10);
+    if (!errno && *text >= '0' && *text <= '9' && !*end && *days >= 1 && *days <= MAX_DAYS)
+        return true;
+    return error_set(err, RC_USAGE, "days: '%s' is not a whole number from 1 to %d", text,
+                     MAX_DAYS);
+}
+
+static bool read_tamid(const char *text, entity *e, struct error *err)
+{
+    if (e->role != ROLE_TAM)
+        return !given(text) ||
+               error_set(err, RC_USAGE, "tamid: for a TAM only, not for a %s", role_title(e->role));
+    e->tamid = strdup(given(text) ? text : e->name);
+    if (!e->tamid)
+        return error_memory(err);
+    AUTO(GENERAL_NAME) *name = tamid_to_name(e->tamid, err);
+    return name != NULL;
+}
+
+static bool read_csr(const char *path, entity *e, struct error *err)
+{
+    AUTO(X509_REQ) *csr = csr_load(path, err);
+    if (!csr || !csr_extensions(csr, &e->requested, err))
+        return false;
+    EVP_PKEY *pkey = X509_REQ_get_pubkey(csr);
+    return pkey ? entity_set_key(e, pkey, false, path, err) : error_memory(err);
+}
+
+entity *entity_read(const struct entity_text *text, struct error *err)
+{
+    AUTO(entity) *e = calloc(1, sizeof *e);
+    if (!e) {
+        error_memory(err);
+        return NULL;
+    }
+    e->alg = KEY_RSA_2048;
+    if (!read_role(text->role, &e->role, err) || !read_name(text->name, &e->name, err) ||
+        !read_days(text->days, &e->days, err) || !read_tamid(text->tamid, e, err) ||
+        (given(text->alg) && !key_alg_parse(text->alg, "alg", &e->alg, err)))
+        return NULL;
+    enum key_alg wanted = e->alg;
+    if (given(text->csr) && !read_csr(text->csr, e, err))
+        return NULL;
+    if (!given(text->csr) || !given(text->alg) || wanted == e->alg)
+        return TAKE(e);
+    error_set(err, RC_USAGE, "%s: its key is %s, not %s", text->csr, key_alg_name(e->alg),
+              key_alg_name(wanted));
+    return NULL;
+}
+
+void entity_free(entity *e)
+{
+    if (!e)
+        return;
+    free(e->name);
+    free(e->tamid);
+    EVP_PKEY_free(e->pkey);
+    x509_extensions_free(e->requested);
+    X509_free(e->cert);
+    buffer_free(e->der);
+    free(e);
+}
+
+bool entity_make_key(entity *e, struct error *err)
+{
+    if (e->pkey)
+        return true;
+    e->private = true;
+    return (e->pkey = keygen_one(e->alg, err)) != NULL;
+}
+
+bool entity_set_key(entity *e, EVP_PKEY *pkey, bool private, const char *what, struct error *err)
+{
+    EVP_PKEY_free(e->pkey);
+    e->pkey = pkey;
+    e->private = private;
+    if (key_alg_of(pkey, &e->alg))
+        return true;
+    error_set(err, RC_USAGE, "%s: a key that is not served here", what);
+    return error_hint(err, "rsa-2048 rsa-3072 rsa-4096 ec-p256 ec-p384 ec-p521");
+}
+
+bool station_open(struct station *s, enum pki_role role, struct error *err)
+{
+    struct station_ca *at = &s->ca[role];
+    if (at->ca)
+        return true;
+    if (!at->look && !(at->look = profile_load(s->templates, role_name(role), err)))
+        return false;
+    AUTO(authority) *ca = authority_of(s->pki, role, err);
+    if (!ca || !(at->pem = cert_to_pem(ca->cert, err)))
+        return false;
+    at->ca = TAKE(ca);
+    return true;
+}
+
+void station_close(struct station *s)
+{
+    for (enum pki_role role = 0; role < ROLE_COUNT; role++) {
+        struct station_ca *at = &s->ca[role];
+        authority_free(at->ca);
+        buffer_free(at->pem);
+        profile_free(at->look);
+        *at = (struct station_ca){.ca = NULL};
+    }
+}
+
+/* What a template makes has to be accepted in its role: looked at once for each kind of key, as all
+ * certificates of a kind differ in nothing that counts here. */
+static bool check_chain(struct station *s, const entity *e, struct error *err)
+{
+    struct station_ca *at = &s->ca[e->role];
+    bool *tried = &at->tried[key_alg_family(e->alg)[0] == 'e'];
+    if (*tried)
+        return true;
+    AUTO(X509) *leaf = cert_from_der(buffer_span(e->der), "the new certificate", err);
+    AUTO(X509_stack) *anchors = leaf ? layout_roots(s->pki, e->role, err) : NULL;
+    AUTO(X509_stack) *others = anchors ? sk_X509_new_null() : NULL;
+    if (!others || !X509_add_cert(others, at->ca->cert, X509_ADD_FLAG_UP_REF))
+        return anchors ? error_memory(err) : false;
+    struct chain_question question = {.leaf = leaf,
+                                      .others = others,
+                                      .anchors = anchors,
+                                      .role = e->role,
+                                      .at = clock_now(s->clock)};
+    AUTO(X509_stack) *path = chain_verify(&question, err);
+    if (!path) {
+        err->rc = RC_USAGE;
+        return error_prefix(err, "%s: makes a certificate that nobody accepts",
+                            profile_path(at->look));
+    }
+    *tried = true;
+    return true;
+}
+
+bool station_issue(struct station *s, entity *e, struct error *err)
+{
+    struct station_ca *at = &s->ca[e->role];
+    struct issue_order order = {
+        .profile = at->look,
+        .use = {e->role, key_alg_family(e->alg), e->name, e->days},
+        .tamid = e->tamid,
+        .requested = e->requested,
+        .pkey = e->pkey,
+        .issuer = at->ca->cert,
+        .issuer_key = at->key,
+        .now = clock_now(s->clock),
+        .only_encode = true,
+    };
+    e->cert = issue(&order, err);
+    e->der = e->cert ? cert_to_der(e->cert, err) : NULL;
+    return e->der && check_chain(s, e, err);
+}
+
+bool station_take(entity *e, struct span der, struct error *err)
+{
+    e->cert = cert_from_der(der, "the new certificate", err);
+    e->der = e->cert ? buffer_copy(der) : NULL;
+    return e->der || (e->cert && error_memory(err));
+}
+
+char *station_path(const struct station *s, const entity *e, const char *what)
+{
+    const char *family = key_alg_family(e->alg);
+    return s->out ? layout_shard_path(s->out, e->role, e->name, family, what)
+                  : layout_entity_path(s->pki, e->role, e->name, family, what);
+}
+
+char *station_ledger_file(const struct station *s, const entity *e)
+{
+    if (s->out)
+        return strdup("unknown");
+    AUTO(char) *path = layout_entity_path("", e->role, e->name, key_alg_family(e->alg), "cert.pem");
+    return path ? strdup(path + 1) : NULL;
+}
+
+bool station_taken(const struct station *s, const entity *e, char **path, struct error *err)
+{
+    *path = NULL;
+    for (size_t f = 0; f < COUNT(families); f++)
+        for (int out = 0; out <= (s->out != NULL); out++) {
+            AUTO(char) *cert = out ? layout_shard_path(s->out, e->role, e->name, families[f],
+                                                       "cert.pem")
+                                   : layout_entity_path(s->pki, e->role, e->name, families[f],
+                                                        "cert.pem");
+            if (!cert)
+                return error_memory(err);
+            if (!path_exists(cert))
+                continue;
+            *path = TAKE(cert);
+            return true;
+        }
+    return true;
+}
+
+buffer *station_bundle(const struct station *s, const buffer *cert_pem, enum pki_role role,
+                       struct error *err)
+{
+    AUTO(buffer) *bundle = buffer_copy(buffer_span(cert_pem));
+    if (bundle)
+        buffer_put_span(bundle, buffer_span(s->ca[role].pem));
+    if (bundle && !bundle->failed)
+        return TAKE(bundle);
+    error_memory(err);
+    return NULL;
+}
