@@ -67,7 +67,8 @@ $(B)/lib/otrp/http-client.so: $(B)/obj/net/http_client_module.o $(UTILITY)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARD) -shared -Wl,-Bsymbolic -o $@ $^ -lcurl -lcrypto $(LDFLAGS)
 
-$(B)/lib/otrp/http-server.so: $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/net/http_server_*.c)) $(UTILITY)
+$(B)/lib/otrp/http-server.so: $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/net/http_server_*.c)) $(B)/obj/net/listen.o \
+                             $(UTILITY)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARD) -shared -Wl,-Bsymbolic -o $@ $^ -lmicrohttpd -lcrypto -lpthread $(LDFLAGS)
 

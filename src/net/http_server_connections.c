@@ -2,13 +2,14 @@
 #include "net/http_server_connections.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+
+#include "net/listen.h"
 
 static long long now_ms(void)
 {
@@ -129,18 +130,6 @@ void connections_close(struct connections *all)
 
 /* ---- one ---- */
 
-static void peer_name(struct connection *c, const struct sockaddr *address)
-{
-    char host[64], port[8];
-    socklen_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                    : sizeof(struct sockaddr_in);
-    if (getnameinfo(address, size, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        snprintf(c->peer, sizeof c->peer, "?");
-    else
-        snprintf(c->peer, sizeof c->peer, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
-}
-
 static void started(struct connections *all, struct MHD_Connection *mhd, void **context)
 {
     int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
@@ -152,7 +141,8 @@ static void started(struct connections *all, struct MHD_Connection *mhd, void **
     c->all = all;
     c->mhd = mhd;
     c->fd = fd;
-    peer_name(c, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    peer_name(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+              c->peer);
     *context = c;
     pthread_mutex_lock(&all->lock);
     all->count++;

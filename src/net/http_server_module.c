@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "net/http_server_connections.h"
-#include "net/http_server_listen.h"
+#include "net/listen.h"
 #include "net/http_server_reply.h"
 #include "net/http_server_tls.h"
 

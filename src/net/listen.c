@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "net/http_server_listen.h"
+#include "net/listen.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -108,4 +108,16 @@ int listen_open(const char *listen, bool tls, char **url, struct error *err)
     close(fd);
     error_memory(err);
     return -1;
+}
+
+void peer_name(const struct sockaddr *address, char name[80])
+{
+    char host[64], port[8];
+    socklen_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                    : sizeof(struct sockaddr_in);
+    if (getnameinfo(address, size, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        snprintf(name, 80, "?");
+    else
+        snprintf(name, 80, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
