@@ -60,10 +60,13 @@ examples() {
 play() {
     cat > play.sh << 'END'
 set -euo pipefail
-tam= url=
+tam= url= proxy= via=
 stop() {
-    [ -z "$tam" ] || { kill "$tam" && wait "$tam"; }
-    tam=
+    local pid
+    for pid in $proxy $tam; do
+        kill "$pid" && wait "$pid"
+    done
+    tam= proxy=
 }
 trap stop EXIT
 otrp() {
@@ -72,9 +75,18 @@ otrp() {
         case $skip$argument in
             --listen) skip=next: ;;
             next:*) skip= ;;
-            *) arguments+=("${argument/#http:\/\/127.0.0.1:8080\/tam/$url}") ;;
+            *)
+                argument=${argument/#http:\/\/127.0.0.1:8080\/tam/$url}
+                arguments+=("${argument/#http:\/\/127.0.0.1:8081\/tam/$via}")
+                ;;
         esac
     done
+    if [ "$1" = proxy ]; then
+        exec {out}< <(exec otrp "${arguments[@]}" --listen 127.0.0.1:0 3>&-)
+        proxy=$!
+        read -r -t 60 -u "$out" via
+        return
+    fi
     if [ "$1" != tam-stub ]; then
         command otrp "${arguments[@]}"
         return
@@ -415,6 +427,14 @@ backup,issued"
     play otrp-diagram.1
     assert_output --partial GetDeviceStateResponse
     assert [ -s session.svg ]
+}
+
+@test "the examples of otrp-proxy(1) run" {
+    with_pki
+    play otrp-proxy.1
+    run jq -r .via wire.jsonl
+    assert_line --index 0 proxy
+    assert [ -s wire.svg ]
 }
 
 @test "the examples of otrp-token(1) run" {

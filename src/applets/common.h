@@ -14,6 +14,10 @@
 key_set *call_keys(const struct applet_call *call, const char *source, enum key_part part,
                    struct error *err) MUST_CHECK;
 
+/* The private keys of an option that may be given several times; *keys is NULL without any. */
+bool call_keys_all(const struct applet_call *call, const struct text_list *sources, key_set **keys,
+                   struct error *err) MUST_CHECK;
+
 /* Writes the one result of a command, as --force says. */
 enum rc call_put(const struct applet_call *call, const char *path, struct span data,
                  enum output_kind kind, struct error *err) MUST_CHECK;

@@ -24,22 +24,6 @@ static const struct option_row options[] = {
             "as recorded by send or proxy (default: standard input)"),
     OPT_END};
 
-/* The keys of all --key options; NULL without any. */
-static bool load_keys(const struct applet_call *call, key_set **keys, struct error *err)
-{
-    const struct diagram *o = call->options;
-    AUTO(key_set) *all = NULL;
-    for (size_t i = 0; i < o->key.count; i++) {
-        AUTO(key_set) *some = call_keys(call, o->key.items[i], KEY_PRIVATE, err);
-        if (!some || (all && !key_set_append(all, some, err)))
-            return false;
-        if (!all)
-            all = TAKE(some);
-    }
-    *keys = TAKE(all);
-    return true;
-}
-
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     static buffer *(*const render[])(const picture *) = {picture_svg, picture_text,
@@ -50,7 +34,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
         format++;
 
     AUTO(key_set) *keys = NULL;
-    if (!load_keys(call, &keys, err))
+    if (!call_keys_all(call, &o->key, &keys, err))
         return err->rc;
     AUTO(buffer) *text = input_read(o->transcript, limits.file_bytes, err);
     AUTO(picture) *drawn = text ? picture_read(buffer_span(text), input_name(o->transcript), keys,

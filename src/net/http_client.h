@@ -15,6 +15,8 @@
 #ifndef OTRP_NET_HTTP_CLIENT_H
 #define OTRP_NET_HTTP_CLIENT_H
 
+#include <sys/types.h>
+
 #include "util/buffer.h"
 #include "util/options.h"
 
@@ -42,6 +44,10 @@ struct http_answer {
 
 struct http_client;
 
+/* A connection to the host of a URL, TLS included where it is https, that carries any bytes. */
+struct http_stream;
+enum { STREAM_AGAIN = -1, STREAM_FAILED = -2 };
+
 struct http_client_api {
     struct http_client *(*open)(const struct http_client_options *options, struct error *err);
     /* Posts body with Content-Type application/otrp+json, or nothing with an empty body (then
@@ -51,6 +57,16 @@ struct http_client_api {
     bool (*post)(struct http_client *client, struct span body, struct http_answer *answer,
                  struct error *err);
     void (*close)(struct http_client *client); /* accepts NULL */
+
+    /* Connects within connect_timeout_ms. *timed_out: that was what failed. */
+    struct http_stream *(*dial)(const struct http_client_options *options, bool *timed_out,
+                                struct error *err);
+    /* Bytes sent or received, at the end of the connection 0, or STREAM_AGAIN: wait until fd is
+     * ready. */
+    ssize_t (*send)(struct http_stream *stream, struct span data);
+    ssize_t (*receive)(struct http_stream *stream, void *data, size_t size);
+    int (*fd)(const struct http_stream *stream);
+    void (*hang_up)(struct http_stream *stream); /* accepts NULL */
 };
 
 #endif

@@ -109,7 +109,7 @@ static char *note_of(const struct picture_row *row, const struct transcript_reco
         return strdup(s->content);
     if (record->truncated)
         return strdup("its beginning alone was recorded");
-    if (s->kind == SUMMARY_UNKNOWN && s->problem[0])
+    if (s->problem[0])
         return strdup(s->problem);
     if (s->kind == SUMMARY_EMPTY && !row->failed)
         return strdup(request ? "begins a session" : "ends the session");
