@@ -20,6 +20,7 @@
 enum {
     CONNECTIONS = 256,       /* clients at once; more wait in the queue of the socket */
     STACK_BYTES = 256 << 10, /* of a client's thread */
+    LINGER_MS = 2000,        /* for a client to take what it was sent */
     PIECE_BYTES = 16 << 10   /* read at once */
 };
 
@@ -593,11 +594,15 @@ static bool serve(struct client *c)
 static void client_end(struct client *c)
 {
     proxy *p = c->proxy;
-    /* with bytes unread, close would reset the connection, and take the answer with it */
+    /* with bytes on their way, close would reset the connection, and take the answer with it */
     shutdown(c->fd, SHUT_WR);
     char bytes[4096];
-    for (int i = 0; i < 16 && recv(c->fd, bytes, sizeof bytes, 0) > 0; i++)
-        ;
+    double until = now_ms() + LINGER_MS;
+    for (ssize_t n = -1; n != 0 && now_ms() < until;) {
+        n = recv(c->fd, bytes, sizeof bytes, 0);
+        if (n < 0 && (errno != EAGAIN || !client_wait(c, POLLIN, LINGER_MS)))
+            break;
+    }
     pthread_mutex_lock(&p->lock);
     *(c->before ? &c->before->after : &p->clients) = c->after;
     if (c->after)
