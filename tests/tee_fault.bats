@@ -136,7 +136,7 @@ believes() {
     run believes gds.json answer.json
     assert_failure
     stop_server
-    start_server otrp tee-sim serve --state device --fault missing:edsi.dsi --fault type:content.dsi
+    start_server otrp tee-sim serve --state device --fault missing:edsi.dsi --fault other-hierarchy
     request create-sd --sp xbank --sdname b --tid t --no-nextdsi > plain.json
     assert_equal "$(post plain.json)" 200
     believes plain.json answer.json
