@@ -39,6 +39,7 @@ SOURCES  := $(filter-out $(MODULES),$(sort $(wildcard src/*.c src/*/*.c)))
 OBJECTS  := $(SOURCES:src/%.c=$(B)/obj/%.o)
 UTILITY  := $(B)/obj/util/error.o $(B)/obj/util/buffer.o
 UNIT     := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
+TEE      := $(patsubst tests/tee/%.c,$(B)/tee/%,$(wildcard tests/tee/*.c))
 JOSE     := $(patsubst tests/jose/%.c,$(B)/jose/%,$(wildcard tests/jose/*.c))
 BENCH    := $(addprefix $(B)/bench/,compare empty sign_rs256 jose keygen_clock.so)
 APPLETS  := $(shell sed -nE 's/^APPLET.[^"]*"([a-z-]+)".*/\1/p' src/applets.def)
@@ -92,6 +93,10 @@ $(B)/jose/%: tests/jose/%.c $(filter $(B)/obj/jose/% $(B)/obj/util/%,$(OBJECTS))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $(filter %.c %.o,$^) $(LIBS) $(LDFLAGS)
 
+$(B)/tee/%: tests/tee/%.c $(filter-out $(B)/obj/main.o $(B)/obj/applet.o $(B)/obj/applets/%,$(OBJECTS))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $(filter %.c %.o,$^) $(LIBS) $(LDFLAGS)
+
 $(B)/bench/jose: tests/bench/jose.c $(filter $(B)/obj/jose/% $(B)/obj/util/%,$(OBJECTS))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $(filter %.c %.o,$^) $(LIBS) $(LDFLAGS)
@@ -104,14 +109,14 @@ $(B)/bench/%.so: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -shared -o $@ $< -ldl $(LDFLAGS)
 
--include $(OBJECTS:.o=.d) $(MODULES:src/%.c=$(B)/obj/%.d) $(UNIT:=.d) $(JOSE:=.d)
+-include $(OBJECTS:.o=.d) $(MODULES:src/%.c=$(B)/obj/%.d) $(UNIT:=.d) $(JOSE:=.d) $(TEE:=.d)
 
 demo: all
 	samples/demo.sh
 
 # What the tests run: each variant with its unit tests.
 tested: build unit
-unit: $(UNIT) $(JOSE)
+unit: $(UNIT) $(JOSE) $(TEE)
 tested-release: all
 	$(MAKE) VARIANT=release tested
 tested-%:
