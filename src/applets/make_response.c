@@ -263,7 +263,9 @@ static bool make_content(const struct make_response *o, materials *m, const char
     bool state = r->type->id == MESSAGE_GET_DEVICE_STATE;
     /* other implementations tell their state whether asked or not */
     bool wanted = !o->no_dsi && (state || m->profile->forms || member_true(r->tbs, "nextdsi"));
-    if (wanted && ((m->fields && !dsi_after(m->state, r->type->id, m->fields, aik, err)) ||
+    /* they know no SDs, so that nothing in theirs changes by a request */
+    bool changes = m->fields && !m->profile->forms;
+    if (wanted && ((changes && !dsi_after(m->state, r->type->id, m->fields, aik, err)) ||
                    !add_firmware(o, m, tid, err)))
         return false;
     AUTO(char) *did = cert_did(sk_X509_value(m->tee_chain, 0), err);

@@ -15,7 +15,7 @@
 
 #define MAX_DAYS 3652058 /* from year 1 to year 9999 */
 
-struct profile {
+struct cert_profile {
     CONF *conf;
     char *path;
 };

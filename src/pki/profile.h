@@ -20,7 +20,7 @@
 #include "util/auto.h"
 #include "util/error.h"
 
-typedef struct profile profile;
+typedef struct cert_profile profile;
 
 /* DIR/KIND.cnf, where kind is "root", "ca", "ocsp" or a role. A mistake in it is RC_USAGE with
  * file, section and name; all of it is looked at, so that none shows up after keys have been made.
