@@ -24,6 +24,10 @@ unit() {
     unit clock
 }
 
+@test "foreign" {
+    unit foreign
+}
+
 @test "json" {
     unit json
 }
