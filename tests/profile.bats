@@ -604,3 +604,26 @@ by_aist() {
     run otrp verify --profile thaler --key "$TEE-cert.pem" --tam-key "$TAM-key.pem" --request install.json answer.json
     assert_success
 }
+
+@test "each form and profile of the tables stands in otrp-messages(7)" {
+    mandoc -Tutf8 -O width=1000 "$ROOT/man/otrp-messages.7" 2> /dev/null | col -bx > page.txt
+    tr '\n' ' ' < "$ROOT/src/otrp/foreign.h" | sed 's/\\ / /g' | grep -oE 'FORM\([A-Z0-9_]+, +"[^)]*"\)' > forms.txt
+    [ "$(wc -l < forms.txt)" -gt 30 ]
+    local name
+    while IFS= read -r name; do
+        grep -qE "^ +$name( |\$)" page.txt || fail "$name is not in the page"
+    done < <(sed -E 's/^FORM\([A-Z0-9_]+, +"([^"]+)".*/\1/' forms.txt)
+    for name in ietf aist thaler; do
+        grep -qE "^ +$name( |\$)" page.txt || fail "$name is not in the page"
+    done
+}
+
+@test "the device state may be foreign when a request is verified with --key" {
+    jq -c '.tee.cert |= (gsub("\\+"; "-") | gsub("/"; "_") | gsub("="; ""))' "$BATS_FILE_TMPDIR/dsi.json" > dsi.json
+    answered
+    otrp make-request delete-sd --lenient -q --pki "$P" --device answer.json --sdname sd-1 > next.json
+    run otrp verify --lenient --key "$TAM-cert.pem" --tam-key "$TAM-key.pem" --device answer.json next.json
+    assert_success
+    run otrp verify --key "$TAM-cert.pem" --tam-key "$TAM-key.pem" --device answer.json next.json
+    assert_failure 6
+}

@@ -132,6 +132,7 @@ static void note_deviation(void *context, const struct foreign_row *form, const 
     json_array_append(e->deviations, deviation);
 }
 
+/* --key is of who signed the message; of a TEE that names no certificate, nothing else is known. */
 static dsi *load_device(evidence *e, const char *path, struct error *err)
 {
     AUTO(buffer) *text = input_read(path, limits.file_bytes, err);
@@ -139,8 +140,9 @@ static dsi *load_device(evidence *e, const char *path, struct error *err)
         return NULL;
     struct reading quiet = e->how;
     quiet.note = NULL;
+    bool pinned = e->keys && e->reading && e->how.profile->no_certificate;
     struct response_question question = {.tam_key = e->tam_keys ? e->tam_keys->keys[0] : NULL,
-                                         .tee_key = e->reading && e->keys ? e->keys->keys[0] : NULL,
+                                         .tee_key = pinned ? e->keys->keys[0] : NULL,
                                          .reading = e->reading ? &quiet : NULL,
                                          .at = e->now};
     dsi *device = device_state_read(buffer_span(text), &question, err);
