@@ -7,6 +7,7 @@
 
 #include "jose/jwk.h"
 #include "otrp/dsi.h"
+#include "otrp/foreign_text.h"
 #include "otrp/profile.h"
 #include "util/base64.h"
 
@@ -50,109 +51,9 @@ static bool take(struct adapter *a, enum foreign_form form, const char *path)
     return true;
 }
 
-/* ---- what bytes are written as ---- */
-
-enum { HEX_LEAST = 32 }; /* shorter text of these digits alone may as well be BASE64 */
-
-static bool all_hex(struct span s)
-{
-    for (size_t i = 0; i < s.size; i++)
-        if (!isxdigit(s.data[i]))
-            return false;
-    return s.size > 0 && s.size % 2 == 0;
-}
-
-/* s without the padding at its end. */
-static struct span unpadded(struct span s)
-{
-    for (int i = 0; i < 2 && s.size && s.data[s.size - 1] == '='; i++)
-        s.size--;
-    return s;
-}
-
-/* Whether s is of one alphabet: letters, digits and the two others. */
-static bool of_alphabet(struct span s, char other, char another)
-{
-    for (size_t i = 0; i < s.size; i++)
-        if (!isalnum(s.data[i]) && s.data[i] != (uint8_t)other && s.data[i] != (uint8_t)another)
-            return false;
-    return s.size > 0 && s.size % 4 != 1;
-}
-
-static bool is_base64(struct span s)
-{
-    return s.size % 4 == 0 && of_alphabet(unpadded(s), '+', '/');
-}
-
-static bool is_base64url(struct span s)
-{
-    return of_alphabet(unpadded(s), '-', '_');
-}
-
-static int nibble(uint8_t digit)
-{
-    return isdigit(digit) ? digit - '0' : (digit | 0x20) - 'a' + 10;
-}
-
-static void put_base64_of_hex(buffer *out, struct span hex)
-{
-    AUTO(buffer) *bytes = buffer_new(hex.size / 2 + 1);
-    if (!bytes) {
-        out->failed = true;
-        return;
-    }
-    for (size_t i = 0; i < hex.size; i += 2)
-        buffer_put_char(bytes, (char)(nibble(hex.data[i]) << 4 | nibble(hex.data[i + 1])));
-    buffer_put_base64(out, buffer_span(bytes));
-}
-
-/* The same bytes in the other alphabet, padded. */
-static void put_base64_of_url(buffer *out, struct span text)
-{
-    text = unpadded(text);
-    if (!buffer_reserve(out, text.size + 3))
-        return;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
-        out->data[out->size + i] = c == '-' ? '+' : c == '_' ? '/' : c;
-    }
-    out->size += text.size;
-    for (size_t i = text.size; i % 4; i++)
-        buffer_put_char(out, '=');
-}
-
-/* base64url of either alphabet, without padding. */
-static void put_url(buffer *out, struct span text)
-{
-    text = unpadded(text);
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
-        buffer_put_char(out, (char)(c == '+' ? '-' : c == '/' ? '_' : c));
-    }
-}
-
-/* The form that a string has which should be BASE64; FOREIGN_COUNT when it is that, or unknown. */
-static enum foreign_form form_for_base64(struct span s)
-{
-    if (s.size >= HEX_LEAST && all_hex(s))
-        return FOREIGN_HEX;
-    return !is_base64(s) && is_base64url(s) ? FOREIGN_BASE64URL : FOREIGN_COUNT;
-}
-
-static void put_as_base64(buffer *out, struct span s)
-{
-    buffer_put_char(out, '"');
-    if (form_for_base64(s) == FOREIGN_HEX)
-        put_base64_of_hex(out, s);
-    else
-        put_base64_of_url(out, s);
-    buffer_put_char(out, '"');
-}
-
 static void put_base64_member(struct adapter *a, const struct json_value *v, const char *path)
 {
-    enum foreign_form form = v->kind == JSON_KIND_STRING ? form_for_base64(v->string)
-                                                         : FOREIGN_COUNT;
+    enum foreign_form form = v->kind == JSON_KIND_STRING ? base64_form(v->string) : FOREIGN_COUNT;
     if (form != FOREIGN_COUNT && take(a, form, path))
         put_as_base64(a->out, v->string);
     else
@@ -163,13 +64,13 @@ static void put_hex_member(struct adapter *a, const struct json_value *v, const 
 {
     struct error ignored;
     struct span s = v->string;
-    bool foreign = v->kind == JSON_KIND_STRING && !all_hex(s);
-    enum foreign_form form = foreign && is_base64(s)      ? FOREIGN_BASE64
-                             : foreign && is_base64url(s) ? FOREIGN_BASE64URL
-                                                          : FOREIGN_COUNT;
+    bool foreign = v->kind == JSON_KIND_STRING && !text_is_hex(s);
+    enum foreign_form form = foreign && text_is_base64(s)      ? FOREIGN_BASE64
+                             : foreign && text_is_base64url(s) ? FOREIGN_BASE64URL
+                                                               : FOREIGN_COUNT;
     AUTO(buffer) *url = form != FOREIGN_COUNT ? buffer_new(s.size + 4) : NULL;
     if (url)
-        put_url(url, s);
+        put_base64url_of(url, s);
     AUTO(buffer) *bytes = url ? base64url_decode(buffer_span(url), path, &ignored) : NULL;
     if (!bytes || !take(a, form, path)) {
         buffer_put_span(a->out, v->text);
@@ -204,7 +105,8 @@ static bool is_integer(const struct json_value *v)
 static bool put_sigalg(struct adapter *a, const struct json_value *v, const char *path)
 {
     struct error ignored;
-    AUTO(buffer) *text = is_base64(v->string) ? base64_decode(v->string, path, &ignored) : NULL;
+    AUTO(buffer) *text = text_is_base64(v->string) ? base64_decode(v->string, path, &ignored)
+                                                   : NULL;
     AUTO(char) *name = text ? span_dup(buffer_span(text)) : NULL;
     if (!name || !jwa_find(JWA_SIGNATURE, name) || !take(a, FOREIGN_SIGALG_BASE64, path))
         return false;
@@ -245,7 +147,7 @@ static json_t *rsa_number(const struct json_value *v, const char *name, const ch
                              : NULL;
     if (!text)
         return NULL;
-    put_url(text, number->string);
+    put_base64url_of(text, number->string);
     return json_span(buffer_span(text));
 }
 
@@ -303,10 +205,11 @@ static bool put_reason_text(struct adapter *a, const struct json_value *v, const
 /* encrypted_ta.key as the wrapped key alone: a JWE of which nothing else is there. */
 static bool put_bare_key(struct adapter *a, const struct json_value *v, const char *path)
 {
-    if ((!is_base64(v->string) && !is_base64url(v->string)) || !take(a, FOREIGN_KEY_BARE, path))
+    if ((!text_is_base64(v->string) && !text_is_base64url(v->string)) ||
+        !take(a, FOREIGN_KEY_BARE, path))
         return false;
     buffer_put_text(a->out, "{\"encrypted_key\":\"");
-    put_url(a->out, v->string);
+    put_base64url_of(a->out, v->string);
     buffer_put_text(a->out, "\"}");
     return true;
 }
@@ -516,258 +419,4 @@ bool foreign_read(const struct json_value *object, const struct member *members,
     if (a.changed)
         *text = TAKE(out);
     return true;
-}
-
-/* ---- envelopes ---- */
-
-/* The protected header of encoded, with plain quotes for typographic ones, encoded again; NULL
- * when there are none. */
-static buffer *plain_quotes(struct span encoded)
-{
-    struct error ignored;
-    AUTO(buffer) *text = base64url_decode(encoded, "protected", &ignored);
-    AUTO(buffer) *plain = text ? buffer_new(text->size) : NULL;
-    bool found = false;
-    for (size_t i = 0; plain && i < text->size; i++) {
-        /* U+201C to U+201F */
-        bool quote = text->size - i >= 3 && text->data[i] == 0xe2 && text->data[i + 1] == 0x80 &&
-                     text->data[i + 2] >= 0x9c && text->data[i + 2] <= 0x9f;
-        buffer_put_char(plain, quote ? '"' : (char)text->data[i]);
-        i += quote ? 2 : 0;
-        found |= quote;
-    }
-    AUTO(buffer) *again = found ? buffer_new(plain->size * 2) : NULL;
-    if (again)
-        buffer_put_base64url(again, buffer_span(plain));
-    return again && !again->failed ? TAKE(again) : NULL;
-}
-
-static const struct json_value *text_member(const struct json_value *value, const char *name)
-{
-    const struct json_value *member = json_member(value, name);
-    return member && member->kind == JSON_KIND_STRING ? member : NULL;
-}
-
-/* A flattened JWS whose protected header is JSON but for its quotes. What is signed stays what was
- * received: its slices are put back. */
-static jws *jws_of_quotes(const struct json_value *value, const char *what,
-                          const struct reading *reading, struct error *err)
-{
-    const struct json_value *payload = text_member(value, "payload"),
-                            *protected = text_member(value, "protected"),
-                            *signature = text_member(value, "signature"),
-                            *header = json_member(value, "header");
-    AUTO(buffer) *plain = protected ? plain_quotes(protected->string) : NULL;
-    AUTO(buffer) *text = plain && payload && signature ? buffer_new(plain->size + 64) : NULL;
-    if (!text)
-        return NULL;
-    buffer_put_format(text, "{\"payload\":\"\",\"signature\":\"\",\"protected\":\"%s\"",
-                      (const char *)plain->data);
-    if (header) {
-        buffer_put_text(text, ",\"header\":");
-        buffer_put_span(text, header->text);
-    }
-    buffer_put_char(text, '}');
-    AUTO(json_doc) *doc = json_doc_parse(buffer_span(text), what, err);
-    AUTO(jws) *message = doc ? jws_from_value(json_root(doc), what, err) : NULL;
-    if (!message)
-        return NULL;
-    message->payload = payload->string;
-    message->signatures[0].encoded_protected = protected->string;
-    message->signatures[0].signature = signature->string;
-    char path[300];
-    snprintf(path, sizeof path, "%s.protected", what);
-    foreign_found(reading, FOREIGN_QUOTES, path);
-    return TAKE(message);
-}
-
-/* Where a signer's certificates were found. */
-struct signer_place {
-    const json_t *certificates; /* NULL: nowhere */
-    enum foreign_form form;     /* FOREIGN_COUNT: where they belong */
-    const char *path;
-};
-
-static struct signer_place find_signer(const struct jws_signature *s, const struct reading *reading)
-{
-    const struct signer_place places[] = {
-        {json_object_get(s->header, "x5c"), FOREIGN_COUNT, "header.x5c"},
-        {json_object_get(s->protected, "x5c"), FOREIGN_X5C_PROTECTED, "protected.x5c"},
-        {json_object_get(s->header, "signer"), FOREIGN_SIGNER, "header.signer"},
-    };
-    for (size_t i = 0; i < COUNT(places); i++)
-        if (places[i].certificates &&
-            (places[i].form == FOREIGN_COUNT || foreign_accepts(reading, places[i].form)))
-            return places[i];
-    return (struct signer_place){.form = FOREIGN_COUNT};
-}
-
-/* One certificate of x5c as BASE64; *foreign when it was something else. */
-static json_t *certificate_text(const json_t *element, bool *foreign)
-{
-    struct span s = SPAN(json_string_value(element), json_string_length(element));
-    if (!json_is_string(element) || form_for_base64(s) == FOREIGN_COUNT)
-        return json_deep_copy(element);
-    AUTO(buffer) *text = buffer_new(s.size + 8);
-    if (!text)
-        return NULL;
-    *foreign = true;
-    put_as_base64(text, s);
-    return json_span(SPAN(text->data + 1, text->size - 2));
-}
-
-/* Puts the signer's certificates, wherever and however they came, into header.x5c. */
-static bool settle_signer(jws *message, bool answer, const struct reading *reading,
-                          struct error *err)
-{
-    struct jws_signature *s = &message->signatures[0];
-    struct signer_place place = find_signer(s, reading);
-    char path[300];
-    if (!place.certificates) {
-        bool protected = json_object_get(s->protected, "kid") != NULL;
-        snprintf(path, sizeof path, "%s.%s.kid", message->what, protected ? "protected" : "header");
-        if ((protected || json_object_get(s->header, "kid")) &&
-            foreign_accepts(reading, FOREIGN_KID))
-            foreign_found(reading, FOREIGN_KID, path);
-        return true;
-    }
-    snprintf(path, sizeof path, "%s.%s", message->what, place.path);
-    if (answer && foreign_accepts(reading, FOREIGN_X5C_ANSWER))
-        foreign_found(reading, FOREIGN_X5C_ANSWER, path);
-    if (place.form != FOREIGN_COUNT)
-        foreign_found(reading, place.form, path);
-    bool text = json_is_string(place.certificates), foreign = false;
-    if (text && place.form != FOREIGN_SIGNER && !foreign_accepts(reading, FOREIGN_X5C_TEXT))
-        return true;
-    AUTO(json_t) *x5c = json_array();
-    size_t count = text ? 1 : json_array_size(place.certificates);
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(
-            x5c, certificate_text(text ? place.certificates : json_array_get(place.certificates, i),
-                                  &foreign));
-    if (json_array_size(x5c) != count)
-        return error_memory(err);
-    if (foreign && place.form != FOREIGN_SIGNER && !foreign_accepts(reading, FOREIGN_X5C_BASE64URL))
-        return true;
-    if (text && place.form != FOREIGN_SIGNER)
-        foreign_found(reading, FOREIGN_X5C_TEXT, path);
-    if (foreign && place.form != FOREIGN_SIGNER)
-        foreign_found(reading, FOREIGN_X5C_BASE64URL, path);
-    return count == 0 || json_object_set(s->header, "x5c", x5c) == 0 || error_memory(err);
-}
-
-jws *foreign_jws(const struct json_value *value, const char *what, bool answer,
-                 const struct reading *reading, struct error *err)
-{
-    AUTO(jws) *message = jws_from_value(value, what, err);
-    if (!message && foreign_accepts(reading, FOREIGN_QUOTES)) {
-        struct error other;
-        message = jws_of_quotes(value, what, reading, &other);
-    }
-    if (!message || !reading)
-        return TAKE(message);
-    return settle_signer(message, answer, reading, err) ? TAKE(message) : NULL;
-}
-
-/* The protected header of a JWE in base64url, when it came in another form; NULL otherwise. */
-static buffer *foreign_protected(const struct json_value *protected, const struct reading *reading,
-                                 enum foreign_form *form)
-{
-    *form = FOREIGN_COUNT;
-    if (!protected)
-        return NULL;
-    if (protected->kind == JSON_KIND_OBJECT && foreign_accepts(reading, FOREIGN_JWE_OBJECT)) {
-        AUTO(buffer) *encoded = buffer_new(protected->text.size * 2);
-        if (!encoded)
-            return NULL;
-        buffer_put_base64url(encoded, protected->text);
-        *form = FOREIGN_JWE_OBJECT;
-        return TAKE(encoded);
-    }
-    if (protected->kind != JSON_KIND_STRING)
-        return NULL;
-    AUTO(buffer) *packed = buffer_new(protected->string.size);
-    for (size_t i = 0; packed && i < protected->string.size; i++)
-        if (!isspace(protected->string.data[i]))
-            buffer_put_char(packed, (char)protected->string.data[i]);
-    if (packed && packed->size < protected->string.size &&
-        foreign_accepts(reading, FOREIGN_JWE_SPACE)) {
-        *form = FOREIGN_JWE_SPACE;
-        return TAKE(packed);
-    }
-    buffer *plain = foreign_accepts(reading, FOREIGN_QUOTES) ? plain_quotes(protected->string)
-                                                             : NULL;
-    if (plain)
-        *form = FOREIGN_QUOTES;
-    return plain;
-}
-
-/* A JWE of value with that protected header. Its ciphertext, which may be large, is not copied. */
-static jwe *jwe_with_protected(const struct json_value *value, const buffer *protected,
-                               const char *what, struct error *err)
-{
-    const struct json_value *ciphertext = text_member(value, "ciphertext");
-    AUTO(buffer) *text = buffer_new(1024);
-    if (!text || !ciphertext)
-        return NULL;
-    buffer_put_format(text, "{\"protected\":\"%s\"", (const char *)protected->data);
-    for (const struct json_value *v = value->first; v; v = v->next) {
-        if (span_is(v->name, "protected"))
-            continue;
-        buffer_put_char(text, ',');
-        buffer_put_json_string(text, v->name);
-        buffer_put_char(text, ':');
-        if (v == ciphertext)
-            buffer_put_text(text, "\"\"");
-        else
-            buffer_put_span(text, v->text);
-    }
-    buffer_put_char(text, '}');
-    jwe *message = text->failed ? NULL : jwe_parse(buffer_span(text), what, err);
-    if (!message)
-        return NULL;
-    message->text = TAKE(text);
-    message->ciphertext = ciphertext->string;
-    return message;
-}
-
-/* Names what is foreign about a JWE that has been read, and puts it right. */
-static void settle_jwe(jwe *message, const struct reading *reading)
-{
-    char path[300];
-    if (message->count != 1)
-        return;
-    if (!json_object_get(message->recipients[0].header, "alg") &&
-        json_object_get(message->protected, "alg") && foreign_accepts(reading, FOREIGN_JWE_ALG)) {
-        snprintf(path, sizeof path, "%s.protected.alg", message->what);
-        foreign_found(reading, FOREIGN_JWE_ALG, path);
-    }
-    if (message->serialization == SERIALIZATION_FLATTENED &&
-        foreign_accepts(reading, FOREIGN_JWE_FLATTENED)) {
-        foreign_found(reading, FOREIGN_JWE_FLATTENED, message->what);
-        message->serialization = SERIALIZATION_GENERAL;
-    }
-}
-
-jwe *foreign_jwe(const struct json_value *value, const char *what, const struct reading *reading,
-                 struct error *err)
-{
-    enum foreign_form form;
-    if (!reading)
-        return jwe_from_value(value, what, err);
-    const struct json_value *protected = json_member(value, "protected");
-    AUTO(buffer) *encoded = foreign_protected(protected, reading, &form);
-    jwe *message = encoded ? jwe_with_protected(value, encoded, what, err) : NULL;
-    if (message) {
-        char path[300];
-        snprintf(path, sizeof path, "%s.protected", what);
-        foreign_found(reading, form, path);
-        if (form == FOREIGN_QUOTES) /* authenticated as received */
-            message->encoded_protected = protected->string;
-    } else {
-        message = jwe_from_value(value, what, err);
-    }
-    if (message)
-        settle_jwe(message, reading);
-    return message;
 }

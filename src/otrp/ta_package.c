@@ -232,6 +232,16 @@ static bool open_ta_jwe(const struct json_value *encrypted, key *aik, const stru
     return *package != NULL;
 }
 
+/* What a profile lets stand for encrypted_ta has not had its members checked. */
+static bool is_whole(const struct json_value *encrypted)
+{
+    static const char *const names[] = {"key", "iv", "alg"};
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (!json_member(encrypted, names[i]))
+            return false;
+    return true;
+}
+
 static bool open_ta(const struct json_value *encrypted, enum message_id type, key *aik,
                     const struct reading *reading, buffer **package, buffer **pdata)
 {
@@ -250,12 +260,14 @@ bool encrypted_ta_read(const struct json_value *encrypted, enum message_id type,
     *unsupported = false;
     if (encrypted->count == 0 && foreign_accepts(reading, FOREIGN_TA_EMPTY))
         return error_set(err, RC_DECRYPT, "encrypted_ta: there is no TA in it");
-    bool whole = json_member(encrypted, "ciphertext") && foreign_accepts(reading, FOREIGN_TA_JWE);
-    *unsupported = !whole && !span_is(json_member(encrypted, "alg")->string, "AESCBC");
+    bool sealed = json_member(encrypted, "ciphertext") && foreign_accepts(reading, FOREIGN_TA_JWE);
+    if (!sealed && !is_whole(encrypted))
+        return error_set(err, RC_DECRYPT, "encrypted_ta: does not open with the SP AIK");
+    *unsupported = !sealed && !span_is(json_member(encrypted, "alg")->string, "AESCBC");
     if (*unsupported)
         return error_set(err, RC_MALFORMED, "encrypted_ta.alg: only AESCBC is supported");
-    if (whole ? open_ta_jwe(encrypted, aik, reading, package)
-              : open_ta(encrypted, type, aik, reading, package, pdata))
+    if (sealed ? open_ta_jwe(encrypted, aik, reading, package)
+               : open_ta(encrypted, type, aik, reading, package, pdata))
         return true;
     buffer_free(TAKE(*package));
     buffer_free(TAKE(*pdata));
