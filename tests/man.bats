@@ -64,7 +64,7 @@ tam= url= proxy= via=
 stop() {
     local pid
     for pid in $proxy $tam; do
-        kill "$pid" && wait "$pid"
+        ! kill "$pid" 2> /dev/null || wait "$pid"
     done
     tam= proxy=
 }
@@ -264,10 +264,16 @@ END
     awk -v RS= '{ print > ("policy-" ++n ".json") }' <(examples otrp-policy.5 |
         sed 's/^{/\n{/')
     local policy
-    for policy in policy-1.json policy-2.json; do
+    for policy in policy-1.json policy-2.json policy-3.json; do
         start_server otrp tam-stub --pki pki --policy "$policy" --listen 127.0.0.1:0
         stop_server
     done
+}
+
+@test "the scenario of otrp-scenario(5) is one" {
+    with_pki
+    examples otrp-scenario.5 > scenario.json
+    start_server otrp tam-stub --pki pki --scenario scenario.json --listen 127.0.0.1:0
 }
 
 @test "the template of otrp-templates(5) is a template" {

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/fleet.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "jose/key_set.h"
 #include "pki/issue.h"
@@ -93,35 +90,16 @@ static bool make_chain(const struct fleet_order *order, const profile *look, con
            error_memory(err);
 }
 
-/* Reads the ledger, enters the certificates, and puts it back. */
 static bool enter(const char *path, const struct fleet_member *members, size_t count,
                   struct error *err)
 {
-    AUTO(ledger) *book = ledger_load(path, err);
-    for (size_t i = 0; book && i < count; i++)
-        if (!ledger_add(book, sk_X509_value(members[i].chain, 0), err))
-            return false;
-    AUTO(buffer) *text = book ? ledger_text(book, err) : NULL;
-    AUTO(output_set) *outputs = text ? output_set_new(true) : NULL;
-    return outputs && output_add(outputs, path, buffer_span(text), OUTPUT_PUBLIC, err) &&
-           output_commit(outputs, err);
-}
-
-/* One process at a time: the folder is locked, since the ledger itself is replaced. */
-static bool enter_alone(const char *path, const struct fleet_member *members, size_t count,
-                        struct error *err)
-{
-    AUTO(char) *folder = strdup(path);
-    if (!folder)
+    AUTO(buffer) *rows = buffer_new(200 * count);
+    if (!rows)
         return error_memory(err);
-    *strrchr(folder, '/') = '\0';
-    int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool entered = lock >= 0 && flock(lock, LOCK_EX) == 0
-                       ? enter(path, members, count, err)
-                       : error_errno(err, RC_INTERNAL, "%s: cannot be locked", folder);
-    if (lock >= 0)
-        close(lock);
-    return entered;
+    for (size_t i = 0; i < count; i++)
+        if (!ledger_put_row(rows, sk_X509_value(members[i].chain, 0), NULL, err))
+            return false;
+    return ledger_append(path, buffer_span(rows), err);
 }
 
 bool fleet_issue(const struct fleet_order *order, struct fleet_member *members, struct error *err)
@@ -135,5 +113,5 @@ bool fleet_issue(const struct fleet_order *order, struct fleet_member *members, 
     for (size_t i = 0; i < order->count; i++)
         if (!make_chain(order, look, ca, i, &members[i], err))
             return false;
-    return enter_alone(ca->ledger_path, members, order->count, err);
+    return enter(ca->ledger_path, members, order->count, err);
 }

@@ -280,9 +280,10 @@ static json_t *part_of(const char **path, json_t *tbs, json_t *content)
 bool scenario_change(const struct scenario_step *step, json_t *tbs, json_t *content,
                      struct error *err)
 {
-    const char *path;
+    const char *path, *name;
     json_t *value;
-    json_object_foreach ((json_t *)step->set, path, value) {
+    json_object_foreach ((json_t *)step->set, name, value) {
+        path = name;
         json_t *part = part_of(&path, tbs, content);
         AUTO(json_t) *wrapped = json_pack("[O]", value);
         AUTO(buffer) *text = wrapped ? json_compact(wrapped) : NULL;

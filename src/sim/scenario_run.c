@@ -117,6 +117,8 @@ static void put_title(buffer *out, const struct scenario_step *step)
         buffer_put_format(out, " %s", step->taid);
     if (step->sdname)
         buffer_put_format(out, " %s/%s", step->spid ? step->spid : "?", step->sdname);
+    for (size_t i = 0; i < step->broken_count; i++)
+        buffer_put_format(out, "%s%s", i ? ", " : " with ", step->broken[i]->name);
     if (step->name)
         buffer_put_format(out, ": %s", step->name);
 }
