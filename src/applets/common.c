@@ -36,8 +36,8 @@ enum rc call_put_buffer(const struct applet_call *call, const char *path, buffer
     AUTO(output_set) *outputs = output_set_new(call->common->force);
     if (!outputs)
         return error_memory(err), err->rc;
-    if (!output_possible(outputs, path, err) ||
-        !output_take(outputs, path, TAKE(own), kind, err) || !output_commit(outputs, err))
+    if (!output_possible(outputs, path, err) || !output_take(outputs, path, TAKE(own), kind, err) ||
+        !output_commit(outputs, err))
         return err->rc;
     return RC_OK;
 }

@@ -35,10 +35,12 @@
 #include "util/terminal.h"
 
 #define WINDOW       1024 /* rows that are begun and not yet entered */
-#define AHEAD        16   /* rows that a worker has before it */
+#define AHEAD        32   /* rows that a worker has before it */
 #define GROUP_ROWS   1024
 #define GROUP_MS     1000
 #define FRAME_BYTES  (1u << 20)
+#define PACK_BYTES   65536
+#define REPORT_BYTES 2048     /* a few rows: nobody waits long for a slow one */
 #define TICK_NS      20000000 /* longer than a tick of the file system's clock */
 #define WORKERS_MOST 256
 
@@ -61,10 +63,37 @@ struct frame {
     uint32_t first;   /* size of the first text, where there are two */
 };
 
-static bool send_all(int fd, const void *data, size_t size)
+/* One end of a connection; frames go in packs, as a call of the system takes as long as a frame. */
+struct channel {
+    int fd;
+    buffer *out, *in;
+    size_t taken; /* of in */
+};
+
+static bool channel_open(struct channel *c, int fd)
 {
-    for (const char *p = data; size;) {
-        ssize_t n = send(fd, p, size, MSG_NOSIGNAL);
+    *c = (struct channel){.fd = fd, .out = buffer_new(4096), .in = buffer_new(PACK_BYTES)};
+    return c->out && c->in;
+}
+
+static void channel_close(struct channel *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    buffer_free(c->out);
+    buffer_free(c->in);
+    *c = (struct channel){.fd = -1};
+}
+
+/* Sends what has been put so far. */
+static bool channel_flush(struct channel *c)
+{
+    const uint8_t *p = c->out->data;
+    size_t size = c->out->size;
+    if (c->out->failed)
+        return false;
+    while (size) {
+        ssize_t n = send(c->fd, p, size, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -72,46 +101,57 @@ static bool send_all(int fd, const void *data, size_t size)
         p += n;
         size -= (size_t)n;
     }
+    c->out->size = 0;
     return true;
 }
 
-static bool receive_all(int fd, void *data, size_t size)
-{
-    for (char *p = data; size;) {
-        ssize_t n = recv(fd, p, size, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
-/* In one piece: a frame is a few hundred bytes. */
-static bool frame_send(int fd, struct frame head, struct span first, struct span second)
+static void frame_put(struct channel *c, struct frame head, struct span first, struct span second)
 {
     head.first = (uint32_t)first.size;
     head.size = (uint32_t)(first.size + second.size);
-    AUTO(buffer) *whole = buffer_secret(sizeof head + head.size);
-    if (!whole)
-        return false;
-    buffer_put(whole, &head, sizeof head);
-    buffer_put_span(whole, first);
-    buffer_put_span(whole, second);
-    return !whole->failed && send_all(fd, whole->data, whole->size);
+    buffer_put(c->out, &head, sizeof head);
+    buffer_put_span(c->out, first);
+    buffer_put_span(c->out, second);
 }
 
-static bool frame_receive(int fd, struct frame *head, buffer *body)
+static bool frame_send(struct channel *c, struct frame head, struct span first, struct span second)
 {
-    body->size = 0;
-    if (!receive_all(fd, head, sizeof *head) || head->size > FRAME_BYTES ||
-        !buffer_reserve(body, head->size) || !receive_all(fd, body->data, head->size))
+    frame_put(c, head, first, second);
+    return channel_flush(c);
+}
+
+/* Whether a whole frame is there: it is copied to head, and body (with a NUL behind it) is borrowed
+ * until the next call. */
+static bool frame_take(struct channel *c, struct frame *head, struct span *body)
+{
+    size_t there = c->in->size - c->taken;
+    if (there < sizeof *head)
         return false;
-    body->size = head->size;
-    body->data[body->size] = '\0';
+    memcpy(head, c->in->data + c->taken, sizeof *head);
+    if (there - sizeof *head < head->size)
+        return false;
+    *body = SPAN(c->in->data + c->taken + sizeof *head, head->size);
+    c->taken += sizeof *head + head->size;
     return true;
+}
+
+/* Reads what there is, waiting for something; false at the end of the other side. */
+static bool channel_fill(struct channel *c)
+{
+    memmove(c->in->data, c->in->data + c->taken, c->in->size - c->taken);
+    c->in->size -= c->taken;
+    c->taken = 0;
+    if (c->in->size > FRAME_BYTES || !buffer_reserve(c->in, PACK_BYTES))
+        return false;
+    for (;;) {
+        ssize_t n = recv(c->fd, c->in->data + c->in->size, PACK_BYTES, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        c->in->size += (size_t)n;
+        return true;
+    }
 }
 
 /* The columns of a row, packed: each with its NUL. */
@@ -145,7 +185,8 @@ struct batch {
 
 struct bench {
     const struct batch *batch;
-    int fd; /* to the process that hands out the rows */
+    struct channel *channel; /* to the process that hands out the rows */
+    keygen *keys;
 };
 
 /* A CSR stands where the manifest says, or beside the manifest. */
@@ -179,18 +220,42 @@ static entity *read_row(const struct batch *b, const char *const text[MANIFEST_C
         err);
 }
 
+/* The next FRAME_CERT; rows that were handed out before it stay for later. */
+static buffer *receive_cert(struct channel *c, struct frame *head)
+{
+    size_t at = c->taken;
+    for (;;) {
+        struct span body;
+        size_t keep = c->taken;
+        c->taken = at;
+        while (frame_take(c, head, &body)) {
+            if (head->kind == FRAME_CERT) {
+                buffer *answer = buffer_copy(body);
+                size_t size = sizeof *head + head->size, start = c->taken - size;
+                memmove(c->in->data + start, c->in->data + c->taken, c->in->size - c->taken);
+                c->in->size -= size;
+                c->taken = keep;
+                return answer;
+            }
+            at = c->taken;
+        }
+        c->taken = keep;
+        at -= keep;
+        if (!channel_fill(c))
+            return NULL;
+    }
+}
+
 /* Has the certificate made by the process that holds the token. */
 static bool issue_elsewhere(const struct bench *w, uint64_t row, entity *e, struct error *err)
 {
     unsigned char *der = NULL;
     int size = i2d_PUBKEY(e->pkey, &der);
-    AUTO(buffer) *answer = buffer_new(2048);
     struct frame head = {.kind = FRAME_SIGN, .row = row};
-    bool sent = size > 0 && answer &&
-                frame_send(w->fd, head, SPAN(der, (size_t)size), SPAN(NULL, 0)) &&
-                frame_receive(w->fd, &head, answer);
+    bool sent = size > 0 && frame_send(w->channel, head, SPAN(der, (size_t)size), SPAN(NULL, 0));
     OPENSSL_free(der);
-    if (!sent)
+    AUTO(buffer) *answer = sent ? receive_cert(w->channel, &head) : NULL;
+    if (!answer)
         return error_set(err, RC_INTERNAL, "the signing process does not answer");
     if (head.rc != RC_OK)
         return error_set(err, (enum rc)head.rc, "%s", (const char *)answer->data);
@@ -322,7 +387,7 @@ static void take_back(const struct batch *b, const entity *e, const char *what)
 static bool place_all(const struct batch *b, const entity *e, struct error *err)
 {
     static const char bundle_name[] = "cert-plus-intermediate-cert.pem";
-    AUTO(buffer) *cert = cert_to_pem(e->cert, err);
+    AUTO(buffer) *cert = entity_cert_pem(e, err);
     AUTO(buffer) *bundle = cert ? station_bundle(b->station, cert, e->role, err) : NULL;
     AUTO(buffer) *pem = bundle && e->private ? pki_key_pem(e->pkey, b->station->passphrase, err)
                                              : NULL;
@@ -349,11 +414,11 @@ static bool make(const struct bench *w, uint64_t row, entity *e, bool *adopted, 
     if (b->order->resume && !take_up(b, e, adopted, err))
         return false;
     if (*adopted) {
-        AUTO(buffer) *cert = cert_to_pem(e->cert, err);
+        AUTO(buffer) *cert = entity_cert_pem(e, err);
         AUTO(buffer) *bundle = cert ? station_bundle(s, cert, e->role, err) : NULL;
         return bundle && place(b, e, "cert-plus-intermediate-cert.pem", bundle, 0666, err);
     }
-    return check_free(b, e, err) && entity_make_key(e, err) &&
+    return check_free(b, e, err) && entity_make_key(e, w->keys, err) &&
            (b->order->token ? issue_elsewhere(w, row, e, err) : station_issue(s, e, err)) &&
            check_ledger(b, e, err) && place_all(b, e, err);
 }
@@ -365,7 +430,8 @@ static bool report_failure(const struct bench *w, uint64_t row,
     struct frame head = {.kind = FRAME_FAILED, .row = row, .rc = why->rc};
     if (why->rc == RC_INTERNAL) {
         head.kind = FRAME_BROKEN;
-        return frame_send(w->fd, head, span_text(why->message), SPAN(NULL, 0));
+        frame_put(w->channel, head, span_text(why->message), SPAN(NULL, 0));
+        return true;
     }
     AUTO(buffer) *line = buffer_new(256);
     AUTO(buffer) *message = buffer_new(256);
@@ -377,7 +443,8 @@ static bool report_failure(const struct bench *w, uint64_t row,
                                       .name = text[MANIFEST_NAME],
                                       .status = ISSUED_FAILED,
                                       .message = (const char *)message->data});
-    return !line->failed && frame_send(w->fd, head, buffer_span(line), SPAN(NULL, 0));
+    frame_put(w->channel, head, buffer_span(line), SPAN(NULL, 0));
+    return !line->failed;
 }
 
 static bool report(const struct bench *w, uint64_t row, const entity *e, bool adopted,
@@ -389,18 +456,22 @@ static bool report(const struct bench *w, uint64_t row, const entity *e, bool ad
     AUTO(buffer) *line = buffer_new(512);
     if (!entry || !line)
         return error_memory(err);
-    return ledger_put_row(entry, e->cert, file, err) &&
-           issued_put_entity(line, w->batch->station, e, row, NULL, err) &&
-           (frame_send(w->fd, head, buffer_span(entry), buffer_span(line)) ||
-            error_set(err, RC_INTERNAL, "the other process is gone"));
+    if (!ledger_put_row(entry, e->cert, file, err) ||
+        !issued_put_entity(line, w->batch->station, e, row, NULL, err))
+        return false;
+    frame_put(w->channel, head, buffer_span(entry), buffer_span(line));
+    return true;
 }
 
-static bool do_row(const struct bench *w, const struct frame *head, const buffer *body)
+static bool do_row(const struct bench *w, const struct frame *head, struct span body)
 {
     const char *text[MANIFEST_COLUMNS];
     struct error err = {.rc = RC_INTERNAL};
     bool adopted = false;
-    unpack((const char *)body->data, text);
+    AUTO(buffer) *columns = buffer_copy(body); /* a signature may come in its place */
+    if (!columns)
+        return false;
+    unpack((const char *)columns->data, text);
     AUTO(entity) *e = read_row(w->batch, text, &err);
     if (e && make(w, head->row, e, &adopted, &err) && report(w, head->row, e, adopted, &err))
         return true;
@@ -414,11 +485,17 @@ static void work(const struct bench *w, pid_t parent)
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    AUTO(buffer) *body = buffer_new(4096);
     struct frame head;
-    bool alive = body && getppid() == parent;
-    while (alive && frame_receive(w->fd, &head, body))
-        alive = do_row(w, &head, body);
+    struct span body;
+    bool alive = w->keys && getppid() == parent;
+    while (alive) {
+        while (alive && frame_take(w->channel, &head, &body)) {
+            alive = do_row(w, &head, body);
+            if (w->channel->out->size > REPORT_BYTES)
+                alive = alive && channel_flush(w->channel);
+        }
+        alive = alive && channel_flush(w->channel) && channel_fill(w->channel);
+    }
 }
 
 /*
@@ -427,7 +504,7 @@ static void work(const struct bench *w, pid_t parent)
 
 struct worker {
     pid_t pid;
-    int fd;
+    struct channel channel;
     size_t ahead; /* rows that it has and has not reported */
 };
 
@@ -505,9 +582,11 @@ static bool start_worker(struct dispatcher *d, struct error *err)
     pid_t pid = fork();
     if (pid == 0) {
         for (size_t i = 0; i < d->worker_count; i++)
-            close(d->workers[i].fd);
+            close(d->workers[i].channel.fd);
         close(pair[0]);
-        work(&(struct bench){d->batch, pair[1]}, parent);
+        struct channel channel;
+        if (channel_open(&channel, pair[1]))
+            work(&(struct bench){d->batch, &channel, keygen_new()}, parent);
         _exit(0);
     }
     close(pair[1]);
@@ -515,14 +594,15 @@ static bool start_worker(struct dispatcher *d, struct error *err)
         close(pair[0]);
         return error_errno(err, RC_INTERNAL, "cannot start a process");
     }
-    d->workers[d->worker_count++] = (struct worker){.pid = pid, .fd = pair[0]};
-    return true;
+    struct worker *worker = &d->workers[d->worker_count++];
+    *worker = (struct worker){.pid = pid};
+    return channel_open(&worker->channel, pair[0]) || error_memory(err);
 }
 
 static void stop_workers(struct dispatcher *d)
 {
     for (size_t i = 0; i < d->worker_count; i++)
-        close(d->workers[i].fd);
+        channel_close(&d->workers[i].channel);
     for (size_t i = 0; i < d->worker_count; i++)
         while (waitpid(d->workers[i].pid, NULL, 0) < 0 && errno == EINTR)
             continue;
@@ -798,14 +878,27 @@ static bool hand_out(struct dispatcher *d)
         return true;
     }
     struct frame head = {.kind = FRAME_ROW, .row = d->row.number};
-    if (slot->columns && !slot->columns->failed &&
-        frame_send(worker->fd, head, buffer_span(slot->columns), SPAN(NULL, 0))) {
-        worker->ahead++;
-        return true;
+    if (!slot->columns || slot->columns->failed) {
+        error_memory(&why);
+        break_off(d, &why);
+        return false;
     }
-    error_set(&why, RC_INTERNAL, "a worker is gone");
-    break_off(d, &why);
-    return false;
+    frame_put(&worker->channel, head, buffer_span(slot->columns), SPAN(NULL, 0));
+    worker->ahead++;
+    return true;
+}
+
+/* Hands out what there is to hand out. Nobody is disturbed for one row while he has others. */
+static void hand_out_all(struct dispatcher *d)
+{
+    struct error why;
+    while (hand_out(d))
+        continue;
+    for (size_t i = 0; i < d->worker_count; i++)
+        if (!channel_flush(&d->workers[i].channel)) {
+            error_set(&why, RC_INTERNAL, "a worker is gone");
+            break_off(d, &why);
+        }
 }
 
 static struct slot *slot_of(struct dispatcher *d, uint64_t row)
@@ -829,30 +922,30 @@ static bool sign_for(struct dispatcher *d, struct worker *worker, const struct s
                                                  "the new key", &why));
     bool signed_ = keyed && station_issue(d->batch->station, e, &why);
     struct frame head = {.kind = FRAME_CERT, .row = slot->row, .rc = signed_ ? RC_OK : why.rc};
-    return frame_send(worker->fd, head, signed_ ? buffer_span(e->der) : span_text(why.message),
-                      SPAN(NULL, 0));
+    return frame_send(&worker->channel, head,
+                      signed_ ? buffer_span(e->der) : span_text(why.message), SPAN(NULL, 0));
 }
 
 static bool take_report(struct dispatcher *d, struct worker *worker, const struct frame *head,
-                        const buffer *body)
+                        struct span body)
 {
     struct slot *slot = slot_of(d, head->row);
-    if (!slot || head->first > body->size || head->role >= ROLE_COUNT)
+    if (!slot || head->first > body.size || head->role >= ROLE_COUNT)
         return false;
     if (head->kind == FRAME_SIGN)
-        return sign_for(d, worker, slot, buffer_span(body));
+        return sign_for(d, worker, slot, body);
     worker->ahead--;
     if (head->kind == FRAME_BROKEN) {
         struct error why;
-        error_set(&why, (enum rc)head->rc, "%s", (const char *)body->data);
+        error_set(&why, (enum rc)head->rc, "%.*s", (int)body.size, (const char *)body.data);
         break_off(d, &why);
         return true;
     }
     slot->issued = head->kind == FRAME_ISSUED;
     slot->adopted = head->adopted;
     slot->role = (enum pki_role)head->role;
-    struct span first = SPAN(body->data, head->first);
-    struct span second = SPAN(body->data + head->first, body->size - head->first);
+    struct span first = SPAN(body.data, head->first);
+    struct span second = SPAN(body.data + head->first, body.size - head->first);
     slot->entry = slot->issued ? buffer_copy(first) : NULL;
     slot->line = buffer_copy(slot->issued ? second : first);
     slot->done = slot->line && (slot->entry || !slot->issued);
@@ -867,21 +960,27 @@ static size_t under_way(const struct dispatcher *d)
     return count;
 }
 
+static bool take_reports(struct dispatcher *d, struct worker *worker)
+{
+    struct frame head;
+    struct span body;
+    bool good = channel_fill(&worker->channel);
+    while (good && frame_take(&worker->channel, &head, &body))
+        good = take_report(d, worker, &head, body);
+    return good;
+}
+
 /* Waits for reports, and takes them. */
-static void listen_to(struct dispatcher *d, buffer *body)
+static void listen_to(struct dispatcher *d)
 {
     struct pollfd polled[WORKERS_MOST];
     for (size_t i = 0; i < d->worker_count; i++)
-        polled[i] = (struct pollfd){.fd = d->workers[i].ahead ? d->workers[i].fd : -1,
+        polled[i] = (struct pollfd){.fd = d->workers[i].ahead ? d->workers[i].channel.fd : -1,
                                     .events = POLLIN};
     if (poll(polled, d->worker_count, GROUP_MS) <= 0)
         return;
     for (size_t i = 0; i < d->worker_count; i++) {
-        struct frame head;
-        if (!polled[i].revents)
-            continue;
-        if (frame_receive(d->workers[i].fd, &head, body) &&
-            take_report(d, &d->workers[i], &head, body))
+        if (!polled[i].revents || take_reports(d, &d->workers[i]))
             continue;
         struct error why;
         error_set(&why, RC_INTERNAL, "a worker has ended before its time");
@@ -892,18 +991,16 @@ static void listen_to(struct dispatcher *d, buffer *body)
 
 static void dispatch(struct dispatcher *d)
 {
-    AUTO(buffer) *body = buffer_new(4096);
     for (;;) {
-        d->stopped |= interrupted != 0 || !body;
-        while (hand_out(d))
-            continue;
+        d->stopped |= interrupted != 0;
+        hand_out_all(d);
         enter_done(d, false);
         if (!under_way(d)) {
             if (d->stopped || (d->exhausted && !d->row_ready))
                 break;
             continue;
         }
-        listen_to(d, body);
+        listen_to(d);
     }
     enter_done(d, true);
     commit_start(d);

@@ -10,6 +10,7 @@
 #include "pki/layout.h"
 #include "pki/manifest.h"
 #include "pki/staple.h"
+#include "util/base64.h"
 #include "util/install.h"
 #include "util/secret.h"
 
@@ -67,23 +68,28 @@ bool issued_put_entity(buffer *out, const struct station *s, const entity *e, si
                        const char *message, struct error *err)
 {
     AUTO(char) *serial = ledger_serial(e->cert);
-    AUTO(char) *sha256 = cert_sha256_hex(e->cert, err);
-    AUTO(char) *did = sha256 && e->role == ROLE_TEE ? cert_did(e->cert, err) : NULL;
+    uint8_t digest[32];
+    AUTO(buffer) *sha256 = buffer_new(80);
+    AUTO(buffer) *did = buffer_new(48);
     AUTO(char) *cert = station_path(s, e, "cert.pem");
     AUTO(char) *key_path = e->private ? station_path(s, e, "key.pem") : NULL;
-    if (!serial || !sha256 || !cert || (e->private && !key_path) || (e->role == ROLE_TEE && !did))
+    if (!serial || !sha256 || !did || !cert || (e->private && !key_path) ||
+        !EVP_Digest(e->der->data, e->der->size, digest, NULL, EVP_sha256(), NULL))
         return error_memory(err);
+    buffer_put_hex(sha256, SPAN(digest, sizeof digest));
+    if (e->role == ROLE_TEE)
+        buffer_put_base64(did, SPAN(digest, sizeof digest));
     issued_put(out, &(struct issued){.row = row,
                                      .role = role_name(e->role),
                                      .name = e->name,
                                      .serial = serial,
-                                     .sha256 = sha256,
-                                     .did = did,
+                                     .sha256 = (const char *)sha256->data,
+                                     .did = (const char *)did->data,
                                      .cert = cert,
                                      .key = key_path,
                                      .status = ISSUED_GOOD,
                                      .message = message});
-    return !out->failed || error_memory(err);
+    return !(out->failed || sha256->failed || did->failed) || error_memory(err);
 }
 
 /* Gives the entity the key that the user, or the certificate that is renewed, has. */
@@ -223,7 +229,7 @@ static bool put_jwk(output_set *outputs, const struct station *s, const entity *
 static bool put_files(output_set *outputs, const struct station *s, const entity *e,
                       struct error *err)
 {
-    AUTO(buffer) *cert = cert_to_pem(e->cert, err);
+    AUTO(buffer) *cert = entity_cert_pem(e, err);
     AUTO(buffer) *bundle = cert ? station_bundle(s, cert, e->role, err) : NULL;
     if (!bundle ||
         !put_file(outputs, s, e, "cert-plus-intermediate-cert.pem", bundle, OUTPUT_PUBLIC, err) ||
@@ -304,7 +310,7 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
              role_title(e->role));
 
     /* act */
-    if (!entity_make_key(e, err) || !station_issue(s, e, err) ||
+    if (!entity_make_key(e, NULL, err) || !station_issue(s, e, err) ||
         (!o->renew && !check_free(s, e, err)))
         return err->rc;
 

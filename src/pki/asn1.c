@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pki/asn1.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <openssl/core_names.h>
+#include <openssl/provider.h>
 
 bool asn1_time_read(const ASN1_TIME *time, time_t *at)
 {
@@ -32,6 +34,21 @@ const EVP_MD *signature_digest(const EVP_PKEY *key)
         return EVP_sha256();
     int bits = EVP_PKEY_get_bits(key);
     return bits > 384 ? EVP_sha512() : bits > 256 ? EVP_sha384() : EVP_sha256();
+}
+
+EVP_MD_CTX *signature_begin(EVP_PKEY *key)
+{
+    char wanted[128];
+    const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(key);
+    const char *name = provider ? OSSL_PROVIDER_get0_name(provider) : NULL;
+    const char *digest = EVP_MD_get0_name(signature_digest(key));
+    AUTO(EVP_MD_CTX) *ctx = EVP_MD_CTX_new();
+    if (name)
+        snprintf(wanted, sizeof wanted, "?provider=%.100s", name);
+    return ctx && EVP_DigestSignInit_ex(ctx, NULL, digest, NULL, name ? wanted : NULL, key, NULL) ==
+                       1
+               ? TAKE(ctx)
+               : NULL;
 }
 
 const char *pkey_family(const EVP_PKEY *key)

@@ -28,6 +28,11 @@ buffer *bio_text(BIO *bio, bool secret);
  */
 const EVP_MD *signature_digest(const EVP_PKEY *key);
 
+/* A signature with key and that digest, begun; owned by the caller, NULL with OpenSSL's reason
+ * queued. It is made by the provider that holds the key, even when another knows the algorithm,
+ * too: that one would have the public part only. */
+EVP_MD_CTX *signature_begin(EVP_PKEY *key);
+
 /* "rsa" or "ec", as in file names and templates; NULL for a key of another kind. */
 const char *pkey_family(const EVP_PKEY *key);
 
@@ -37,6 +42,7 @@ bool signature_is_strong(int nid);
 
 AUTO_DEFINE(BIO, BIO_free_all)
 AUTO_DEFINE(CONF, NCONF_free)
+AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)
 AUTO_DEFINE(TXT_DB, TXT_DB_free)
 AUTO_DEFINE(ASN1_INTEGER, ASN1_INTEGER_free)
 AUTO_DEFINE(ASN1_ENUMERATED, ASN1_ENUMERATED_free)

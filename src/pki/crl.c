@@ -97,8 +97,8 @@ buffer *crl_make(const struct crl_order *order, struct error *err)
     }
     if (!add_entries(crl, order->revoked, err))
         return NULL;
-    if (X509_CRL_sort(crl) &&
-        X509_CRL_sign(crl, order->issuer_key, signature_digest(order->issuer_key)))
+    AUTO(EVP_MD_CTX) *signature = signature_begin(order->issuer_key);
+    if (signature && X509_CRL_sort(crl) && X509_CRL_sign_ctx(crl, signature))
         return crl_der(crl, err);
     error_openssl(err, RC_INTERNAL, "cannot sign a CRL");
     return NULL;

@@ -89,8 +89,9 @@ X509 *issue(const struct issue_order *order, struct error *err)
         (order->tamid && !add_tamid(cert, order, err)) || !add_requested(cert, order, err) ||
         (order->issuer && !check_end(cert, order, err)))
         return NULL;
-    if (X509_set_issuer_name(cert, X509_get_subject_name(issuer)) &&
-        X509_sign(cert, signer, signature_digest(signer)))
+    AUTO(EVP_MD_CTX) *signature = signature_begin(signer);
+    if (signature && X509_set_issuer_name(cert, X509_get_subject_name(issuer)) &&
+        X509_sign_ctx(cert, signature))
         return TAKE(cert);
     AUTO(char) *subject = cert_subject(cert);
     error_openssl(err, RC_INTERNAL, "%s: cannot sign the certificate", subject ? subject : "?");

@@ -127,6 +127,41 @@ static int by_cost(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+struct keygen {
+    EVP_PKEY_CTX *ctx[KEY_ALG_COUNT];
+};
+
+keygen *keygen_new(void)
+{
+    return calloc(1, sizeof(keygen));
+}
+
+void keygen_free(keygen *k)
+{
+    for (size_t i = 0; k && i < KEY_ALG_COUNT; i++)
+        EVP_PKEY_CTX_free(k->ctx[i]);
+    free(k);
+}
+
+EVP_PKEY *keygen_next(keygen *k, enum key_alg alg, struct error *err)
+{
+    EVP_PKEY *pkey = NULL;
+    EVP_PKEY_CTX **ctx = &k->ctx[alg];
+    if (!algs[alg].curve)
+        return keygen_one(alg, err);
+    if (!*ctx && ((*ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", IN_MEMORY)) == NULL ||
+                  EVP_PKEY_keygen_init(*ctx) != 1 ||
+                  EVP_PKEY_CTX_set_group_name(*ctx, algs[alg].curve) != 1)) {
+        error_openssl(err, RC_INTERNAL, "cannot make keys of %s", algs[alg].name);
+        EVP_PKEY_CTX_free(TAKE(*ctx));
+        return NULL;
+    }
+    if (EVP_PKEY_generate(*ctx, &pkey) == 1)
+        return pkey;
+    error_openssl(err, RC_INTERNAL, "cannot make a key of %s", algs[alg].name);
+    return NULL;
+}
+
 size_t keygen_cores(void)
 {
     cpu_set_t set;

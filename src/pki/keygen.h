@@ -10,6 +10,7 @@
 
 #include <openssl/evp.h>
 
+#include "util/auto.h"
 #include "util/error.h"
 
 enum key_alg {
@@ -36,6 +37,13 @@ bool key_alg_of(const EVP_PKEY *pkey, enum key_alg *alg) MUST_CHECK;
 
 /* One key, made by this thread; owned by the caller. */
 EVP_PKEY *keygen_one(enum key_alg alg, struct error *err) MUST_CHECK;
+/* The same for one key after the other: what making an EC key begins with takes as long as the key
+ * itself, and is done once. */
+typedef struct keygen keygen;
+keygen *keygen_new(void);
+void keygen_free(keygen *k);
+EVP_PKEY *keygen_next(keygen *k, enum key_alg alg, struct error *err) MUST_CHECK;
+
 /* How many cores there are for this process. */
 size_t keygen_cores(void);
 
@@ -53,5 +61,7 @@ struct keygen_how {
 /* Makes all keys. At a failure the keys that were made stay in the jobs, for the caller to free. */
 bool keygen_run(struct keygen_job *jobs, size_t count, const struct keygen_how *how,
                 struct error *err) MUST_CHECK;
+
+AUTO_DEFINE(keygen, keygen_free)
 
 #endif

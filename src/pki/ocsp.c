@@ -41,9 +41,9 @@ buffer *ocsp_state(const struct ocsp_statement *s, struct error *err)
     AUTO(OCSP_BASICRESP) *basic = OCSP_BASICRESP_new();
     const X509 *signer = s->signer ? s->signer : s->issuer;
     /* The signer's certificate goes along: not everyone looks for it in the chain. */
-    if (!basic || !add_status(basic, s) || !set_produced_at(basic, s->at) ||
-        !OCSP_basic_sign(basic, (X509 *)(uintptr_t)signer, s->issuer_key,
-                         signature_digest(s->issuer_key), NULL, OCSP_NOTIME)) {
+    AUTO(EVP_MD_CTX) *signature = signature_begin(s->issuer_key);
+    if (!basic || !signature || !add_status(basic, s) || !set_produced_at(basic, s->at) ||
+        !OCSP_basic_sign_ctx(basic, (X509 *)(uintptr_t)signer, signature, NULL, OCSP_NOTIME)) {
         AUTO(char) *subject = cert_subject(s->cert);
         error_openssl(err, RC_INTERNAL, "%s: cannot make an OCSP response",
                       subject ? subject : "certificate");

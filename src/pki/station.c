@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/pem.h>
+
 #include "pki/asn1.h"
 #include "pki/chain.h"
 #include "pki/issue.h"
@@ -115,12 +117,12 @@ void entity_free(entity *e)
     free(e);
 }
 
-bool entity_make_key(entity *e, struct error *err)
+bool entity_make_key(entity *e, keygen *keys, struct error *err)
 {
     if (e->pkey)
         return true;
     e->private = true;
-    return (e->pkey = keygen_one(e->alg, err)) != NULL;
+    return (e->pkey = keys ? keygen_next(keys, e->alg, err) : keygen_one(e->alg, err)) != NULL;
 }
 
 bool entity_set_key(entity *e, EVP_PKEY *pkey, bool private, const char *what, struct error *err)
@@ -245,6 +247,18 @@ bool station_taken(const struct station *s, const entity *e, char **path, struct
             return true;
         }
     return true;
+}
+
+buffer *entity_cert_pem(const entity *e, struct error *err)
+{
+    AUTO(BIO) *bio = BIO_new(BIO_s_mem());
+    buffer *pem = bio && PEM_write_bio(bio, PEM_STRING_X509, "", e->der->data, (long)e->der->size) >
+                              0
+                      ? bio_text(bio, false)
+                      : NULL;
+    if (!pem)
+        error_memory(err);
+    return pem;
 }
 
 buffer *station_bundle(const struct station *s, const buffer *cert_pem, enum pki_role role,

@@ -8,7 +8,7 @@
  *     station.ca[ROLE_TEE].key = ca_key;
  *
  *     AUTO(entity) *e = entity_read(&(struct entity_text){.role = "tee", .name = "device1"}, err);
- *     if (!e || !entity_make_key(e, err) || !station_issue(&station, e, err)) ...
+ *     if (!e || !entity_make_key(e, NULL, err) || !station_issue(&station, e, err)) ...
  *
  * The manifest's or the user's texts are checked by entity_read and become typed values there.
  */
@@ -43,8 +43,9 @@ typedef struct entity {
 entity *entity_read(const struct entity_text *text, struct error *err) MUST_CHECK;
 void entity_free(entity *e);
 
-/* A new key of its algorithm, unless it has one. */
-bool entity_make_key(entity *e, struct error *err) MUST_CHECK;
+/* A new key of its algorithm, unless it has one. keys is for one thread that makes many, or NULL.
+ */
+bool entity_make_key(entity *e, keygen *keys, struct error *err) MUST_CHECK;
 /* Gives it a key that exists; takes pkey, also at a failure. RC_USAGE for a key of another kind. */
 bool entity_set_key(entity *e, EVP_PKEY *pkey, bool private, const char *what,
                     struct error *err) MUST_CHECK;
@@ -84,11 +85,13 @@ char *station_path(const struct station *s, const entity *e, const char *what);
 /* The same of the certificate, as its ledger has it: relative to the PKI, "unknown" elsewhere. */
 char *station_ledger_file(const struct station *s, const entity *e);
 
-/* Whether the files of e's name and role are there, in either family: the path of one, owned by the
+/* Whether there is a certificate of e's name and role, in either family: its path, owned by the
  * caller, or *path NULL. */
 bool station_taken(const struct station *s, const entity *e, char **path,
                    struct error *err) MUST_CHECK;
 
+/* e->der in PEM; owned by the caller. */
+buffer *entity_cert_pem(const entity *e, struct error *err) MUST_CHECK;
 /* The certificate in PEM with that of its CA behind it; owned by the caller. */
 buffer *station_bundle(const struct station *s, const buffer *cert_pem, enum pki_role role,
                        struct error *err) MUST_CHECK;

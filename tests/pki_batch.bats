@@ -1,0 +1,207 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Batches that are killed, interrupted, or run out of disk; processes that issue and revoke at once.
+# shellcheck disable=SC2154 # stderr is set by run --separate-stderr
+
+load test_helper
+
+setup_file() {
+    export FRESH="$BATS_FILE_TMPDIR/fresh"
+    otrp pki-init -q --out "$FRESH" --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256
+}
+
+setup() {
+    mkdir "$BATS_TEST_TMPDIR/work"
+    cd "$BATS_TEST_TMPDIR/work" || return
+    cp -r "$FRESH" pki
+    LEDGER=pki/tee/tee-ca/tee-ca-1-ec-index.txt
+}
+
+# manifest FIRST LAST [ALG]
+manifest() {
+    local i
+    echo role,name,alg
+    for ((i = $1; i <= $2; i++)); do echo "tee,unit-$i,${3-ec-p256}"; done
+}
+
+certs() {
+    find out -name '*-ec-cert.pem' ! -name '*plus*'
+}
+
+# whole COUNT: the result has so many rows, each with its files; the ledger has each once, and nothing
+# else has been left behind.
+whole() {
+    assert_equal "$(grep -c ',issued,$' result.csv)" "$1"
+    assert_equal "$(cut -d, -f1 result.csv | tail -n +2 | paste -sd ' ')" "$(seq "$1" | paste -sd ' ')"
+    cut -d, -f4 result.csv | tail -n +2 | sort > serials
+    assert_equal "$(sort -u serials | grep -c .)" "$1"
+    run diff serials <(cut -f4 "$LEDGER" | tail -n +2 | sort)
+    assert_success
+    run diff serials <(certs | while read -r cert; do openssl x509 -in "$cert" -noout -serial; done | cut -d= -f2 | sort)
+    assert_success
+    assert_equal "$(find out -type f | grep -c .)" $((3 * $1 + 2))
+    run --separate-stderr otrp pki-check --pki pki --out out
+    assert_equal "$stderr" "otrp pki-check: pki: $((13 + $1)) certificates and $((23 + $1)) keys, and nothing to find fault with"
+    assert_success
+}
+
+@test "killed again and again at random moments, a batch is completed by --resume" {
+    manifest 1 200 > units.csv
+    local i begun=0 pid resume=()
+    for i in {1..10}; do
+        "$OTRP" pki-issue -q --pki pki --manifest units.csv --out out "${resume[@]}" > result.csv 2> errors.txt &
+        pid=$!
+        timeout "0.0$((RANDOM % 8 + 1))" tail -f /dev/null || true
+        if kill -9 "$pid" 2> /dev/null; then begun=$((begun + 1)); fi
+        wait "$pid" || true
+        # what is there is whole, whenever it was
+        while read -r cert; do
+            openssl x509 -in "$cert" -noout
+            openssl pkey -in "${cert/cert.pem/key.pem}" -noout
+        done < <(certs | tail -n 3)
+        run cat errors.txt
+        assert_output ""
+        [ ! -e out/units.result.csv ] || resume=(--resume)
+    done
+    assert [ "$begun" -gt 3 ]
+    otrp pki-issue -q --pki pki --manifest units.csv --out out --resume > result.csv
+    whole 200
+}
+
+@test "a batch that was killed between ledger and result takes up what is there" {
+    manifest 1 30 > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out > result.csv
+    cp result.csv all.csv
+    # as if the last ten rows had not got into the result, and of these five not into the ledger; one
+    # has no certificate yet, one is empty, as after a power failure, and a line was being written
+    head -n 21 all.csv > out/units.result.csv
+    printf '21,tee,unit-2' >> out/units.result.csv
+    head -n 26 "$LEDGER" > shorter
+    mv shorter "$LEDGER"
+    printf 'V\t999912' >> "$LEDGER"
+    rm "$(sed -n 31p all.csv | cut -d, -f7)"
+    : > "$(sed -n 30p all.csv | cut -d, -f7)"
+    run otrp pki-issue -q --pki pki --manifest units.csv --out out --resume
+    assert_success
+    echo "$output" > result.csv
+    whole 30
+    run diff <(head -n 29 all.csv) <(head -n 29 result.csv)
+    assert_success
+}
+
+@test "of two rows of one name the first wins, however often the batch is killed" {
+    { manifest 1 20; echo tee,unit-5,ec-p384; echo tee,unit-6,ec-p256; } > units.csv
+    run otrp pki-issue -q --pki pki --manifest units.csv --out out --jobs 8
+    assert_equal "$status" 9
+    sed -i '10,$d' out/units.result.csv
+    run --separate-stderr otrp pki-issue -q --pki pki --manifest units.csv --out out --resume --jobs 8
+    assert_equal "$status" 9
+    assert_equal "$(cut -d, -f9 <<< "$output" | tail -n +2 | uniq -c | tr -s ' ' | paste -sd ' ')" " 20 issued  2 failed"
+    assert_equal "$(grep -c . "$LEDGER")" 21
+}
+
+@test "an interrupt ends a batch cleanly, and --resume goes on" {
+    manifest 1 4000 rsa-2048 > units.csv
+    "$OTRP" pki-issue -q --pki pki --manifest units.csv --out out > result.csv 2> errors.txt &
+    local pid=$!
+    # interrupted when there is something
+    until [ -d out/tee ]; do kill -0 "$pid"; done
+    kill -INT "$pid"
+    local status=0
+    wait "$pid" || status=$?
+    assert_equal "$status" 9
+    run cat errors.txt
+    assert_output --regexp 'interrupted: [0-9]+ of 4000 rows are done'
+    assert_output --partial '--resume goes on'
+    assert_equal "$(cat result.csv)" ""
+    local count
+    count=$(grep -c ',issued,$' out/units.result.csv)
+    assert_equal "$(find out -name '*-cert.pem' ! -name '*plus*' | grep -c .)" "$count"
+    assert_equal "$(tail -n +2 "$LEDGER" | grep -c .)" "$count"
+    run find out -name '*~'
+    assert_output ""
+}
+
+# tiny SIZE: a file system of so many bytes in the folder small; skips where none can be had.
+tiny() {
+    mkdir small
+    mount -t tmpfs -o "size=$1,nr_inodes=0" none small 2> /dev/null || skip 'a small file system cannot be mounted here'
+}
+
+teardown() {
+    mountpoint -q small 2> /dev/null && umount small
+    stop_servers
+}
+
+@test "a full disk is an error that names the file, and the batch goes on where there is room" {
+    tiny 300k
+    manifest 1 100 > units.csv
+    run --separate-stderr otrp pki-issue --pki pki --manifest units.csv --out small/out
+    assert_equal "$status" 1
+    assert_equal "$output" ""
+    assert_regex "$stderr" 'error: small/out/.*: cannot write: No space left on device'
+    assert_regex "$stderr" 'rows are done; --resume goes on with the others'
+    mount -o remount,size=8m small
+    otrp pki-issue -q --pki pki --manifest units.csv --out small/out --resume > result.csv
+    cp -r small/out out
+    sed -i 's,small/out,out,g' result.csv
+    whole 100
+}
+
+@test "where files may not grow, the ledger stays as it was and nothing is handed out" {
+    # the limit meets the ledger first: everything else is smaller
+    local i=0
+    while [ "$(wc -c < "$LEDGER")" -lt 4000 ]; do
+        i=$((i + 1))
+        printf 'V\t99991231235959Z\t\t%040X\tunknown\t/O=OTrP/CN=filler-%d\n' "$i" "$i" >> "$LEDGER"
+    done
+    cp "$LEDGER" before
+    run --separate-stderr bash -c "ulimit -f 4; trap '' XFSZ; exec \"\$0\" pki-issue --pki pki --role tee --name a --alg ec-p256" "$OTRP"
+    assert_equal "$status" 1
+    assert_equal "$output" ""
+    assert_regex "$stderr" 'tee-ca-1-ec-index.txt: cannot write: File too large'
+    run cmp before "$LEDGER"
+    assert_success
+    run find pki -name 'tee-a-*'
+    assert_output ""
+}
+
+@test "processes that issue and revoke at once lose nothing" {
+    manifest 1 60 > a.csv
+    manifest 61 120 > b.csv
+    otrp pki-issue -q --pki pki --manifest a.csv --out out-a > a.result &
+    local first=$! i
+    otrp pki-issue -q --pki pki --manifest b.csv --out out-b > b.result &
+    local second=$!
+    for i in {1..10}; do
+        otrp pki-issue -q --pki pki --role tee --name "single-$i" --alg ec-p256 > one.result
+        otrp pki-revoke -q --pki pki "pki/tee/tee/tee-single-$i-ec-cert.pem"
+    done
+    wait $first
+    wait $second
+    assert_equal "$(grep -c '^V' "$LEDGER")" 121
+    assert_equal "$(grep -c '^R' "$LEDGER")" 10
+    assert_equal "$(cut -f4 "$LEDGER" | sort -u | grep -c .)" 131
+}
+
+@test "a second run of a batch waits for the first, or is refused" {
+    manifest 1 10 > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out > result.csv
+    local lock
+    exec {lock}< out/units.result.csv.lock
+    flock -x "$lock"
+    run --separate-stderr otrp pki-issue --pki pki --manifest units.csv --out out --resume
+    exec {lock}<&-
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'units.result.csv: another run works on this batch'
+}
+
+@test "a hundred rows do not mean a hundred fsyncs" {
+    command -v strace > /dev/null || skip 'there is no strace'
+    manifest 1 100 > units.csv
+    strace -f -e trace=fsync,fdatasync,syncfs,sync_file_range -o calls "$OTRP" pki-issue -q --pki pki --manifest units.csv --out out > result.csv
+    local calls
+    calls=$(grep -cE '(sync|syncfs)\(' calls)
+    assert [ "$calls" -gt 3 ]
+    assert [ "$calls" -lt 20 ]
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# A CA whose key never is a file: it is made in a TPM (swtpm), and used there through tpm2-openssl.
+# shellcheck disable=SC2154 # stderr is set by run --separate-stderr
+
+load test_helper
+
+HANDLE=0x81000001
+
+setup_file() {
+    cd "$BATS_FILE_TMPDIR" || return
+    for tool in swtpm tpm2_createprimary tpm2_evictcontrol tpm2_flushcontext; do
+        command -v "$tool" > /dev/null || skip "there is no $tool"
+    done
+    [ -e "$(openssl version -m | sed 's/.*"\(.*\)"/\1/')/tpm2.so" ] || skip "there is no provider tpm2 for OpenSSL"
+    mkdir state
+    swtpm socket --tpm2 --tpmstate dir="$PWD/state" --server type=unixio,path="$PWD/tpm" \
+        --ctrl type=unixio,path="$PWD/tpm.ctrl" --flags not-need-init,startup-clear \
+        --pid file="$PWD/swtpm.pid" --daemon > swtpm.log 2>&1 3>&- 4>&-
+    export TPM2TOOLS_TCTI="swtpm:path=$PWD/tpm" TPM2OPENSSL_TCTI="swtpm:path=$PWD/tpm"
+    tpm2_createprimary -Q -C o -G ecc256:ecdsa-sha256 -c ca.ctx \
+        -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign'
+    tpm2_flushcontext -t
+    tpm2_evictcontrol -Q -c ca.ctx $HANDLE
+    tpm2_flushcontext -t
+    # the CA of the devices, under the root of the PKI
+    otrp pki-init -q --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256 --tee mytee
+    openssl req -new -provider tpm2 -provider default -key "handle:$HANDLE" -subj "/O=OTrP/OU=TEE/CN=TEE CA in a TPM" -out ca.csr
+    printf '%s\n' 'basicConstraints=critical,CA:TRUE,pathlen:0' \
+        'keyUsage=critical,digitalSignature,keyCertSign,cRLSign' 'subjectKeyIdentifier=hash' \
+        'authorityKeyIdentifier=keyid' > ca.ext
+    rm pki/tee/tee/* pki/tee/tee-ca/*
+    openssl x509 -req -in ca.csr -extfile ca.ext -days 36500 -out pki/tee/tee-ca/tee-ca-1-ec-cert.pem \
+        -CA pki/tee/tee-rootca/tee-rootca-ec-cert.pem -CAkey pki/tee/tee-rootca/tee-rootca-ec-key.pem 2> /dev/null
+    cp -r "$ROOT/pki-templates" templates
+    sed -i 's/^not_after.*/days = 30/' templates/tee.cnf
+    export BASE=$PWD
+}
+
+teardown_file() {
+    [ ! -e "$BATS_FILE_TMPDIR/swtpm.pid" ] || kill "$(cat "$BATS_FILE_TMPDIR/swtpm.pid")" || true
+}
+
+setup() {
+    mkdir "$BATS_TEST_TMPDIR/work"
+    cd "$BATS_TEST_TMPDIR/work" || return
+    cp -r "$BASE/pki" "$BASE/templates" .
+    ROOT_CERT=pki/tee/tee-rootca/tee-rootca-ec-cert.pem CA_CERT=pki/tee/tee-ca/tee-ca-1-ec-cert.pem
+    TOKEN=(--ca-key "handle:$HANDLE" --provider tpm2)
+}
+
+@test "pki-issue, pki-ocsp and pki-crl sign with a key in a TPM" {
+    run --separate-stderr otrp pki-issue --pki pki --role tee --name device1 --alg ec-p256 --templates templates
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'tee-ca-1-ec-key.pem: the private key of the CA is not there'
+    otrp pki-issue -q --pki pki --role tee --name device1 --alg ec-p256 --templates templates "${TOKEN[@]}" > result.csv
+    local cert=pki/tee/tee/tee-device1-ec-cert.pem
+    run openssl verify -CAfile $ROOT_CERT -untrusted $CA_CERT $cert
+    assert_output "$cert: OK"
+    # the device's key is a file, not another key of the TPM
+    run openssl pkey -in pki/tee/tee/tee-device1-ec-key.pem -pubout
+    assert_output "$(openssl x509 -in $cert -noout -pubkey)"
+    otrp pki-ocsp --pki pki "${TOKEN[@]}" $cert | jq -r '.[0]' | base64 -d > response.der
+    run openssl ocsp -respin response.der -issuer $CA_CERT -cert $cert -CAfile $ROOT_CERT -no_nonce
+    assert_line "$cert: good"
+    otrp pki-revoke -q --pki pki $cert
+    otrp pki-crl --pki pki --role tee "${TOKEN[@]}" -o crl.pem
+    run openssl verify -CAfile $ROOT_CERT -untrusted $CA_CERT -crl_check -CRLfile crl.pem $cert
+    assert_failure
+    assert_output --partial 'certificate revoked'
+    run find pki -name '*ca-1*key*'
+    assert_output ""
+}
+
+@test "a batch: one process signs in the TPM, the others make keys; requests, too" {
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own.key -out own.csr -subj /CN=x 2> /dev/null
+    { echo role,name,alg,csr; for i in {1..12}; do echo "tee,unit-$i,ec-p256,"; done
+        echo tee,rsa,rsa-2048,; echo tee,own,,own.csr; echo tee,bad,ec-p257,; } > units.csv
+    run otrp pki-issue -q --pki pki --manifest units.csv --out out --jobs 4 --templates templates "${TOKEN[@]}"
+    assert_equal "$status" 9
+    assert_regex "$output" '1 of 15 rows failed'
+    run grep -c ',issued,$' out/units.result.csv
+    assert_output 14
+    run openssl verify -CAfile $ROOT_CERT -untrusted $CA_CERT \
+        $(find out -name '*-cert.pem' ! -name '*plus*')
+    assert_success
+    assert_equal "$(grep -c ': OK$' <<< "$output")" 14
+    run openssl x509 -noout -pubkey -in out/tee/*/tee-own-ec-cert.pem
+    assert_output "$(openssl pkey -in own.key -pubout)"
+}
