@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # A CA whose key never is a file: it is made in a TPM (swtpm), and used there through tpm2-openssl.
-# shellcheck disable=SC2154 # stderr is set by run --separate-stderr
+# shellcheck disable=SC2013,SC2046,SC2086,SC2154 # paths without blanks; stderr is set by run --separate-stderr
 
 load test_helper
 
@@ -23,17 +23,11 @@ setup_file() {
     tpm2_flushcontext -t
     tpm2_evictcontrol -Q -c ca.ctx $HANDLE
     tpm2_flushcontext -t
-    # the CA of the devices, under the root of the PKI
+    # the CA of the devices gets another key
     otrp pki-init -q --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256 --tee mytee
-    openssl req -new -provider tpm2 -provider default -key "handle:$HANDLE" -subj "/O=OTrP/OU=TEE/CN=TEE CA in a TPM" -out ca.csr
-    printf '%s\n' 'basicConstraints=critical,CA:TRUE,pathlen:0' \
-        'keyUsage=critical,digitalSignature,keyCertSign,cRLSign' 'subjectKeyIdentifier=hash' \
-        'authorityKeyIdentifier=keyid' > ca.ext
-    rm pki/tee/tee/* pki/tee/tee-ca/*
-    openssl x509 -req -in ca.csr -extfile ca.ext -days 36500 -out pki/tee/tee-ca/tee-ca-1-ec-cert.pem \
-        -CA pki/tee/tee-rootca/tee-rootca-ec-cert.pem -CAkey pki/tee/tee-rootca/tee-rootca-ec-key.pem 2> /dev/null
-    cp -r "$ROOT/pki-templates" templates
-    sed -i 's/^not_after.*/days = 30/' templates/tee.cnf
+    rm pki/tee/tee/* pki/tee/tee-ca/*key.pem
+    otrp pki-issue -q --pki pki --role tee --kind ca --renew --key "handle:$HANDLE" --provider tpm2 \
+        --ca-key pki/tee/tee-rootca/tee-rootca-ec-key.pem > /dev/null
     export BASE=$PWD
 }
 
@@ -44,16 +38,16 @@ teardown_file() {
 setup() {
     mkdir "$BATS_TEST_TMPDIR/work"
     cd "$BATS_TEST_TMPDIR/work" || return
-    cp -r "$BASE/pki" "$BASE/templates" .
+    cp -r "$BASE/pki" .
     ROOT_CERT=pki/tee/tee-rootca/tee-rootca-ec-cert.pem CA_CERT=pki/tee/tee-ca/tee-ca-1-ec-cert.pem
     TOKEN=(--ca-key "handle:$HANDLE" --provider tpm2)
 }
 
 @test "pki-issue, pki-ocsp and pki-crl sign with a key in a TPM" {
-    run --separate-stderr otrp pki-issue --pki pki --role tee --name device1 --alg ec-p256 --templates templates
+    run --separate-stderr otrp pki-issue --pki pki --role tee --name device1 --alg ec-p256
     assert_equal "$status" 2
     assert_regex "$stderr" 'tee-ca-1-ec-key.pem: the private key of the CA is not there'
-    otrp pki-issue -q --pki pki --role tee --name device1 --alg ec-p256 --templates templates "${TOKEN[@]}" > result.csv
+    otrp pki-issue -q --pki pki --role tee --name device1 --alg ec-p256 "${TOKEN[@]}" > result.csv
     local cert=pki/tee/tee/tee-device1-ec-cert.pem
     run openssl verify -CAfile $ROOT_CERT -untrusted $CA_CERT $cert
     assert_output "$cert: OK"
@@ -68,7 +62,7 @@ setup() {
     run openssl verify -CAfile $ROOT_CERT -untrusted $CA_CERT -crl_check -CRLfile crl.pem $cert
     assert_failure
     assert_output --partial 'certificate revoked'
-    run find pki -name '*ca-1*key*'
+    run find pki/tee/tee-ca -name '*key*'
     assert_output ""
 }
 
@@ -76,7 +70,7 @@ setup() {
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own.key -out own.csr -subj /CN=x 2> /dev/null
     { echo role,name,alg,csr; for i in {1..12}; do echo "tee,unit-$i,ec-p256,"; done
         echo tee,rsa,rsa-2048,; echo tee,own,,own.csr; echo tee,bad,ec-p257,; } > units.csv
-    run otrp pki-issue -q --pki pki --manifest units.csv --out out --jobs 4 --templates templates "${TOKEN[@]}"
+    run otrp pki-issue -q --pki pki --manifest units.csv --out out --jobs 4 "${TOKEN[@]}"
     assert_equal "$status" 9
     assert_regex "$output" '1 of 15 rows failed'
     run grep -c ',issued,$' out/units.result.csv

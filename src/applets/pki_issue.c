@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/provider.h>
+
 #include "jose/jwk.h"
 #include "pki/files.h"
+#include "pki/issue.h"
 #include "pki/layout.h"
 #include "pki/manifest.h"
 #include "pki/staple.h"
@@ -16,17 +19,19 @@
 
 struct pki_issue {
     const char *pki, *role, *name, *alg, *csr, *key, *tamid, *manifest, *out, *ca_key, *templates,
-        *passout;
+        *passout, *kind;
     long days, jobs;
     bool renew, resume;
 };
 
 static const char *const roles[] = {"sp", "tam", "tee", "tfw", NULL};
+static const char *const kinds[] = {"entity", "ca", "ocsp-signer", "root-ocsp-signer", NULL};
 
 static const struct option_row options[] = {
     OPT_TEXT(pki_issue, pki, 0, "DIR", OPT_REQUIRED | OPT_DIR, "folder that pki-init made"),
     OPT_CHOICE(pki_issue, role, 0, "ROLE", roles, 0, "what it is for"),
     OPT_TEXT(pki_issue, name, 0, "NAME", 0, "whom it is for"),
+    OPT_CHOICE(pki_issue, kind, 0, "KIND", kinds, 0, "what kind of certificate (default: entity)"),
     OPT_TEXT(pki_issue, alg, 0, "ALG", 0, "make a key of this algorithm (default: rsa-2048)"),
     OPT_TEXT(pki_issue, csr, 0, "FILE", OPT_FILE,
              "for the key of a certificate signing request, made elsewhere"),
@@ -326,6 +331,148 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
     return output_commit(outputs, err) ? RC_OK : err->rc;
 }
 
+/* A certificate that serves a CA: its own, or that of an OCSP signer. */
+struct service {
+    const char *template; /* which template */
+    authority *issuer;
+    char *cert_path, *key_path;
+    bool is_ca;
+};
+
+static void service_close(struct service *v)
+{
+    authority_free(v->issuer);
+    free(v->cert_path);
+    free(v->key_path);
+}
+
+static bool service_open(const struct pki_issue *o, enum pki_role role, struct service *v,
+                         struct error *err)
+{
+    AUTO(authority) *ca = authority_of(o->pki, role, err);
+    if (!ca)
+        return false;
+    v->is_ca = strcmp(o->kind, "ca") == 0;
+    v->template = v->is_ca ? "ca" : "ocsp";
+    bool of_ca = strcmp(o->kind, "ocsp-signer") == 0;
+    v->issuer = of_ca ? NULL : authority_find(o->pki, ca->cert, err);
+    if (!of_ca && !v->issuer)
+        return false;
+    const authority *whose = v->is_ca || of_ca ? ca : v->issuer;
+    v->cert_path = strdup(v->is_ca ? ca->cert_path : whose->ocsp_cert_path);
+    v->key_path = strdup(v->is_ca ? ca->key_path : whose->ocsp_key_path);
+    if (of_ca)
+        v->issuer = TAKE(ca);
+    return (v->cert_path && v->key_path) || error_memory(err);
+}
+
+/* Its key: given, that of the certificate that is renewed, or a new one. */
+static bool service_key(const struct applet_call *call, const struct service *v, entity *e,
+                        struct error *err)
+{
+    const struct pki_issue *o = call->options;
+    if (path_exists(v->cert_path) && !o->renew) {
+        error_set(err, RC_USAGE, "%s: exists already", v->cert_path);
+        return error_hint(err, "--renew replaces it");
+    }
+    if (o->key)
+        return take_key(call, e, o->key, err);
+    if (o->renew && !o->alg && !o->csr) {
+        AUTO(X509_stack) *old = cert_load(v->cert_path, err);
+        EVP_PKEY *pkey = old ? X509_get_pubkey(sk_X509_value(old, 0)) : NULL;
+        if (old && !pkey)
+            error_set(err, RC_MALFORMED, "%s: its key cannot be read", v->cert_path);
+        return pkey && entity_set_key(e, pkey, false, v->cert_path, err);
+    }
+    return entity_make_key(e, NULL, err);
+}
+
+/* A key file that would not be that of the new certificate is the user's to take away. */
+static bool service_check_key(const struct applet_call *call, const struct service *v,
+                              const entity *e, struct error *err)
+{
+    if (e->private || !path_exists(v->key_path))
+        return true;
+    AUTO(key_set) *keys = call_keys(call, v->key_path, KEY_PRIVATE, err);
+    if (!keys)
+        return false;
+    if (EVP_PKEY_eq(keys->keys[0]->pkey, e->pkey) == 1)
+        return true;
+    error_set(err, RC_USAGE, "%s: is not the key of the new certificate", v->key_path);
+    return error_hint(err, "move it away first");
+}
+
+static X509 *service_cert(const struct station *s, const struct service *v, const entity *e,
+                          EVP_PKEY *issuer_key, struct error *err)
+{
+    AUTO(profile) *look = profile_load(s->templates, v->template, err);
+    if (!look)
+        return NULL;
+    return issue(&(struct issue_order){.profile = look,
+                                       .use = {e->role, key_alg_family(e->alg), NULL, e->days},
+                                       .requested = e->requested,
+                                       .pkey = e->pkey,
+                                       .issuer = v->issuer->cert,
+                                       .issuer_key = issuer_key,
+                                       .now = clock_now(s->clock)},
+                 err);
+}
+
+static bool service_put(const struct station *s, const struct service *v, entity *e, buffer *result,
+                        struct error *err)
+{
+    AUTO(output_set) *outputs = output_set_new(true);
+    AUTO(buffer) *cert = cert_to_pem(e->cert, err);
+    AUTO(buffer) *pem = cert && e->private ? pki_key_pem(e->pkey, s->passphrase, err) : NULL;
+    AUTO(buffer) *row = buffer_new(200);
+    AUTO(char) *serial = ledger_serial(e->cert);
+    AUTO(char) *sha256 = cert_sha256_hex(e->cert, err);
+    if (!cert || (e->private && !pem) || !sha256)
+        return false;
+    if (!outputs || !row || !serial)
+        return error_memory(err);
+    issued_put(result, &(struct issued){.row = 1,
+                                        .role = role_name(e->role),
+                                        .name = e->name,
+                                        .serial = serial,
+                                        .sha256 = sha256,
+                                        .cert = v->cert_path,
+                                        .key = e->private ? v->key_path : NULL,
+                                        .status = ISSUED_GOOD});
+    size_t dir = strlen(s->pki);
+    const char *file = v->cert_path + dir + (s->pki[dir - 1] != '/');
+    return output_add(outputs, v->cert_path, buffer_span(cert), OUTPUT_PUBLIC, err) &&
+           (!pem || output_add(outputs, v->key_path, buffer_span(pem), OUTPUT_PRIVATE, err)) &&
+           ledger_put_row(row, e->cert, file, err) &&
+           ledger_append(v->issuer->ledger_path, buffer_span(row), err) &&
+           output_add(outputs, "-", buffer_span(result), OUTPUT_PUBLIC, err) &&
+           output_commit(outputs, err);
+}
+
+static enum rc issue_service(const struct applet_call *call, const struct station *s,
+                             struct error *err)
+{
+    const struct pki_issue *o = call->options;
+    struct service v = {.issuer = NULL};
+    char days[24] = "";
+    if (o->days)
+        snprintf(days, sizeof days, "%ld", o->days);
+    struct entity_text text = {
+        .role = o->role, .name = o->kind, .alg = o->alg, .csr = o->csr, .days = days};
+    AUTO(entity) *e = entity_read(&text, err);
+    AUTO(buffer) *result = buffer_new(512);
+    bool done = e && result && service_open(o, e->role, &v, err) && service_key(call, &v, e, err) &&
+                service_check_key(call, &v, e, err);
+    AUTO(key_set) *keys = done ? authority_keys(call, v.issuer, o->ca_key, err) : NULL;
+    if (keys)
+        e->cert = service_cert(s, &v, e, keys->keys[0]->pkey, err);
+    if (result)
+        buffer_put_text(result, ISSUED_HEADER);
+    done = keys && e->cert && service_put(s, &v, e, result, err);
+    service_close(&v);
+    return done ? RC_OK : err->rc;
+}
+
 /* The keys of the CAs that a manifest needs. *lists owns them. */
 static bool load_ca_keys(const struct applet_call *call, struct station *s,
                          const bool needed[ROLE_COUNT], key_set *lists[ROLE_COUNT],
@@ -360,6 +507,22 @@ static bool survey(const struct pki_issue *o, bool needed[ROLE_COUNT], struct er
     return result == CSV_END;
 }
 
+/* Whether a key is in a token, which one process is to talk to. */
+static bool in_token(const EVP_PKEY *pkey)
+{
+    const OSSL_PROVIDER *provider = pkey ? EVP_PKEY_get0_provider(pkey) : NULL;
+    const char *name = provider ? OSSL_PROVIDER_get0_name(provider) : "default";
+    return strcmp(name, "default") != 0 && strcmp(name, "fips") != 0;
+}
+
+static bool any_in_token(const struct station *s)
+{
+    bool any = false;
+    for (enum pki_role role = 0; role < ROLE_COUNT; role++)
+        any = any || in_token(s->ca[role].key);
+    return any;
+}
+
 static enum rc issue_many(const struct applet_call *call, struct station *s, struct error *err)
 {
     const struct pki_issue *o = call->options;
@@ -376,15 +539,20 @@ static enum rc issue_many(const struct applet_call *call, struct station *s, str
                                              .days = o->days,
                                              .jobs = o->jobs,
                                              .resume = o->resume,
-                                             .token = call->common->provider.count > 0},
+                                             .token = any_in_token(s)},
                        err);
     for (enum pki_role role = 0; role < ROLE_COUNT; role++)
         key_set_free(lists[role]);
     return rc;
 }
 
+static bool is_service(const struct pki_issue *o)
+{
+    return o->kind && strcmp(o->kind, "entity") != 0;
+}
+
 /* What goes together, and what does not. */
-static bool check_options(const struct pki_issue *o, struct error *err)
+static bool check_entity(const struct pki_issue *o, struct error *err)
 {
     if (o->manifest && (o->name || o->csr || o->key || o->tamid || o->renew)) {
         error_set(err, RC_USAGE, "--manifest: names, keys and tamids stand in the manifest");
@@ -394,8 +562,25 @@ static bool check_options(const struct pki_issue *o, struct error *err)
         error_set(err, RC_USAGE, "whom the certificate is for is missing");
         return error_hint(err, "give --role and --name, or --manifest");
     }
-    if (!o->manifest && (o->resume || o->jobs))
-        return error_set(err, RC_USAGE, "--resume and --jobs are for --manifest");
+    return o->manifest || !(o->resume || o->jobs) ||
+           error_set(err, RC_USAGE, "--resume and --jobs are for --manifest");
+}
+
+static bool check_kind(const struct pki_issue *o, struct error *err)
+{
+    if (!o->role || o->name || o->manifest || o->tamid || o->out) {
+        error_set(err, RC_USAGE, "--kind %s: there is one of each role", o->kind);
+        return error_hint(err, "with --role; without --name, --tamid, --manifest and --out");
+    }
+    return true;
+}
+
+static bool check_options(const struct pki_issue *o, struct error *err)
+{
+    if (is_service(o) && !check_kind(o, err))
+        return false;
+    if (!is_service(o) && !check_entity(o, err))
+        return false;
     if (o->csr && o->key)
         return error_set(err, RC_USAGE, "--csr and --key: there is one key in a certificate");
     if (o->key && o->alg)
@@ -403,7 +588,6 @@ static bool check_options(const struct pki_issue *o, struct error *err)
     return !(o->csr && o->passout) ||
            error_set(err, RC_USAGE, "--passout: with --csr no private key is written");
 }
-
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct pki_issue *o = call->options;
@@ -418,7 +602,9 @@ static enum rc run(const struct applet_call *call, struct error *err)
                               .out = o->out,
                               .clock = &call->clock,
                               .passphrase = passphrase};
-    enum rc rc = o->manifest ? issue_many(call, &station, err) : issue_one(call, &station, err);
+    enum rc rc = is_service(o) ? issue_service(call, &station, err)
+                 : o->manifest ? issue_many(call, &station, err)
+                               : issue_one(call, &station, err);
     station_close(&station);
     return rc;
 }
@@ -434,6 +620,7 @@ const struct applet applet_pki_issue = {
             "otrp pki-issue --pki pki --role tam --name mytam --renew --days 365",
             "otrp pki-issue --pki pki --manifest devices.csv --out devices > devices.result.csv",
             "otrp pki-issue --pki pki --manifest devices.csv --out devices --resume",
+            "otrp pki-issue --pki pki --role tam --kind ocsp-signer --alg ec-p256",
             "otrp pki-issue --pki pki --role tee --name device2 --csr device2.csr "
             "--ca-key handle:0x81000001 --provider tpm2",
             NULL},

@@ -1,0 +1,220 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# pki-check: each kind of finding, provoked alone.
+# shellcheck disable=SC2013,SC2046,SC2086,SC2154 # paths without blanks; stderr is set by run --separate-stderr
+
+load test_helper
+
+setup_file() {
+    export FRESH="$BATS_FILE_TMPDIR/fresh"
+    otrp pki-init -q --out "$FRESH" --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256 --sp xbank
+}
+
+setup() {
+    mkdir "$BATS_TEST_TMPDIR/work"
+    cd "$BATS_TEST_TMPDIR/work" || return
+    cp -r "$FRESH" pki
+    TEE=pki/tee/tee/tee-mytee-ec SP=pki/sp/sp/sp-xbank-ec TAM=pki/tam/tam/tam-mytam-ec
+    CA=pki/tee/tee-ca/tee-ca-1-ec
+}
+
+# finds "KIND PATH"... [-- ARGUMENT...]: these findings and no others, each with a message and a hint
+finds() {
+    local expected=()
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        expected+=("$1")
+        shift
+    done
+    [ $# = 0 ] || shift
+    run --separate-stderr otrp pki-check --pki pki --json "$@"
+    assert_equal "$status" 9
+    assert_equal "$(jq -r '.findings[] | .kind + " " + .path' <<< "$output")" "$(printf '%s\n' "${expected[@]}")"
+    assert_equal "$(jq '[.findings[] | select((.message | length) > 5 and (.hint | length) > 5)] | length' <<< "$output")" "${#expected[@]}"
+    assert_equal "$(jq -r .error.class <<< "$stderr")" partial
+}
+
+# reissue ROLE EXTENSIONS [ARGUMENT...]: the entity's certificate anew, by openssl, entered in the ledger
+reissue() {
+    local base=pki/$1/$1/$1-$2-ec ca=pki/$1/$1-ca/$1-ca-1-ec
+    printf '%b' "$3" > ext
+    openssl req -new -key "$base-key.pem" -subj "/O=OTrP/OU=${1^^}/CN=$2" -out csr
+    openssl x509 -req -in csr -CA "$ca-cert.pem" -CAkey "$ca-key.pem" -extfile ext -out "$base-cert.pem" -days 100 "${@:4}" 2> /dev/null
+    settle "$1" "$2"
+}
+
+# settle ROLE NAME: bundle and ledger as the certificate there is
+settle() {
+    local base=pki/$1/$1/$1-$2-ec ca=pki/$1/$1-ca/$1-ca-1-ec
+    cat "$base-cert.pem" "$ca-cert.pem" > "$base-cert-plus-intermediate-cert.pem"
+    printf 'V\t%s\t\t%s\tunknown\t/O=OTrP/OU=%s/CN=%s\n' \
+        "$(openssl x509 -in "$base-cert.pem" -noout -enddate -dateopt iso_8601 | sed 's/.*=..//; s/[- :]//g')" \
+        "$(openssl x509 -in "$base-cert.pem" -noout -serial | cut -d= -f2)" "${1^^}" "$2" >> "$ca-index.txt"
+}
+
+GOOD='basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n'
+
+@test "a fresh PKI is without fault, and pki-check says how much it has seen" {
+    run --separate-stderr otrp pki-check --pki pki
+    assert_success
+    assert_equal "$output" ""
+    assert_equal "$stderr" "otrp pki-check: pki: 12 certificates and 20 keys, and nothing to find fault with"
+    run --separate-stderr otrp pki-check --pki pki --json
+    assert_success
+    assert_equal "$(jq -c .findings <<< "$output")" "[]"
+    run --separate-stderr otrp pki-check --pki "$PKI"
+    assert_success
+}
+
+@test "for a person: kind, file, what is wrong, and what to do; control characters do nothing" {
+    chmod 640 $TEE-key.pem
+    touch "$(printf 'pki/sp/sp/\033[31m')"
+    run --separate-stderr otrp pki-check --pki pki
+    assert_equal "$status" 9
+    assert_line --index 0 'stranger: pki/sp/sp/\x1b[31m: no file of a PKI has such a name'
+    assert_line --index 1 '    move it away'
+    assert_line --index 2 "key-mode: $TEE-key.pem: mode 640: others than its owner can read or change it"
+    assert_equal "$stderr" "otrp pki-check: error: pki: 2 findings"
+}
+
+@test "unreadable" {
+    echo rubbish > $SP-cert.pem
+    finds "unreadable $SP-cert.pem"
+    cp "$FRESH/${SP#pki/}-cert.pem" $SP-cert.pem
+    echo rubbish > $SP-key.pem
+    finds "unreadable $SP-key.pem"
+}
+
+@test "chain-broken: a certificate of nobody, and one of another hierarchy" {
+    openssl req -x509 -key $SP-key.pem -subj /CN=xbank -out $SP-cert.pem -days 100 -addext keyUsage=critical,digitalSignature -addext basicConstraints=critical,CA:FALSE
+    cp $SP-cert.pem $SP-cert-plus-intermediate-cert.pem
+    finds "chain-broken $SP-cert.pem"
+}
+
+@test "chain-too-long: a bundle of eleven" {
+    for _ in {1..10}; do cat $CA-cert.pem >> $TEE-cert-plus-intermediate-cert.pem; done
+    finds "chain-too-long $TEE-cert-plus-intermediate-cert.pem"
+}
+
+@test "bundle: missing, in the wrong order, without the CA" {
+    rm $TEE-cert-plus-intermediate-cert.pem
+    finds "bundle $TEE-cert-plus-intermediate-cert.pem"
+    cat $CA-cert.pem $TEE-cert.pem > $TEE-cert-plus-intermediate-cert.pem
+    finds "bundle $TEE-cert-plus-intermediate-cert.pem"
+    cp $TEE-cert.pem $TEE-cert-plus-intermediate-cert.pem
+    finds "bundle $TEE-cert-plus-intermediate-cert.pem"
+}
+
+@test "key-mismatch: of a key, a JWK and a CA" {
+    cp $SP-key.pem $TEE-key.pem
+    cp $SP-pub.jwk $TEE-pub.jwk
+    cp $SP-key.pem $CA-key.pem
+    finds "key-mismatch $CA-key.pem" "key-mismatch $TEE-key.pem" "key-mismatch $TEE-pub.jwk"
+}
+
+@test "an encrypted key is as it should be, and --passin compares it" {
+    openssl pkcs8 -topk8 -in $SP-key.pem -passout pass:secret -out other.pem
+    install -m 600 other.pem $TEE-key.pem
+    run otrp pki-check -q --pki pki
+    assert_success
+    finds "key-mismatch $TEE-key.pem" -- --passin pass:secret
+}
+
+@test "expired, expiring and not-yet-valid" {
+    finds "expired $SP-cert.pem" "expired $TAM-cert.pem" "staple-expired $TAM-ocsp.json" -- --now 2030-01-01
+    finds "expiring $SP-cert.pem" "expiring $TAM-cert.pem" -- --soon 800
+    reissue sp xbank "$GOOD" -days 20
+    finds "expiring $SP-cert.pem"
+    cp -r "$FRESH/sp" pki/
+    otrp pki-issue -q --pki pki --role sp --name late --alg ec-p256 --now 2036-01-01 --days 10 > /dev/null
+    finds "not-yet-valid pki/sp/sp/sp-late-ec-cert.pem"
+}
+
+@test "usage: a device that may not agree on keys, an end entity that is a CA, a CA that is none" {
+    reissue tee mytee "$GOOD"
+    finds "usage $TEE-cert.pem"
+    cp -r "$FRESH/tee" pki/
+    reissue sp xbank 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n'
+    finds "usage $SP-cert.pem"
+}
+
+@test "weak-key: a small key, and a signature with SHA-1" {
+    openssl req -new -newkey rsa:1024 -nodes -keyout small.key -subj /O=OTrP/OU=SP/CN=xbank -out csr 2> /dev/null
+    printf '%b' "$GOOD" > ext
+    openssl x509 -req -in csr -CA pki/sp/sp-ca/sp-ca-1-ec-cert.pem -CAkey pki/sp/sp-ca/sp-ca-1-ec-key.pem \
+        -extfile ext -out $SP-cert.pem -days 100 2> /dev/null
+    rm $SP-key.pem $SP-key.jwk $SP-pub.jwk
+    settle sp xbank
+    finds "weak-key $SP-cert.pem"
+    cp -r "$FRESH/sp" pki/
+    reissue sp xbank "$GOOD" -sha1
+    finds "weak-key $SP-cert.pem"
+}
+
+@test "revoked" {
+    otrp pki-revoke -q --pki pki $SP-cert.pem
+    finds "revoked $SP-cert.pem"
+}
+
+@test "staple-missing, staple-bad, staple-expired and staple-expiring" {
+    rm $TAM-ocsp.json
+    finds "staple-missing $TAM-ocsp.json"
+    echo '[]' > $TAM-ocsp.json
+    finds "staple-bad $TAM-ocsp.json"
+    otrp pki-ocsp --pki pki --days 1 --now 2026-01-01 $TAM-cert.pem > $TAM-ocsp.json
+    finds "staple-expired $TAM-ocsp.json"
+    cp "$FRESH/${TAM#pki/}-ocsp.json" $TAM-ocsp.json
+    finds "staple-expiring $TAM-ocsp.json" -- --staple-soon 200
+}
+
+@test "key-mode: of end entities, JWKs, CAs and roots" {
+    chmod 644 $TEE-key.jwk $CA-key.pem pki/tee/tee-rootca/tee-rootca-ec-key.pem
+    finds "key-mode pki/tee/tee-rootca/tee-rootca-ec-key.pem" "key-mode $CA-key.pem" "key-mode $TEE-key.jwk"
+}
+
+@test "ledger-missing and ledger-broken" {
+    rm $CA-index.txt
+    finds "ledger-missing $CA-index.txt"
+    echo rubbish > $CA-index.txt
+    finds "ledger-broken $CA-index.txt"
+    cp "$FRESH/${CA#pki/}-index.txt" $CA-index.txt
+    printf 'R\t281121000000Z\tsoon\t01\tunknown\t/CN=x\n' >> $CA-index.txt
+    finds "ledger-broken $CA-index.txt"
+}
+
+@test "ledger-unknown, ledger-differs, ledger-twice and ledger-file" {
+    cp $CA-index.txt row
+    : > $CA-index.txt
+    finds "ledger-unknown $TEE-cert.pem"
+    sed 's/CN=mytee/CN=other/' row > $CA-index.txt
+    finds "ledger-differs $TEE-cert.pem"
+    cat row row > $CA-index.txt
+    finds "ledger-twice $CA-index.txt"
+    { cat row; printf 'V\t99991231235959Z\t\t0A\ttee/tee/tee-gone-ec-cert.pem\t/CN=gone\n'; } > $CA-index.txt
+    finds "ledger-file $CA-index.txt"
+}
+
+@test "stranger: a file of no name, a key without a certificate, a folder" {
+    touch pki/tam/tam-ca/notes.txt
+    cp $TEE-key.pem pki/tee/tee/tee-lost-ec-key.pem
+    mkdir pki/sp/old
+    finds "stranger pki/sp/old" "stranger pki/tam/tam-ca/notes.txt" "stranger pki/tee/tee/tee-lost-ec-key.pem"
+}
+
+@test "each kind of finding has a test here" {
+    local kind
+    for kind in $(sed -nE 's/^FINDING\([A-Z_]*, "([a-z-]*)".*/\1/p' "$ROOT/src/pki/audit.def"); do
+        run grep -cE "finds .*\"$kind " "$BATS_TEST_FILENAME"
+        refute_output 0
+    done
+}
+
+@test "with --out it goes through the folders of batches, too; without a PKI it is wrong usage" {
+    printf 'role,name,alg\ntee,a,ec-p256\ntee,b,ec-p256\n' > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out > result.csv
+    chmod 644 out/tee/*/tee-a-ec-key.pem
+    finds "key-mode $(echo out/tee/*/tee-a-ec-key.pem)" -- --out out
+    run --separate-stderr otrp pki-check --pki nowhere
+    assert_equal "$status" 2
+    run --separate-stderr otrp pki-check --pki pki --out nowhere
+    assert_equal "$status" 2
+}
