@@ -41,7 +41,7 @@ UTILITY  := $(B)/obj/util/error.o $(B)/obj/util/buffer.o
 UNIT     := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 TEE      := $(patsubst tests/tee/%.c,$(B)/tee/%,$(wildcard tests/tee/*.c))
 JOSE     := $(patsubst tests/jose/%.c,$(B)/jose/%,$(wildcard tests/jose/*.c))
-BENCH    := $(addprefix $(B)/bench/,compare empty sign_rs256 jose keygen_clock.so)
+BENCH    := $(addprefix $(B)/bench/,compare empty sign_rs256 jose tee keygen_clock.so)
 APPLETS  := $(shell sed -nE 's/^APPLET.[^"]*"([a-z-]+)".*/\1/p' src/applets.def)
 SHELLS   := bin/install-deps .ci/run $(wildcard samples/*.sh tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)
 C_FILES  := $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
@@ -95,11 +95,16 @@ $(B)/jose/%: tests/jose/%.c $(filter $(B)/obj/jose/% $(B)/obj/util/%,$(OBJECTS))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $(filter %.c %.o,$^) $(LIBS) $(LDFLAGS)
 
-$(B)/tee/%: tests/tee/%.c $(filter-out $(B)/obj/main.o $(B)/obj/applet.o $(B)/obj/applets/%,$(OBJECTS))
+TEE_OBJECTS = $(filter-out $(B)/obj/main.o $(B)/obj/applet.o $(B)/obj/applets/%,$(OBJECTS))
+$(B)/tee/%: tests/tee/%.c tests/tee/world.h $(TEE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $(filter %.c %.o,$^) $(LIBS) $(LDFLAGS)
 
 $(B)/bench/jose: tests/bench/jose.c $(filter $(B)/obj/jose/% $(B)/obj/util/%,$(OBJECTS))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $(filter %.c %.o,$^) $(LIBS) $(LDFLAGS)
+
+$(B)/bench/tee: tests/bench/tee.c tests/tee/world.h $(TEE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -pie -o $@ $(filter %.c %.o,$^) $(LIBS) $(LDFLAGS)
 

@@ -212,8 +212,16 @@ void tee_view_fill(device *dev, struct tee_view *view)
 
 bool remember_signer(device *dev, const request *r, struct error *err)
 {
+    long long latest;
     AUTO(char) *sha256 = cert_sha256_hex(sk_X509_value(r->path, 0), err);
-    AUTO(buffer) *chain = sha256 ? certs_to_pem(r->path, err) : NULL;
+    if (!sha256 || !sql_number(dev->db, &latest, 0, err,
+                               "SELECT sha256 = ? FROM signer WHERE device = ? ORDER BY used DESC"
+                               " LIMIT 1",
+                               "ti", sha256, dev->id))
+        return false;
+    if (latest)
+        return true;
+    AUTO(buffer) *chain = certs_to_pem(r->path, err);
     return chain &&
            sql_run(dev->db, err,
                    "INSERT OR REPLACE INTO signer (device, sha256, chain, used) VALUES (?1, ?2, ?3,"
@@ -263,6 +271,19 @@ static bool keep_response(device *dev, const char *table, const X509 *cert, stru
     return sha256 && sql_run(dev->db, err, statement, "itb", dev->id, sha256, response);
 }
 
+/* Whether what is kept for cert is among the responses: then it is as good as new. */
+static bool is_kept(device *dev, const stapled *s, X509 *cert)
+{
+    buffer *kept[1];
+    bool same = false;
+    if (!cached_response(dev, cert, kept))
+        return false;
+    for (size_t i = 0; i < s->count && !same; i++)
+        same = span_equal(s->responses[i], buffer_span(kept[0]));
+    buffer_free(kept[0]);
+    return same;
+}
+
 bool remember_revocation(device *dev, const request *r, struct error *err)
 {
     stapled read = {.count = 0};
@@ -273,7 +294,8 @@ bool remember_revocation(device *dev, const request *r, struct error *err)
         return false;
     for (int i = 0; s->count && i + 1 < sk_X509_num(r->path); i++) {
         X509 *cert = sk_X509_value(r->path, i);
-        if (ocsp_check(s->responses, s->count, cert, sk_X509_value(r->path, i + 1),
+        if (!is_kept(dev, s, cert) &&
+            ocsp_check(s->responses, s->count, cert, sk_X509_value(r->path, i + 1),
                        clock_now(&dev->clock), NULL, &index, &unused) &&
             !keep_response(dev, "ocsp", cert, s->responses[index], err))
             return false;

@@ -61,3 +61,13 @@ printf '    %s\n' "$(cat loaded.* | grep -oE 'lib(curl|microhttpd|gnutls|ssl|sql
 echo "Signatures and encryption: the library in a loop, the commands, jose, and the bare primitives"
 mkdir jose
 "$bench/jose" "$otrp" "$(command -v jose)" jose
+
+echo "The software TEE: a request beside its cryptography alone, RSA-2048; storage (SQLite with its fsync) apart"
+"$otrp" pki-init -q --out quick --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256
+"$otrp" tee-sim init -q --state one --pki quick
+"$otrp" tee-sim init -q --state fleet --pki quick --count 1000
+"$bench/tee" pki-1 measured one fleet mytee-777 quick > tee.txt
+grep '^    ' tee.txt
+target 'without a TA, worst of five' "$(sed -n 's/^ratio without a TA //p' tee.txt)" 1.3
+target 'with a TA of 1 MiB, worst of two' "$(sed -n 's/^ratio with a TA of 1 MiB //p' tee.txt)" 1.5
+target 'one of 1,000 devices to one alone' "$(sed -n 's/^ratio of a fleet to one //p' tee.txt)" 1.1

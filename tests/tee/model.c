@@ -15,15 +15,10 @@
 
 #include <openssl/ec.h>
 
-#include "jose/key_set.h"
 #include "otrp/request_make.h"
 #include "otrp/response.h"
 #include "otrp/ta_package.h"
-#include "pki/layout.h"
-#include "sim/tee.h"
-#include "util/base64.h"
-#include "util/file.h"
-#include "util/limits.h"
+#include "world.h"
 
 enum { TAMS = 2, SPS = 3, NAMES = 3, TAIDS = 2, MOST_SDS = 6, MOST_TAS = 5, MOST_BYTES = 2500 };
 enum { MOST_RECORDS = 20000, KEPT = 48, NO_VERSION = -1 };
@@ -62,10 +57,7 @@ struct sent { /* a message that the device has recorded */
 };
 
 struct side { /* what a TAM has and knows */
-    key_set *keys;
-    X509_stack *chain;
-    json_t *ocspdat;
-    char *tamid;
+    struct world_tam tam;
     dsi *known, *older;
     X509_stack *tee_chain; /* as it was first told */
 };
@@ -485,10 +477,10 @@ static buffer *make_message(struct throw *t, char rid[32], buffer **cek)
     AUTO(buffer) *pdata = for_ta && t->pdata ? stuff(t->pdata) : NULL;
     AUTO(key) *spare = NULL;
     struct request_draft d = {.type = message_type(t->type),
-                              .tam_key = s->keys->keys[0],
-                              .tam_chain = s->chain,
-                              .tamid = s->tamid,
-                              .ocspdat = s->ocspdat,
+                              .tam_key = s->tam.keys->keys[0],
+                              .tam_chain = s->tam.chain,
+                              .tamid = s->tam.tamid,
+                              .ocspdat = s->tam.ocspdat,
                               .rid = rid,
                               .tid = tid,
                               .device = t->type == MESSAGE_GET_DEVICE_STATE ? NULL : told,
@@ -582,7 +574,7 @@ static void judge_answer(const struct throw *t, const char *rid, const buffer *a
     struct side *s = &sides[t->tam];
     AUTO(response) *r = response_open(
         buffer_span(answer),
-        &(struct response_question){.tam_key = s->keys->keys[0],
+        &(struct response_question){.tam_key = s->tam.keys->keys[0],
                                     .cek = buffer_span(cek),
                                     .tee_cert = s->tee_chain ? sk_X509_value(s->tee_chain, 0)
                                                              : NULL,
@@ -644,7 +636,7 @@ static void judge_record(const json_t *one, int t)
     json_t *tam;
     long long requests = 0;
     json_array_foreach (json_object_get(one, "tams"), i, tam) {
-        if (strcmp(json_string_value(json_object_get(tam, "tamid")), sides[t].tamid) == 0)
+        if (strcmp(json_string_value(json_object_get(tam, "tamid")), sides[t].tam.tamid) == 0)
             requests = json_integer_value(json_object_get(tam, "requests"));
     }
     if (requests != model[t].records)
@@ -663,8 +655,9 @@ static void judge_report(void)
     for (int t = 0; t < TAMS; t++) {
         for (int s = 0; s < SPS; s++) {
             if (model[t].aik[s])
-                json_array_append_new(aiks, json_pack("{s:s, s:s, s:s}", "tamid", sides[t].tamid,
-                                                      "spid", sp_names[s], "type", "ECC"));
+                json_array_append_new(aiks,
+                                      json_pack("{s:s, s:s, s:s}", "tamid", sides[t].tam.tamid,
+                                                "spid", sp_names[s], "type", "ECC"));
             for (int n = 0; n < NAMES; n++) {
                 const struct model_sd *sd = &model[t].sds[s][n];
                 json_t *tas = json_array();
@@ -674,10 +667,11 @@ static void judge_report(void)
                 for (size_t i = 0; i < json_array_size(tas); i++)
                     bytes += json_integer_value(json_object_get(json_array_get(tas, i), "size"));
                 if (sd->there)
-                    json_array_append_new(
-                        sds, json_pack("{s:s, s:s, s:s, s:I, s:o, s:O}", "tamid", sides[t].tamid,
-                                       "spid", sp_names[s], "name", sd_names[n], "bytes", bytes,
-                                       "spcerts", expect_certs(sd->certs), "tas", tas));
+                    json_array_append_new(sds,
+                                          json_pack("{s:s, s:s, s:s, s:I, s:o, s:O}", "tamid",
+                                                    sides[t].tam.tamid, "spid", sp_names[s], "name",
+                                                    sd_names[n], "bytes", bytes, "spcerts",
+                                                    expect_certs(sd->certs), "tas", tas));
                 json_decref(tas);
             }
         }
@@ -694,7 +688,7 @@ static void judge_report(void)
 static void judge_part(int t, int s, int n, int a, unsigned id, bool pdata)
 {
     struct error err;
-    AUTO(buffer) *is = tee_export_ta(dev, sides[t].tamid, sp_names[s], sd_names[n], ta_names[a],
+    AUTO(buffer) *is = tee_export_ta(dev, sides[t].tam.tamid, sp_names[s], sd_names[n], ta_names[a],
                                      pdata, &err);
     AUTO(buffer) *should = id ? stuff(id) : NULL;
     if (!is != !should || (is && !span_equal(buffer_span(is), buffer_span(should))))
@@ -761,30 +755,11 @@ static void send_new(void)
 
 /* ---- making and leaving ---- */
 
-static key_set *load_key(const char *path, struct error *err)
-{
-    const struct key_how how = {.part = KEY_PRIVATE};
-    return key_set_load(path, &how, err);
-}
-
-static void furnish_side(struct side *s, const char *pki, const char *name)
-{
-    struct error err;
-    AUTO(identity) *id = identity_find(pki, ROLE_TAM, name, &err);
-    s->keys = id ? load_key(id->key_path, &err) : NULL;
-    s->chain = s->keys ? cert_load(id->chain_path, &err) : NULL;
-    s->tamid = s->chain ? cert_tamid(sk_X509_value(s->chain, 0), &err) : NULL;
-    AUTO(buffer) *staple = s->tamid ? input_read(id->ocsp_path, LIMIT_SMALL_JSON, &err) : NULL;
-    s->ocspdat = staple ? json_load_span(buffer_span(staple), "stapling set", &err) : NULL;
-    if (!s->ocspdat)
-        fail("%s: %s", name, err.message);
-}
-
 static void furnish_signer(int i, const char *pki, enum pki_role role, const char *name)
 {
     struct error err;
     AUTO(identity) *id = identity_find(pki, role, name, &err);
-    AUTO(key_set) *keys = id ? load_key(id->key_path, &err) : NULL;
+    AUTO(key_set) *keys = id ? world_key(id->key_path, &err) : NULL;
     AUTO(X509_stack) *chain = keys ? cert_load(id->chain_path, &err) : NULL;
     AUTO(buffer) *der = chain ? cert_to_der(sk_X509_value(chain, 0), &err) : NULL;
     if (!der)
@@ -796,43 +771,10 @@ static void furnish_signer(int i, const char *pki, enum pki_role role, const cha
     cert_hashes[i] = cert_sha256_hex(cert_objects[i], &err);
 }
 
-static void furnish_device(const char *pki)
-{
-    struct error err;
-    AUTO(identity) *tee = identity_find(pki, ROLE_TEE, "mytee", &err);
-    AUTO(identity) *tfw = identity_find(pki, ROLE_TFW, "mytee", &err);
-    AUTO(key_set) *tee_keys = tee ? load_key(tee->key_path, &err) : NULL;
-    AUTO(key_set) *tfw_keys = tfw ? load_key(tfw->key_path, &err) : NULL;
-    AUTO(X509_stack) *chain = tee_keys ? cert_load(tee->chain_path, &err) : NULL;
-    AUTO(X509_stack) *tfw_chain = tfw_keys ? cert_load(tfw->chain_path, &err) : NULL;
-    AUTO(X509_stack) *roots = layout_roots(pki, ROLE_TAM, &err);
-    AUTO(X509_stack) *tfw_roots = layout_roots(pki, ROLE_TFW, &err);
-    tee_roots = layout_roots(pki, ROLE_TEE, &err);
-    if (!chain || !tfw_chain || !roots || !tfw_roots || !tee_roots)
-        fail("device: %s", err.message);
-    const struct device_parts parts = {.name = "mytee",
-                                       .version = "1.0",
-                                       .tee_key = tee_keys->keys[0],
-                                       .tee_chain = chain,
-                                       .tam_anchors = roots,
-                                       .tfw_key = tfw_keys->keys[0],
-                                       .tfw_chain = tfw_chain,
-                                       .tfw_anchors = tfw_roots,
-                                       .limits = {MOST_SDS, MOST_TAS, MOST_BYTES, MOST_RECORDS},
-                                       .signerreq = true};
-    if (!device_create(folder, &parts, 1, &err) || !(dev = device_open(folder, NULL, &err)))
-        fail("device: %s", err.message);
-    if (!sql_run(dev->db, &err, "PRAGMA synchronous = OFF", "")) /* not what is tested here */
-        fail("%s", err.message);
-}
-
 static void tidy_up(void)
 {
     for (int t = 0; t < TAMS; t++) {
-        key_set_free(sides[t].keys);
-        sk_X509_pop_free(sides[t].chain, X509_free);
-        json_decref(sides[t].ocspdat);
-        free(sides[t].tamid);
+        world_tam_free(&sides[t].tam);
         dsi_free(sides[t].known);
         dsi_free(sides[t].older);
         sk_X509_pop_free(sides[t].tee_chain, X509_free);
@@ -863,12 +805,18 @@ int main(int argc, char **argv)
     seed = strtoull(argv[3], NULL, 10);
     state = seed * 2654435761u + 88172645463325252ull;
     unsigned steps = (unsigned)strtoul(argv[4], NULL, 10), again = 0;
-    furnish_side(&sides[0], argv[1], "mytam");
-    furnish_side(&sides[1], argv[1], "othertam");
+    static const char *const names[TAMS] = {"mytam", "othertam"};
+    for (int t = 0; t < TAMS; t++)
+        if (!world_tam(&sides[t].tam, argv[1], names[t], &err))
+            fail("%s: %s", names[t], err.message);
     furnish_signer(0, argv[1], ROLE_SP, "xbank");
     furnish_signer(1, argv[1], ROLE_SP, "ybank");
     furnish_signer(2, argv[1], ROLE_TEE, "othertee");
-    furnish_device(argv[1]);
+    dev = world_device(argv[1], folder,
+                       &(struct device_limits){MOST_SDS, MOST_TAS, MOST_BYTES, MOST_RECORDS}, &err);
+    tee_roots = layout_roots(argv[1], ROLE_TEE, &err);
+    if (!dev || !tee_roots || !sql_run(dev->db, &err, "PRAGMA synchronous = OFF", ""))
+        fail("device: %s", err.message); /* durability is not what is tested here */
     if (!(breaks = mutations_new(MUTATION_REQUEST, &err)))
         fail("%s", err.message);
     for (step = 1; step <= steps; step++) {
