@@ -30,6 +30,10 @@ static const struct option_row options[] = {
     OPT_TEXT(tam_stub, alt_ocsp, 0, "FILE", OPT_FILE, "stapling set for --alt-cert"),
     OPT_TEXT(tam_stub, tee_root, 0, "ROOTS", OPT_FILE, "TEE roots to trust, a file or folder"),
     OPT_TEXT(tam_stub, tfw_root, 0, "ROOTS", OPT_FILE, "firmware roots and CAs, a file or folder"),
+    OPT_TEXT(tam_stub, tee_key, 0, "KEY", OPT_FILE,
+             "public key of the devices, pinned, for a profile without certificates"),
+    OPT_TEXT(tam_stub, aik, 0, "KEY", OPT_FILE,
+             "public SP AIK, pinned, for devices whose state names none"),
     OPT_TEXT(tam_stub, policy, 'p', "FILE", OPT_FILE,
              "desired state of the devices (default: only ask for their state)"),
     OPT_TEXT(tam_stub, scenario, 0, "FILE", OPT_FILE,
@@ -99,6 +103,11 @@ static void on_exchange(void *context, const struct tam_exchange *exchange)
 
 /* ---- HTTP ---- */
 
+static const char *tam_path(const tam_setup *s)
+{
+    return s->profile->http.path ? s->profile->http.path : "/tam";
+}
+
 /* Does wrong what --fault asks for, with a reply that would be right. */
 static void spoil(tam_setup *s, const struct http_request *request, struct http_reply *reply)
 {
@@ -114,7 +123,7 @@ static void spoil(tam_setup *s, const struct http_request *request, struct http_
         break;
     case FAULT_REDIRECT_LOOP:
         reply->status = 307;
-        reply->location = "/tam";
+        reply->location = tam_path(s);
         buffer_free(TAKE(reply->body));
         break;
     case FAULT_HALF_ANSWER:
@@ -124,7 +133,7 @@ static void spoil(tam_setup *s, const struct http_request *request, struct http_
         reply->silent = true;
         break;
     case FAULT_OTHER_SESSION:
-        if (request->body.size && tam_answer(s->tam, SPAN(NULL, 0), &other) == TAM_REQUEST) {
+        if (request->body.size && tam_answer(s->tam, SPAN(NULL, 0), false, &other) == TAM_REQUEST) {
             buffer_free(reply->body);
             reply->body = other;
         }
@@ -134,16 +143,34 @@ static void spoil(tam_setup *s, const struct http_request *request, struct http_
     }
 }
 
+/* Whether the request may be answered; *deletes: it went where the profile deletes TAs. */
+static bool accepts(const tam_setup *s, const struct http_request *request, bool *deletes,
+                    struct http_reply *reply)
+{
+    const struct profile_http *http = &s->profile->http;
+    *deletes = http->delete_path && strcmp(request->path, http->delete_path) == 0;
+    if (!otrp_http_accepts(request, *deletes ? http->delete_path : tam_path(s), reply))
+        return false;
+    if (!http->accept_exact || strcmp(request->accept, OTRP_MEDIA_TYPE) == 0)
+        return true;
+    *reply = (struct http_reply){.status = 406};
+    return false;
+}
+
 static void respond(void *context, const struct http_request *request, struct http_reply *reply)
 {
     tam_setup *s = context;
-    if (control_answers(s, request, reply) || !otrp_http_accepts(request, "/tam", reply))
+    bool deletes;
+    if (control_answers(s, request, reply) || !accepts(s, request, &deletes, reply))
         return;
     buffer *message = NULL;
-    enum tam_outcome outcome = tam_answer(s->tam, request->body, &message);
+    enum tam_outcome outcome = tam_answer(s->tam, request->body, deletes, &message);
     *reply = (struct http_reply){.status = status_of(outcome),
                                  .content_type = message ? OTRP_MEDIA_TYPE : NULL,
                                  .body = message};
+    if (outcome == TAM_DONE)
+        reply->status = s->profile->http.end_status;
+    reply->silent = s->profile->http.silent_failure && reply->status >= 400;
     spoil(s, request, reply);
 }
 
@@ -261,7 +288,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     struct report_target report;
     if (o->fault.count == 1 && strcmp(o->fault.items[0], "list") == 0)
         return list_faults(call, err);
-    tam_setup loaded = {.call = call};
+    tam_setup loaded = {.call = call, .profile = profile_find(call->common->profile)};
     AUTO(tam_setup) *s = &loaded;
     const struct tam_listener listener = {
         .log = on_log, .exchanged = on_exchange, .ended = on_end, .context = s};
@@ -284,7 +311,9 @@ static enum rc run(const struct applet_call *call, struct error *err)
     struct http_server *server = http->start(
         &(struct http_server_options){
             .listen = o->listen ? o->listen : "127.0.0.1:8080",
-            .max_bytes = o->max_bytes ? (size_t)o->max_bytes : LIMIT_ANSWER_BYTES,
+            .max_bytes = o->max_bytes                     ? (size_t)o->max_bytes
+                         : s->profile->http.message_bytes ? s->profile->http.message_bytes
+                                                          : LIMIT_ANSWER_BYTES,
             .max_total = (size_t)o->max_total,
             .deadline_ms = o->deadline ? (unsigned)o->deadline * 1000 : 30000,
             .tls_cert = o->tls_cert,
@@ -296,7 +325,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (!server)
         return err->rc;
     err->rc = RC_OK;
-    printf("%s/tam\n", http->url(server));
+    printf("%s%s\n", http->url(server), tam_path(s));
     if (fflush(stdout) != 0)
         error_errno(err, RC_INTERNAL, "cannot write to standard output");
     else if (!serve(s, &signals))
@@ -308,7 +337,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 }
 
 const struct applet applet_tam_stub = {
-    .uses = USES_KEYS | USES_NOW | USES_JSON | USES_FORCE,
+    .uses = USES_KEYS | USES_NOW | USES_JSON | USES_FORCE | USES_PROFILE | USES_LENIENT,
     .options = options,
     .size = sizeof(struct tam_stub),
     .run = run,

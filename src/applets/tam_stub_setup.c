@@ -22,6 +22,8 @@ void tam_setup_free(tam_setup *s)
     control_close(s);
     tam_faults_free(s->faults);
     key_set_free(s->ca);
+    key_set_free(s->tee_key);
+    key_set_free(s->aik);
     key_set_free(s->control);
     for (size_t i = 0; i < TAM_IDENTITIES; i++) {
         key_set_free(s->self[i].keys);
@@ -111,10 +113,20 @@ static bool load_roots(tam_setup *s, struct error *err)
 {
     const struct tam_stub *o = s->call->options;
     struct error ignored;
-    if (!o->tee_root && !o->pki) {
+    if (o->tee_key && !(s->tee_key = call_keys(s->call, o->tee_key, KEY_PUBLIC, err)))
+        return false;
+    if (o->aik && !(s->aik = call_keys(s->call, o->aik, KEY_PUBLIC, err)))
+        return false;
+    if (s->profile->no_certificate && !s->tee_key) {
+        error_set(err, RC_USAGE, "devices of profile %s name no certificate", s->profile->name);
+        return error_hint(err, "pin their public key with --tee-key");
+    }
+    if (!o->tee_root && !o->pki && !s->tee_key) {
         error_set(err, RC_USAGE, "no TEE roots to trust");
         return error_hint(err, "give --pki DIR, or --tee-root");
     }
+    if (!o->tee_root && !o->pki)
+        return true;
     s->tee_anchors = o->tee_root ? cert_load_many(o->tee_root, err)
                                  : layout_roots(o->pki, ROLE_TEE, err);
     if (!s->tee_anchors)
@@ -312,6 +324,10 @@ static bool open_tam(tam_setup *s, const struct tam_listener *listener, policy *
                               .state = s->state,
                               .scenario = s->run,
                               .faults = s->faults,
+                              .profile = s->profile,
+                              .lenient = s->call->common->lenient,
+                              .aik = s->aik ? s->aik->keys[0] : NULL,
+                              .tee_key = s->tee_key ? s->tee_key->keys[0] : NULL,
                               .ca_key = s->ca ? s->ca->keys[0] : NULL,
                               .sessions = (size_t)o->max_sessions,
                               .session_ms = o->session_timeout * 1000LL,

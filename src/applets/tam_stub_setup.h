@@ -8,7 +8,8 @@
 
 struct tam_stub {
     const char *pki, *tam, *tam_key, *tam_cert, *ocsp, *alt_key, *alt_cert, *alt_ocsp, *tee_root,
-        *tfw_root, *policy, *scenario, *report, *state, *listen, *tls_cert, *tls_key, *control_key;
+        *tfw_root, *tee_key, *aik, *policy, *scenario, *report, *state, *listen, *tls_cert,
+        *tls_key, *control_key;
     long deadline, max_bytes, max_total, session_timeout, max_sessions;
     struct text_list fault;
     bool once;
@@ -35,6 +36,8 @@ typedef struct tam_setup {
     scenario_run *run;
     tam_state *state;
     tam *tam;
+    const struct profile *profile;
+    key_set *tee_key, *aik;      /* NULL: none is pinned */
     tam_faults *faults;          /* NULL: none */
     key_set *ca;                 /* of the CA of the TAM, for what faults take; or NULL */
     key_set *control;            /* NULL: no control interface */

@@ -60,7 +60,7 @@ policy *policy_hold(policy *p)
 const struct policy_rules *policy_rules_for(const policy *p, const char *did)
 {
     for (size_t i = 0; i < p->device_count; i++)
-        if (strcmp(p->devices[i].did, did) == 0)
+        if (did && strcmp(p->devices[i].did, did) == 0)
             return &p->devices[i].rules;
     return &p->rules;
 }

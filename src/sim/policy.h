@@ -94,7 +94,7 @@ policy *policy_empty(struct error *err) MUST_CHECK;
 policy *policy_hold(policy *p);
 void policy_free(policy *p);
 
-/* What holds for the device of that did. */
+/* What holds for the device of that did (NULL: it has none). */
 const struct policy_rules *policy_rules_for(const policy *p, const char *did);
 
 /* Whether a TEE of that version may be managed. */

@@ -119,8 +119,9 @@ static void finish(const tam *t, const session *s, bool well, const char *format
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     tell(t, s, "%s", text);
-    if (s->device && !tam_state_ended(t->parts.state, s->device->did, well, text,
-                                      clock_now(&t->parts.clock), &err))
+    if (s->device && !tam_is_foreign(&t->parts) &&
+        !tam_state_ended(t->parts.state, s->device->did, well, text, clock_now(&t->parts.clock),
+                         &err))
         tell(t, s, "its end is not recorded: %s", err.message);
     if (l->ended)
         l->ended(l->context, &(struct tam_note){s->tid, did_of(s), text}, well);
@@ -191,6 +192,28 @@ static const struct tam_identity *choose_identity(const tam *t, const policy *p,
 
 /* ---- requests ---- */
 
+/* Where a profile has a new tid for each request, the session goes on under that. */
+static bool renew_tid(const tam *t, session *s, struct error *err)
+{
+    if (!t->parts.profile || !t->parts.profile->make.new_tid || s->steps == 0)
+        return true;
+    char *tid = random_id(err);
+    if (tid) {
+        free(s->tid);
+        s->tid = tid;
+    }
+    return tid != NULL;
+}
+
+/* Where a profile wants numbers, they count. */
+static char *new_rid(const tam *t, const session *s, struct error *err)
+{
+    char *rid;
+    if (!t->parts.profile || !t->parts.profile->make.rid_integer)
+        return random_id(err);
+    return asprintf(&rid, "%u", s->steps + 1) < 0 ? NULL : rid;
+}
+
 /* Sends a step, which is taken. */
 static enum tam_outcome ask(tam *t, session *s, tam_step *step, buffer **request)
 {
@@ -203,9 +226,9 @@ static enum tam_outcome ask(tam *t, session *s, tam_step *step, buffer **request
     free(TAKE(s->echo));
     buffer_free(TAKE(s->cek));
     s->seen = s->rid;
-    s->rid = random_id(&err);
+    s->rid = new_rid(t, s, &err);
     s->what = tam_step_describe(step);
-    if (!s->rid || !s->what) {
+    if (!s->rid || !s->what || !renew_tid(t, s, &err)) {
         finish(t, s, false, "ended: out of memory, or no random numbers");
         return TAM_FAILED;
     }
@@ -248,16 +271,27 @@ static enum tam_outcome ask_scripted(tam *t, session *s, buffer **request)
     return TAM_FAILED;
 }
 
-static enum tam_outcome start(tam *t, buffer **request, session **begun)
+/* Where every session has the same tid, there is one at a time. */
+static void end_namesake(tam *t, const char *tid)
+{
+    AUTO(session) *old = tid ? session_take(t, tid) : NULL;
+    if (old)
+        finish(t, old, false, "forgotten: another session begins, and all have the tid %s", tid);
+}
+
+static enum tam_outcome start(tam *t, bool deletes, buffer **request, session **begun)
 {
     struct error err = {.rc = RC_OK};
     AUTO(session) *s = calloc(1, sizeof *s);
-    if (!s || !(s->tid = random_id(&err)))
+    const char *only = t->parts.profile ? t->parts.profile->make.tid : NULL;
+    if (!s || !(s->tid = only ? strdup(only) : random_id(&err)))
         return TAM_FAILED;
     if (t->parts.scenario && !scenario_run_begin(t->parts.scenario)) {
         tell(t, NULL, "refused: the scenario is for one session");
         return TAM_DONE;
     }
+    end_namesake(t, only);
+    s->deletes = deletes;
     pthread_mutex_lock(&t->lock);
     s->policy = policy_hold(t->policy);
     pthread_mutex_unlock(&t->lock);
@@ -282,14 +316,34 @@ static const X509_stack *anchors_of(const tam *t, const session *s)
     return s->policy->tee_roots ? s->policy->tee_roots : t->parts.tee_anchors;
 }
 
+/* Where an answer deviates, as far as the profile allows it. */
+struct deviations {
+    const tam *t;
+    const session *s;
+};
+
+static void note_deviation(void *context, const struct foreign_row *form, const char *path)
+{
+    const struct deviations *of = context;
+    tell(of->t, of->s, "%s: %s deviates: %s", of->s->what, path, form->title);
+}
+
 static response *open_answer(const tam *t, const session *s, struct span message, struct error *err)
 {
+    struct deviations of = {t, s};
+    const struct reading how = {.profile = t->parts.profile,
+                                .lenient = t->parts.lenient,
+                                .note = note_deviation,
+                                .context = &of};
     /* the certificate that a session remembers has led to a root once */
     AUTO(response) *r = response_open(
         message,
         &(struct response_question){.tam_key = s->self->key,
                                     .cek = buffer_span(s->cek),
                                     .tee_cert = s->tee_cert,
+                                    .tee_key = t->parts.tee_key,
+                                    .reading = tam_is_foreign(&t->parts) || t->parts.lenient ? &how
+                                                                                             : NULL,
                                     .tee_others = s->device ? s->device->tee_chain : NULL,
                                     .tee_anchors = s->tee_cert ? NULL : anchors_of(t, s),
                                     .rid = s->rid,
@@ -310,7 +364,7 @@ static bool remember_device(tam *t, session *s, response *r, struct error *err)
         return s->device ? true : error_set(err, RC_MALFORMED, "no device state in the answer");
     time_t now = clock_now(&t->parts.clock);
     const struct policy_rules *rules = policy_rules_for(s->policy, r->device->did);
-    if (rules->require_tfw &&
+    if (rules->require_tfw && !tam_is_foreign(&t->parts) &&
         !dsi_check_firmware(r->device, s->tid, t->parts.tfw_anchors, now, err))
         return false;
     dsi_free(s->device);
@@ -318,13 +372,13 @@ static bool remember_device(tam *t, session *s, response *r, struct error *err)
     if (s->tee_cert)
         return true;
     s->tee_cert = sk_X509_value(s->device->tee_chain, 0);
-    return X509_up_ref(s->tee_cert) == 1;
+    return !s->tee_cert || X509_up_ref(s->tee_cert) == 1;
 }
 
 /* Writes down what the device has done; its new state is in r already. */
 static bool record(tam *t, session *s, const response *r, struct error *err)
 {
-    if (s->step->type == MESSAGE_GET_DEVICE_STATE || !s->device)
+    if (s->step->type == MESSAGE_GET_DEVICE_STATE || !s->device || tam_is_foreign(&t->parts))
         return true;
     struct tam_deed deed = tam_request_deed(&t->parts, s);
     deed.after = r->device;
@@ -334,7 +388,7 @@ static bool record(tam *t, session *s, const response *r, struct error *err)
 /* Looks up what is known of the device, and drops what its new state does not show. */
 static bool recall(tam *t, session *s, struct error *err)
 {
-    if (!s->device)
+    if (!s->device || tam_is_foreign(&t->parts))
         return true;
     tam_records_free(s->known);
     s->known = tam_state_read(t->parts.state, s->device, clock_now(&t->parts.clock), err);
@@ -370,7 +424,9 @@ static enum tam_outcome go_on(tam *t, session *s, buffer **request)
         return TAM_DONE;
     const struct tam_plan plan = {
         .rules = rules, .device = s->device, .known = s->known, .now = clock_now(&t->parts.clock)};
-    AUTO(tam_step) *next = tam_plan_next(&plan, &err);
+    AUTO(tam_step) *next = tam_is_foreign(&t->parts)
+                               ? tam_plan_foreign(&plan, s->deletes, &s->foreign, &err)
+                               : tam_plan_next(&plan, &err);
     if (!next) {
         finish(t, s, false, "ended: %s", err.message);
         return TAM_FAILED;
@@ -378,10 +434,11 @@ static enum tam_outcome go_on(tam *t, session *s, buffer **request)
     if (next->done && tam_is_endless(&t->parts))
         return ask_state(t, s, request);
     if (next->done) {
-        AUTO(char) *obstacle = tam_plan_obstacle(&plan);
+        AUTO(char) *obstacle = s->known ? tam_plan_obstacle(&plan) : NULL;
         if (obstacle)
             tell(t, s, "%s", obstacle);
-        finish(t, s, true, "done: device %s is as the policy wants it", s->device->did);
+        finish(t, s, true, "done: device %s is as the policy wants it",
+               s->device->did ? s->device->did : "without a did");
         return TAM_DONE;
     }
     if (same_step(s, next)) {
@@ -478,7 +535,7 @@ static enum tam_outcome continue_session(tam *t, session *s, struct span message
     return TAM_REFUSED;
 }
 
-enum tam_outcome tam_answer(tam *t, struct span message, buffer **request)
+enum tam_outcome tam_answer(tam *t, struct span message, bool deletes, buffer **request)
 {
     AUTO(char) *tid = message.size ? response_tid(message) : NULL;
     AUTO(session) *s = tid ? session_take(t, tid) : NULL;
@@ -489,7 +546,8 @@ enum tam_outcome tam_answer(tam *t, struct span message, buffer **request)
         tell(t, NULL, "refused: a message that belongs to no session");
         return TAM_STRANGER;
     }
-    enum tam_outcome outcome = s ? continue_session(t, s, message, request) : start(t, request, &s);
+    enum tam_outcome outcome = s ? continue_session(t, s, message, request)
+                                 : start(t, deletes, request, &s);
     const struct tam_listener *l = &t->parts.listener;
     if (s && l->exchanged)
         l->exchanged(l->context, &(struct tam_exchange){.tid = s->tid,

@@ -5,7 +5,7 @@
  *
  *     AUTO(tam) *t = tam_open(&(struct tam_parts){...}, err);
  *     AUTO(buffer) *request = NULL;
- *     switch (tam_answer(t, body, &request)) ...
+ *     switch (tam_answer(t, body, false, &request)) ...
  *
  * A session begins with an empty message, and is known by its tid from then on. Nothing of an
  * answer is believed before its content has opened, its certificate has led to a TEE root, and its
@@ -71,11 +71,15 @@ struct tam_parts { /* everything but the policy is borrowed, and must outlive th
     const X509_stack *tfw_anchors; /* firmware roots and CAs; NULL: not checked */
     policy *policy;                /* taken */
     tam_state *state;
-    scenario_run *scenario;   /* NULL: the policy says what to do */
-    const tam_faults *faults; /* what goes wrong on purpose; NULL: nothing */
-    key *ca_key;              /* of the CA of the TAM, for mutations that take it; or NULL */
-    size_t sessions;          /* 0: TAM_SESSIONS */
-    long long session_ms;     /* 0: TAM_SESSION_MS */
+    scenario_run *scenario;        /* NULL: the policy says what to do */
+    const tam_faults *faults;      /* what goes wrong on purpose; NULL: nothing */
+    key *ca_key;                   /* of the CA of the TAM, for mutations that take it; or NULL */
+    const struct profile *profile; /* whose messages are made and read; NULL: ietf */
+    bool lenient;                  /* takes foreign forms besides, and says which */
+    key *tee_key;         /* public, pinned: of devices whose state names no certificate; or NULL */
+    key *aik;             /* public, pinned: of SPs in devices whose state names none; or NULL */
+    size_t sessions;      /* 0: TAM_SESSIONS */
+    long long session_ms; /* 0: TAM_SESSION_MS */
     struct clock clock;
     struct tam_listener listener;
 };
@@ -85,9 +89,10 @@ typedef struct tam tam;
 tam *tam_open(const struct tam_parts *parts, struct error *err) MUST_CHECK;
 void tam_free(tam *t);
 
-/* message: empty to start a session, or a device's answer. *request is the next message for
+/* message: empty to start a session, or a device's answer. deletes: a session that begins so takes
+ * TAs away, in a profile that has a place of its own for that. *request is the next message for
  * TAM_REQUEST, else NULL; owned by the caller. */
-enum tam_outcome tam_answer(tam *t, struct span message, buffer **request);
+enum tam_outcome tam_answer(tam *t, struct span message, bool deletes, buffer **request);
 
 /* Sessions that begin from now on follow this policy, which is taken. */
 void tam_follow(tam *t, policy *p);

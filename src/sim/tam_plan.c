@@ -252,6 +252,50 @@ tam_step *tam_plan_next(const struct tam_plan *plan, struct error *err)
     return next;
 }
 
+static bool shows_ta(const dsi *device, const char *taid)
+{
+    for (size_t i = 0; i < device->sd_count; i++)
+        if (dsi_find_ta(&device->sds[i], taid))
+            return true;
+    return false;
+}
+
+static tam_step *foreign_step(const struct policy_sp *sp, const struct policy_sd *sd,
+                              const struct policy_ta *ta, bool deletes, struct error *err)
+{
+    tam_step *step = tam_step_new(deletes ? MESSAGE_DELETE_TA : MESSAGE_INSTALL_TA, sp->spid,
+                                  sd->name, ta->taid, err);
+    if (!step || deletes)
+        return step;
+    step->sp = sp;
+    step->ta = ta;
+    step->with_code = true;
+    step->with_pdata = ta->pdata != NULL;
+    return step;
+}
+
+tam_step *tam_plan_foreign(const struct tam_plan *plan, bool deletes, size_t *index,
+                           struct error *err)
+{
+    size_t seen = 0;
+    for (size_t i = 0; i < plan->rules->sp_count; i++)
+        for (size_t k = 0; k < plan->rules->sps[i].sd_count; k++) {
+            const struct policy_sp *sp = &plan->rules->sps[i];
+            const struct policy_sd *sd = &sp->sds[k];
+            for (size_t n = 0; n < sd->ta_count; n++) {
+                if (seen++ < *index)
+                    continue;
+                ++*index;
+                if (shows_ta(plan->device, sd->tas[n].taid) == deletes)
+                    return foreign_step(sp, sd, &sd->tas[n], deletes, err);
+            }
+        }
+    tam_step *step = tam_step_new(MESSAGE_GET_DEVICE_STATE, NULL, NULL, NULL, err);
+    if (step)
+        step->done = true;
+    return step;
+}
+
 char *tam_plan_obstacle(const struct tam_plan *plan)
 {
     for (size_t i = 0; i < plan->known->ta_count; i++) {

@@ -38,6 +38,12 @@ struct tam_plan {
 
 tam_step *tam_plan_next(const struct tam_plan *plan, struct error *err) MUST_CHECK;
 
+/* The same for devices of other implementations, which have one SD that is always there and cannot
+ * be updated: the TAs of the policy from *index on are installed, or deleted, one after the other.
+ * *index gets where to go on. */
+tam_step *tam_plan_foreign(const struct tam_plan *plan, bool deletes, size_t *index,
+                           struct error *err) MUST_CHECK;
+
 /* A step of that type with copies of the texts (each may be NULL). */
 tam_step *tam_step_new(enum message_id type, const char *spid, const char *sdname, const char *taid,
                        struct error *err) MUST_CHECK;

@@ -6,6 +6,11 @@
 #include "otrp/request.h"
 #include "otrp/request_make.h"
 
+bool tam_is_foreign(const struct tam_parts *parts)
+{
+    return parts->profile && parts->profile->forms;
+}
+
 bool tam_is_endless(const struct tam_parts *parts)
 {
     return parts->faults && parts->faults->server == FAULT_ENDLESS_SESSION;
@@ -53,6 +58,8 @@ struct tam_deed tam_request_deed(const struct tam_parts *parts, const session *s
 /* Writes down what is about to be sent. */
 static bool announce(const struct tam_parts *parts, const session *s, struct error *err)
 {
+    if (tam_is_foreign(parts))
+        return true;
     struct tam_deed deed = s->device ? tam_request_deed(parts, s) : (struct tam_deed){NULL};
     if (s->step->ta)
         return tam_state_sending_ta(parts->state, &deed, err);
@@ -105,6 +112,11 @@ bool tam_request_make(const struct tam_parts *parts, session *s, const json_t *o
     const struct scenario_step *scripted = scenario_step_at(parts->scenario, s->scenario_step);
     if (scripted)
         scenario_fill(scripted, &draft);
+    draft.profile = parts->profile;
+    draft.tee_key = parts->tee_key;
+    draft.aik = parts->aik;
+    if (parts->profile && parts->profile->make.ta == TA_FORM_EMPTY)
+        draft.package = draft.pdata = NULL;
     if (wrong.count)
         draft.broken = &wrong;
     AUTO(json_t) *tbs = request_tbs(&draft, err);

@@ -19,6 +19,10 @@ bool tam_request_make(const struct tam_parts *parts, session *s, const json_t *o
 /* What the step does, for the record. */
 struct tam_deed tam_request_deed(const struct tam_parts *parts, const session *s);
 
+/* Whether the messages are those of another implementation: what its devices tell of themselves is
+ * too little for a record. */
+bool tam_is_foreign(const struct tam_parts *parts);
+
 /* Whether no session may come to an end. */
 bool tam_is_endless(const struct tam_parts *parts);
 

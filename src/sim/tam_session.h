@@ -37,6 +37,8 @@ typedef struct session {
     unsigned steps;
     bool asked_again; /* GetDeviceState was repeated after ERR_DEV_STATE_MISMATCH */
     bool other_key;   /* GetDeviceState was repeated with another signing algorithm */
+    bool deletes;     /* takes TAs away, in a foreign profile */
+    size_t foreign;   /* TAs of the policy that have been looked at, in a foreign profile */
     size_t scenario_step;
     const char *found; /* the outcome of the last step, when it has no answer of its own */
 
