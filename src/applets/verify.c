@@ -124,10 +124,8 @@ static void note_deviation(void *context, const struct foreign_row *form, const 
     const evidence *e = context;
     AUTO(json_t) *deviation = json_pack("{s:s, s:s, s:s, s:s}", "form", form->name, "path", path,
                                         "title", form->title, "rule", form->section);
-    size_t i;
-    json_t *known;
-    json_array_foreach (e->deviations, i, known)
-        if (json_equal(known, deviation))
+    for (size_t i = 0; i < json_array_size(e->deviations); i++)
+        if (json_equal(json_array_get(e->deviations, i), deviation))
             return;
     json_array_append(e->deviations, deviation);
 }
@@ -537,12 +535,12 @@ static void print_checks(const evidence *e)
 /* What was foreign about a message that is good otherwise, a line each. */
 static void tell_deviations(const evidence *e)
 {
-    size_t i;
-    json_t *deviation;
-    json_array_foreach (e->deviations, i, deviation)
+    for (size_t i = 0; i < json_array_size(e->deviations); i++) {
+        const json_t *deviation = json_array_get(e->deviations, i);
         say(e->call, "note: %s: %s (%s)", json_string_value(json_object_get(deviation, "path")),
             json_string_value(json_object_get(deviation, "title")),
             json_string_value(json_object_get(deviation, "rule")));
+    }
 }
 
 /* {"verified": ..., "exit": ..., "message": ..., "checks": [...]} on standard output, and unless

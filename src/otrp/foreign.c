@@ -22,7 +22,6 @@ struct adapter {
     const struct reading *reading;
     buffer *out;
     bool changed; /* something foreign was met */
-    struct error *err;
 };
 
 bool foreign_accepts(const struct reading *reading, enum foreign_form form)
@@ -412,7 +411,7 @@ bool foreign_read(const struct json_value *object, const struct member *members,
     AUTO(buffer) *out = buffer_secret(object->text.size + 64);
     if (!out)
         return error_memory(err);
-    struct adapter a = {.reading = reading, .out = out, .err = err};
+    struct adapter a = {.reading = reading, .out = out};
     put_object(&a, object, members, path);
     if (out->failed)
         return error_memory(err);

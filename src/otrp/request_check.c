@@ -98,6 +98,8 @@ static int check_signer(request *r, const struct tee_view *view, struct error *e
     if (!x5c) {
         error_set(err, RC_MALFORMED, "%s.header.x5c: missing, and no signer seen before fits",
                   r->type->request);
+        if (reading_profile(view->reading)->make.x5c == X5C_FORM_NONE)
+            error_hint(err, "messages of this profile name no signer: pin the TAM's key");
         return fail(ERR_REQUEST_INVALID);
     }
     r->signers = x5c_to_certs(x5c, "header.x5c", err);

@@ -166,9 +166,10 @@ static buffer *seal_ta(const struct request_draft *d, struct error *err)
         if (!known) {
             error_set(err, RC_USAGE, "the device state has no AIK of SP \"%s\"",
                       d->spid ? d->spid : "");
-            error_hint(
-                err,
-                "the SP gets one with its first SD: create that, and use the DSI of the answer");
+            error_hint(err, d->device->nameless
+                                ? "give it with --aik"
+                                : "the SP gets one with its first SD: create that, and use the DSI "
+                                  "of the answer");
             return NULL;
         }
         if (!(aik = dsi_aik_key(known, err)))

@@ -284,7 +284,10 @@ static bool check_tee_chain(opening *o, response *r, const struct response_quest
     }
     if (!cert && !q->tee_key && !cannot_be_authenticated(r)) {
         error_set(err, RC_UNTRUSTED, "%s: no TEE certificate to verify it with", r->type->response);
-        return error_hint(err, "give the device's state with --device");
+        return error_hint(err, reading_profile(q->reading)->no_certificate
+                                   ? "devices of this profile name none: pin the TEE's key with "
+                                     "--key"
+                                   : "give the device's state with --device");
     }
     if (!cert || !q->tee_anchors || q->tee_key)
         return true;

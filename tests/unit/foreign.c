@@ -5,7 +5,11 @@
 
 #include "otrp/foreign.h"
 #include "otrp/profile.h"
-#include "util/limits.h"
+#include "otrp/ta_package.h"
+#include "util/base64.h"
+#include "util/json.h"
+
+#include <openssl/rsa.h>
 
 struct notes {
     char text[512];
@@ -148,6 +152,101 @@ static void profiles_differ(void **state)
     assert_string_equal(ours, "");
 }
 
+/* Whether encrypted_ta, in that text, opens to that package. */
+static bool opens(const char *text, key *aik, const struct reading *how, const char *package)
+{
+    struct error err = {.rc = RC_OK};
+    struct span given = exactly(text, strlen(text));
+    json_doc *doc = json_doc_parse(given, "it", &err);
+    assert_non_null(doc);
+    buffer *ours = NULL, *found = NULL, *pdata = NULL;
+    bool unsupported;
+    const struct member *members = member_find(message_type(MESSAGE_INSTALL_TA)->request_tbs,
+                                               span_text("encrypted_ta"))
+                                       ->members;
+    assert_true(foreign_read(json_root(doc), members, "encrypted_ta", how, &ours, &err));
+    json_doc *adapted = ours ? json_doc_parse(buffer_span(ours), "it", &err) : NULL;
+    bool opened = encrypted_ta_read(json_root(adapted ? adapted : doc), MESSAGE_INSTALL_TA, aik,
+                                    how, &found, &pdata, &unsupported, &err);
+    if (opened)
+        assert_true(span_is(buffer_span(found), package));
+    else
+        assert_error(&err, RC_DECRYPT, "encrypted_ta: ");
+    json_doc_free(adapted);
+    json_doc_free(doc);
+    buffer_free(ours);
+    buffer_free(found);
+    buffer_free(pdata);
+    release(given);
+    return opened;
+}
+
+/* The ways in which a TA may come, each opened only by a reading that takes it. */
+static void trusted_applications(void **state)
+{
+    (void)state;
+    struct error err = {.rc = RC_OK};
+    key *aik = key_from_pkey(EVP_RSA_gen(2048), true, "AIK", &err);
+    assert_non_null(aik);
+    buffer *package = buffer_copy(span_text("package"));
+    const struct reading lenient = {.lenient = true}, aist = {.profile = profile_find("aist")},
+                         thaler = {.profile = profile_find("thaler")};
+
+    buffer *ours = encrypted_ta_make(MESSAGE_INSTALL_TA, aik, package, NULL, &err);
+    assert_non_null(ours);
+    assert_true(opens((const char *)ours->data, aik, NULL, "package"));
+    assert_true(opens((const char *)ours->data, aik, &lenient, "package"));
+
+    /* of the same, the wrapped key alone, as OpenSSL wraps it, and that with a bit changed */
+    json_t *bare = json_load_span(buffer_span(ours), "it", &err);
+    buffer *key_jwe = json_compact(json_object_get(bare, "key"));
+    jwe *message = jwe_parse(buffer_span(key_jwe), "it", &err);
+    buffer *ta_key = jwe_decrypt(message, &aik, 1, NULL, &err);
+    assert_int_equal(ta_key->size, 32);
+    buffer *wrapped = buffer_new(256);
+    wrapped->size = 256;
+    EVP_PKEY_CTX *rsa = EVP_PKEY_CTX_new(aik->pkey, NULL);
+    assert_int_equal(EVP_PKEY_encrypt_init(rsa), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(rsa, RSA_PKCS1_PADDING), 1);
+    assert_int_equal(
+        EVP_PKEY_encrypt(rsa, wrapped->data, &wrapped->size, ta_key->data, ta_key->size), 1);
+    EVP_PKEY_CTX_free(rsa);
+    jwe_free(message);
+    buffer_free(key_jwe);
+    buffer_free(ta_key);
+    json_object_set_new(bare, "key", json_base64(buffer_span(wrapped)));
+    buffer *text = json_compact(bare);
+    assert_true(opens((const char *)text->data, aik, &lenient, "package"));
+    wrapped->data[100] ^= 1;
+    json_object_set_new(bare, "key", json_base64(buffer_span(wrapped)));
+    buffer_free(text);
+    text = json_compact(bare);
+    assert_false(opens((const char *)text->data, aik, &lenient, "package"));
+    json_decref(bare);
+    buffer_free(text);
+
+    /* a JWE of the package */
+    buffer *sealed = profile_encrypt(aist.profile, &(struct jwe_how){.keys = &aik, .count = 1},
+                                     buffer_span(package), NULL, &err);
+    assert_non_null(sealed);
+    assert_true(opens((const char *)sealed->data, aik, &aist, "package"));
+    assert_false(opens((const char *)sealed->data, aik, &lenient, "package"));
+    assert_false(opens((const char *)sealed->data, aik, NULL, "package"));
+
+    /* nothing at all */
+    static const char *const nothing[] = {"{}", "{\"key\":\"AAAA\"}", "{\"ciphertext\":\"\"}",
+                                          "{\"alg\":\"AESCBC\",\"key\":{},\"iv\":\"00\"}"};
+    const struct reading *const readings[] = {NULL, &lenient, &aist, &thaler};
+    for (size_t i = 0; i < COUNT(nothing); i++)
+        for (size_t k = 0; k < COUNT(readings); k++)
+            assert_false(opens(nothing[i], aik, readings[k], ""));
+    buffer_free(wrapped);
+    buffer_free(sealed);
+    buffer_free(ours);
+    buffer_free(package);
+    key_free(aik);
+}
+
 /* A long path is cut, not overrun; a large value costs a copy. */
 static void long_ones(void **state)
 {
@@ -204,9 +303,13 @@ static void every_row_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_and_values), cmocka_unit_test(bytes),
-        cmocka_unit_test(answers),          cmocka_unit_test(profiles_differ),
-        cmocka_unit_test(long_ones),        cmocka_unit_test(every_row_is_told),
+        cmocka_unit_test(names_and_values),
+        cmocka_unit_test(bytes),
+        cmocka_unit_test(answers),
+        cmocka_unit_test(profiles_differ),
+        cmocka_unit_test(trusted_applications),
+        cmocka_unit_test(long_ones),
+        cmocka_unit_test(every_row_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
