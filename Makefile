@@ -43,7 +43,7 @@ TEE      := $(patsubst tests/tee/%.c,$(B)/tee/%,$(wildcard tests/tee/*.c))
 JOSE     := $(patsubst tests/jose/%.c,$(B)/jose/%,$(wildcard tests/jose/*.c))
 BENCH    := $(addprefix $(B)/bench/,compare empty sign_rs256 jose tee keygen_clock.so)
 APPLETS  := $(shell sed -nE 's/^APPLET.[^"]*"([a-z-]+)".*/\1/p' src/applets.def)
-SHELLS   := bin/install-deps .ci/run $(wildcard samples/*.sh tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)
+SHELLS   := bin/install-deps .ci/run $(wildcard samples/*.sh samples/*.bash samples/*/*.bats tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)
 C_FILES  := $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
 # For a make of our own: as many jobs as there are processors, unless the user has said how many.
 PARALLEL  = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -161,22 +161,57 @@ man: all
 format:
 	clang-format -i $(C_FILES)
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/otrp $(DESTDIR)$(PREFIX)/share/otrp/pki-templates
-	install -m 755 bin/otrp $(DESTDIR)$(PREFIX)/bin
-	for a in $(APPLETS); do ln -sf otrp $(DESTDIR)$(PREFIX)/bin/otrp-$$a; done
-	install -m 755 $(B)/lib/otrp/*.so $(DESTDIR)$(PREFIX)/lib/otrp
-	install -m 644 pki-templates/*.cnf $(DESTDIR)$(PREFIX)/share/otrp/pki-templates
-	for page in man/*.[1-8]; do \
-	    install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
-	done
+# What is installed, MODE:SOURCE:PLACE each; without a source, a link to the program beside it.
+SAMPLES   = $(shell find samples -type f)
+INSTALLED = 755:$(B)/bin/otrp:bin/otrp $(APPLETS:%=::bin/otrp-%) \
+            $(foreach m,http-client http-server sqlite jwt,755:$(B)/lib/otrp/$(m).so:lib/otrp/$(m).so) \
+            $(foreach t,$(wildcard pki-templates/*),644:$(t):share/otrp/$(t)) \
+            $(foreach p,$(wildcard man/*.[1-8]),644:$(p):share/man/man$(subst .,,$(suffix $(p)))/$(notdir $(p))) \
+            644:$(B)/otrp.bash:share/bash-completion/completions/otrp \
+            644:$(B)/otrp.zsh:share/zsh/site-functions/_otrp \
+            $(foreach s,README.md LICENSE $(filter-out %.sh,$(SAMPLES)),644:$(s):share/doc/otrp/$(s)) \
+            $(foreach s,$(filter %.sh,$(SAMPLES)),755:$(s):share/doc/otrp/$(s))
+RECORD    = $$DESTDIR$$PREFIX/share/otrp/installed
+export DESTDIR PREFIX
+
+$(B)/otrp.%: $(B)/bin/otrp
+	@$< completion $* > $@.new && mv $@.new $@
+
+# The record has a line for each file and folder that was made, folders with a slash behind them,
+# all without DESTDIR. What an earlier version installed and this one does not goes.
+install: build $(B)/otrp.bash $(B)/otrp.zsh
+	@set -e; umask 022; new=$(B)/installed.$$$$; \
+	echo "$$PREFIX/share/otrp/installed" > $$new; \
+	folder() { \
+	    [ ! -d "$$DESTDIR$$1" ] || return 0; \
+	    folder "$$(dirname "$$1")"; mkdir "$$DESTDIR$$1"; echo "$$1/" >> $$new; \
+	}; \
+	[ -z "$$DESTDIR" ] || mkdir -p "$$DESTDIR/"; \
+	folder "$$PREFIX/share/otrp"; \
+	[ ! -e "$(RECORD)" ] || LC_ALL=C sort -r "$(RECORD)" > $$new.old; \
+	trap 'install -m 644 '$$new' "$(RECORD)"; rm -f '$$new' '$$new.old EXIT; trap 'exit 1' INT TERM; \
+	for each in $(INSTALLED); do \
+	    place=$$PREFIX/$${each##*:} mode=$${each%%:*} source=$${each#*:}; \
+	    folder "$$(dirname "$$place")"; echo "$$place" >> $$new; \
+	    if [ "$$mode" ]; then install -m $$mode $${source%:*} "$$DESTDIR$$place"; \
+	    else ln -sfn otrp "$$DESTDIR$$place"; fi; \
+	done; \
+	[ -e $$new.old ] || exit 0; \
+	grep -vxFf $$new $$new.old | $(remove) >> $$new
+
+# Reads lines of a record, the inner ones first; prints the folders that have something else in them.
+remove = while IFS= read -r line; do \
+             case $$line in \
+             */) [ ! -d "$$DESTDIR$$line" ] || rmdir "$$DESTDIR$$line" 2> /dev/null || echo "$$line" ;; \
+             */../*) echo "$(RECORD): $$line leads elsewhere" >&2 ;; \
+             "$$PREFIX"/*) rm -f "$$DESTDIR$$line" ;; \
+             *) echo "$(RECORD): $$line is not below $$PREFIX" >&2 ;; \
+             esac; \
+         done
 
 uninstall:
-	for a in $(APPLETS); do rm -f $(DESTDIR)$(PREFIX)/bin/otrp-$$a; done
-	rm -rf $(DESTDIR)$(PREFIX)/bin/otrp $(DESTDIR)$(PREFIX)/lib/otrp $(DESTDIR)$(PREFIX)/share/otrp
-	for page in man/*.[1-8]; do \
-	    rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
-	done
+	@[ -e "$(RECORD)" ] || { echo "nothing is installed: there is no $(RECORD)"; exit 0; }; \
+	LC_ALL=C sort -r "$(RECORD)" | $(remove) > /dev/null
 
 clean:
 	rm -rf build
