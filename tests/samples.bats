@@ -180,3 +180,35 @@ foreign_tam() {
     assert_failure
     assert_line --partial 'ERR_TEE_RESOURCE_FULL'
 }
+
+unit=otrp-tam-stub.service
+
+@test "systemd accepts the unit, and finds it safe" {
+    command -v systemd-analyze > /dev/null || skip "systemd is not installed"
+    sed "s|^ExecStart=otrp|ExecStart=$TREE/bin/otrp|" "$TREE/samples/systemd/$unit" > "$unit"
+    run systemd-analyze verify --man=no "./$unit"
+    assert_success
+    assert_output ""
+    # Of 100; what has no protection at all has 96.
+    run systemd-analyze security --no-pager --offline=true --threshold=15 "./$unit"
+    assert_success
+}
+
+@test "the command of the unit is a TAM, with the files that the unit names" {
+    mkdir -p etc/otrp run var/lib
+    cp "$PKI/tam/tam/tam-mytam-rsa-key.pem" run/tam-key.pem
+    cp "$PKI/tam/tam/tam-mytam-rsa-cert-plus-intermediate-cert.pem" etc/otrp/tam-chain.pem
+    cp "$PKI/tam/tam/tam-mytam-rsa-ocsp.json" etc/otrp/tam-ocsp.json
+    cp -r "$PKI/tee/tee-rootca" etc/otrp/tee-roots
+    echo '{}' > etc/otrp/policy.json
+    local command
+    command=$(sed -n '/^ExecStart=/,/[^\\]$/p' "$TREE/samples/systemd/$unit" |
+        sed -e 's/^ExecStart=//; s/\\$//' -e "s|%d|$PWD/run|g; s|%S|$PWD/var/lib|g; s|/etc/otrp|$PWD/etc/otrp|g; s|:8080|:0|")
+    mkdir -m 700 var/lib/otrp-tam-stub # StateDirectory
+    # shellcheck disable=SC2086 # a command with its arguments
+    PATH=$TREE/bin:$PATH start_server $command
+    otrp tee-sim init -q --state device --pki "$PKI"
+    otrp send -q --url "$URL" --tee device
+    stop_server
+    assert [ -e var/lib/otrp-tam-stub/tam.db ]
+}
