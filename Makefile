@@ -43,7 +43,8 @@ TEE      := $(patsubst tests/tee/%.c,$(B)/tee/%,$(wildcard tests/tee/*.c))
 JOSE     := $(patsubst tests/jose/%.c,$(B)/jose/%,$(wildcard tests/jose/*.c))
 BENCH    := $(addprefix $(B)/bench/,compare empty sign_rs256 jose tee keygen_clock.so)
 APPLETS  := $(shell sed -nE 's/^APPLET.[^"]*"([a-z-]+)".*/\1/p' src/applets.def)
-SHELLS   := bin/install-deps .ci/run $(wildcard samples/*.sh samples/*.bash samples/*/*.bats tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)
+SHELLS   := bin/install-deps .ci/run $(wildcard samples/*.sh samples/*.bash samples/*/*.sh samples/*/*.bats \
+                                          tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)
 C_FILES  := $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
 # For a make of our own: as many jobs as there are processors, unless the user has said how many.
 PARALLEL  = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))

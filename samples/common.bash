@@ -19,6 +19,10 @@ for bin in "$samples/../bin" "$samples/../../../../bin"; do
         break
     fi
 done
+if ! command -v otrp > /dev/null; then
+    echo "there is no otrp: run 'make' first" >&2
+    exit 2
+fi
 
 tam='' step='start' keep=${1:-}
 if [ -n "$keep" ]; then

@@ -1,59 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The main job, end to end: a device gets a trusted application from a TAM, and loses it again.
-# Works in a folder of its own, which it removes; returns non-zero when any step fails.
-set -euo pipefail
-
-root=$(cd "$(dirname "$0")/.." && pwd)
-PATH=$root/bin:$PATH
-work=$(mktemp -d)
-tam=
-
-finish() {
-    status=$?
-    [ -z "$tam" ] || { kill "$tam" && wait "$tam"; } 2>/dev/null || true
-    cd / && rm -rf "$work"
-    [ "$status" -eq 0 ] || echo "demo: FAILED at: ${step:-start}" >&2
-    exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-cd "$work"
-exec 2>&1 # what otrp says to a person belongs to the story
-
-bold='' plain=''
-if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
-    bold=$(printf '\033[1m') plain=$(printf '\033[0m')
-fi
-
-step() {
-    step=$1
-    printf '\n%s%s%s\n' "$bold" "$1" "$plain"
-}
-
-# Starts the TAM with a policy on a free port; its URL is the first line that it prints.
-start_tam() {
-    mkfifo url.pipe
-    otrp tam-stub --pki pki --policy "$1" --listen 127.0.0.1:0 > url.pipe 2> tam.log &
-    tam=$!
-    read -r url < url.pipe
-    rm url.pipe
-    echo "the TAM answers at $url"
-}
-
-stop_tam() {
-    kill "$tam"
-    wait "$tam"
-    tam=
-}
+# usage: demo.sh [FOLDER]     (a folder to leave everything in; otherwise nothing stays)
+# shellcheck source-path=SCRIPTDIR source=common.bash
+. "$(dirname "$0")/common.bash"
 
 step "1. A factory: keys and certificates for service providers, the TAM, a device and its firmware"
 otrp pki-init --out pki
 
 step "2. Service provider xbank signs its trusted application, a real binary"
+cp "$(command -v otrp)" wallet.bin
 otrp sign --key pki/sp/sp/sp-xbank-rsa-key.pem --protected '{"taid":"wallet","taver":1}' \
-    --cert pki/sp/sp/sp-xbank-rsa-cert-plus-intermediate-cert.pem -o wallet.ta "$root/bin/otrp"
-echo "wallet.ta: $(wc -c < "$root/bin/otrp") bytes of code, signed: $(wc -c < wallet.ta) bytes"
+    --cert pki/sp/sp/sp-xbank-rsa-cert-plus-intermediate-cert.pem -o wallet.ta wallet.bin
+echo "wallet.ta: $(wc -c < wallet.bin) bytes of code, signed: $(wc -c < wallet.ta) bytes"
 
 step "3. The TAM's policy: devices shall have the wallet in an SD of xbank"
 cat > install.json <<'JSON'
@@ -61,7 +20,7 @@ cat > install.json <<'JSON'
           "sds": [{"name": "payments", "tas": [{"taid": "wallet", "name": "Wallet", "file": "wallet.ta"}]}]}],
  "require_tfw": true}
 JSON
-start_tam install.json
+start_tam --policy install.json
 
 step "4. A device leaves the factory, and asks the TAM what there is to do"
 otrp tee-sim init --state device --pki pki
@@ -72,7 +31,7 @@ step "5. The wallet is there: the device says so, signed, and its bytes are thos
 otrp tee-sim show --state device
 otrp tee-sim query --state device --spid xbank --taid wallet --nonce "$RANDOM" -o info.json
 otrp tee-sim export-ta --state device --taid wallet -o exported.bin
-cmp exported.bin "$root/bin/otrp" && echo "exported.bin is byte for byte the wallet"
+cmp exported.bin wallet.bin && echo "exported.bin is byte for byte the wallet"
 
 step "6. The messages by hand: a request checked as a TEE does, its answer checked as a TAM does, and decoded"
 otrp make-request get-device-state --pki pki -o gds.json
@@ -87,7 +46,7 @@ otrp verify --device state.json --tam-key pki/tam/tam/tam-mytam-rsa-key.pem info
 
 step "7. Another policy: nothing shall be left; a second session removes the wallet and its SD"
 echo '{"sps": [], "remove_unlisted": true}' > remove.json
-start_tam remove.json
+start_tam --policy remove.json
 otrp send --url "$url" --tee device
 stop_tam
 

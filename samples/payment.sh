@@ -46,6 +46,7 @@ run otrp tee-sim query --state alice --spid bank --taid wallet --nonce "$nonce" 
 say "the bank checks it with the key that it knows of that phone's TEE, from the phone's state"
 run otrp make-request get-device-state --pki pki --tam bank -o ask.json
 run otrp tee-sim process --state alice -o state.json ask.json
+run otrp verify --trust pki/tee/tee-rootca --tam-key pki/tam/tam/tam-bank-ec-key.pem --request ask.json state.json
 run otrp verify --device state.json --tam-key pki/tam/tam/tam-bank-ec-key.pem -o claims.json proof.json
 grep -q "\"nonce\":\"$nonce\"" claims.json
 

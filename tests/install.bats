@@ -69,8 +69,17 @@ setup() {
     env -i ./otrp send -q --url "$URL" --tee device
 }
 
+@test "a sample that was installed runs the otrp that was installed with it" {
+    cp -r "$TOOLS" tools
+    printf '#!/bin/sh\necho "not this one" >&2\nexit 99\n' > otrp
+    chmod +x otrp
+    run env -i PATH="$PWD:/usr/bin:/bin" tools/share/doc/otrp/samples/door-lock.sh lock
+    assert_success
+    otrp tee-sim export-ta --state lock/lock --taid bolt | cmp - lock/bolt-2.bin
+}
+
 @test "bash completes with what was installed, where bash-completion looks for it" {
-    run bash -c 'source "$1"; COMP_WORDS=(otrp pki-i) COMP_CWORD=1; _otrp; echo "${COMPREPLY[@]}"; complete -p otrp' \
+    run bash -c 'source "$1"; COMP_WORDS=(otrp pki-in) COMP_CWORD=1; _otrp; echo "${COMPREPLY[@]}"; complete -p otrp' \
         - "$TOOLS/share/bash-completion/completions/otrp"
     assert_line pki-init
     assert_line --regexp '^complete .* otrp$'
