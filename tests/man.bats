@@ -246,6 +246,7 @@ END
         otrp tee-sim process -q --state device -o installed.json
     otrp tee-sim show --state device --json > show.report
     otrp verify -q --trust pki/tam/tam-rootca --json gds.json > good.report
+    otrp send --url http://127.0.0.1:1/ --repeat 2 --json > send.report 2> /dev/null || true
     run --separate-stderr otrp verify --trust pki/tee/tee-rootca --json gds.json
     assert_failure
     echo "$output" > bad.report

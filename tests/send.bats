@@ -171,10 +171,25 @@ message.json|--url
 --url http://127.0.0.1:1/tam -o message.json|message\.json: exists already
 --url http://127.0.0.1:1/tam --transcript message.json|message\.json: exists already
 --url http://127.0.0.1:1/tam --timeout 0|--timeout
---url http://127.0.0.1:1/tam --cacert none.pem|none\.pem: cannot open
+--url https://127.0.0.1:1/tam --cacert none.pem|none\.pem: cannot open
+--url http://127.0.0.1:1/tam --cacert none.pem|--cacert is for https
+--url http://127.0.0.1:1/tam --cert none.pem|--cert is for https
+--url https://127.0.0.1:1/tam --key none.pem|--key belongs to --cert
+--url http://127.0.0.1:1/tam --tee device -o out|--out: a whole session has no result
+--url http://127.0.0.1:1/tam --tee device --device-url http://127.0.0.1:1/|one device
+--url http://127.0.0.1:1/tam --device-url ftp://127.0.0.1:1/|only http and https
+--url http://127.0.0.1:1/tam --device-url http://127.0.0.1:1/ message.json|takes no MESSAGE
+--url http://127.0.0.1:1/tam --device mytee|--device is one of --tee
+--url http://127.0.0.1:1/tam --jobs 2|--jobs is of --repeat
+--url http://127.0.0.1:1/tam --repeat 2 --trace|--trace shows one session
+--url http://127.0.0.1:1/tam --repeat 2 --tee none|none
+--url http://127.0.0.1:1/tam --offline --transcript none.jsonl|--offline speaks to nobody
+--url http://127.0.0.1:1/tam --profile aist --accept text/plain|a TAM of aist takes nothing but
 --url http://127.0.0.1:1/tam -H no-colon|no-colon|--header
 END
     assert_equal "$(< message.json)" '{}'
+    assert [ ! -e out ]
+    assert [ ! -e none.jsonl ]
 }
 
 # ---- whole sessions ----
@@ -499,4 +514,288 @@ END
     URL=http${URL#https} fails 7 'empty reply: the peer closed the connection' '.*speak https only'
     stub
     URL=https${URL#http} fails 7 'no TLS connection: ' ''
+}
+
+# A certificate for 127.0.0.1 that was valid for a day in 2020.
+make_expired() {
+    : > index.txt
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=tam -keyout "$1-key.pem" -out csr.pem 2> /dev/null
+    printf '[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nnew_certs_dir=.\nrand_serial=yes\ndefault_md=sha256\npolicy=p\nx509_extensions=e\n[p]\nCN=supplied\n[e]\nsubjectAltName=IP:127.0.0.1\n' > ca.cnf
+    openssl ca -batch -selfsign -config ca.cnf -keyfile "$1-key.pem" -in csr.pem -out "$1.pem" -notext \
+        -startdate 20200101000000Z -enddate 20200102000000Z 2> /dev/null
+}
+
+@test "https: a certificate that has expired is refused" {
+    make_expired old
+    wants
+    stub --tls-cert old.pem --tls-key old-key.pem
+    fails 7 'the TLS certificate is not trusted: certificate has expired' 'the server needs a new one' --cacert old.pem
+}
+
+@test "https: a TAM that asks for a client certificate gets it" {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=client \
+        -keyout client-key.pem -out client.pem 2> /dev/null
+    http end '204 No Content'
+    mtls() {
+        exec {tls}< <(exec openssl s_server -accept 127.0.0.1:0 -cert "$BATS_FILE_TMPDIR/tls.pem" \
+            -key "$BATS_FILE_TMPDIR/tls-key.pem" -CAfile client.pem -Verify 1 -verify_return_error -ign_eof \
+            -naccept 1 < end 2> /dev/null 3>&-)
+        SERVERS+=("$!")
+        while read -r -t 30 -u "$tls" line && [[ $line != ACCEPT* ]]; do :; done
+        URL=https://${line#ACCEPT }/tam
+    }
+    mtls
+    run --separate-stderr otrp send --url "$URL" --cacert "$BATS_FILE_TMPDIR/tls.pem" --cert client.pem --key client-key.pem
+    assert_success
+    assert_equal "$stderr" 'otrp send: the TAM has nothing more to say'
+    mtls
+    run --separate-stderr otrp send --url "$URL" --cacert "$BATS_FILE_TMPDIR/tls.pem"
+    assert_equal "$status" 7
+    assert_regex "$stderr" 'hint: .*--cert and --key'
+}
+
+# ---- connections that are kept, and die ----
+
+@test "a session outlives a TAM that closes kept connections unannounced" {
+    otrp make-request get-device-state --pki "$P" --tam mytam > request.json
+    http once '200 OK' "$JSON_TYPE" @request.json
+    sed -i '/^Connection:/d' once
+    http end '204 No Content'
+    device device
+    # shellcheck disable=SC2046
+    fake $(yes once | head -n 14) end
+    session device
+    assert [ -e request-15 ]
+    assert_regex "$stderr" 'the session has ended|Replay|ERR_'
+}
+
+@test "a post whose answer began is not sent again" {
+    otrp make-request get-device-state --pki "$P" --tam mytam > request.json
+    http once '200 OK' "$JSON_TYPE" @request.json
+    sed -i '/^Connection:/d' once
+    head -c 20 once > half
+    device device
+    fake once half once
+    session device
+    assert_equal "$status" 7
+    assert [ ! -e request-3 ]
+}
+
+@test "--wait tries again until somebody listens" {
+    wants
+    stub
+    stop_server
+    local listen=${URL#http://}
+    otrp send --url "$URL" --wait 30 > gds.json 2> send.log &
+    local waiting=$!
+    start_server otrp tam-stub --pki "$P" --policy policy.json --listen "${listen%/tam}"
+    wait "$waiting"
+    assert jq -e .GetDeviceStateRequest gds.json
+}
+
+# ---- a TEE behind HTTP ----
+
+@test "--device-url: a whole session for a TEE behind HTTP" {
+    device device
+    wants xbank/sd-1/demo
+    start_server otrp tee-sim serve --state device
+    local tee=$URL
+    stub
+    run --separate-stderr otrp send --url "$URL" --device-url "$tee" --transcript wire.jsonl
+    assert_success
+    assert_equal "$stderr" "otrp send: GetDeviceStateResponse pass
+otrp send: CreateSDResponse pass
+otrp send: InstallTAResponse pass
+otrp send: the session has ended"
+    holds device 'mytam xbank/sd-1' 'mytam xbank/sd-1/demo'
+    run jq -cs --arg tee "$tee" '[.[] | [.direction, .from, .to, .url == $tee]] | .[:4]' wire.jsonl
+    assert_output '[["request","tee","tam",false],["response","tam","tee",false],["request","tam","tee",true],["response","tee","tam",true]]'
+}
+
+@test "--device-url: a TEE with nothing to say ends the session, one that fails has the broker speak" {
+    otrp make-request get-device-state --pki "$P" --tam mytam --tid t-1 > request.json
+    http once '200 OK' "$JSON_TYPE" @request.json
+    http end '204 No Content'
+    http broken '500 Oops'
+    http refused '400 Bad Request'
+    http page '200 OK' 'Content-Type: text/html' @request.json
+    mkdir tee tam
+    asks() {
+        (cd tee && rm -f request-*)
+        start_server "$FAKE_TAM" "$PWD/$1"
+        tee=$URL
+        fake once refused
+        run --separate-stderr otrp send --url "$URL" --device-url "$tee"
+    }
+    asks end
+    assert_success
+    assert_regex "$stderr" 'the TEE has nothing to say'
+    for kind in broken page; do
+        asks "$kind"
+        assert_equal "$status" 7
+        assert_regex "$stderr" "error: $tee: "
+        assert_equal "$(body_of 2 | jq -c '.OTrPBrokerError | [.tid, .errcode]')" '["t-1","ERR_AGENT_TEE_FAIL"]'
+    done
+    assert_regex "$stderr" 'the answer is of type "text/html"'
+}
+
+@test "--device-url: a failure of the TEE makes the session fail" {
+    device device
+    wants xbank/sd-1
+    start_server otrp tee-sim serve --state device
+    tee=$URL
+    otrp make-request delete-sd --pki "$P" --tid t --sdname none --device <(
+        otrp make-request get-device-state --pki "$P" --tid t | otrp tee-sim process -q --state device -o - |
+            otrp decrypt --key "$TAM-key.pem") -o request.json
+    http once '200 OK' "$JSON_TYPE" @request.json
+    http end '204 No Content'
+    fake once end
+    run --separate-stderr otrp send --url "$URL" --device-url "$tee"
+    assert_equal "$status" 8
+    assert_regex "$stderr" 'DeleteSDResponse fail'
+}
+
+# ---- looking on ----
+
+@test "--trace shows headers and decoded messages, and no credentials" {
+    device device
+    wants xbank/sd-1
+    stub
+    session device --trace -H 'Authorization: Bearer c2VjcmV0' -H 'Cookie: c2VjcmV0'
+    assert_success
+    assert_equal "$output" ""
+    assert_regex "$stderr" '> POST /tam HTTP/1\.1'
+    assert_regex "$stderr" '> Authorization: \(not shown\)'
+    assert_regex "$stderr" '< HTTP/1\.1 200 OK'
+    assert_regex "$stderr" '< [0-9]+ bytes: CreateSDRequest'
+    assert_regex "$stderr" '> [0-9]+ bytes: CreateSDResponse pass'
+    assert_regex "$stderr" '"CreateSDTBSRequest": \{'
+    assert_regex "$stderr" '"dsihash": "'
+    refute_regex "$stderr" 'c2VjcmV0'
+}
+
+refute_regex() {
+    [[ ! $1 =~ $2 ]]
+}
+
+@test "--trace: what a TAM says does not reach the terminal raw" {
+    printf 'HTTP/1.1 400 \033[31mBad\r\nX: \302\233y\r\nContent-Length: 24\r\n\r\n{"a\\u001b[1m":"\\u001b]"}' > evil
+    fake evil
+    run bash -c "'$OTRP' send --url '$URL' --trace 2>&1 | LC_ALL=C grep -c \$'[\\x01-\\x08\\x0b-\\x1f\\x7f]'"
+    assert_output 0
+}
+
+@test "--offline writes the very bytes that would be sent" {
+    echo '{"some":"message"}' > message.json
+    http end '204 No Content'
+    fake end end
+    args=(--url "$URL?x=1" -H 'X-One: 1' -H 'Accept: text/x, */*' message.json)
+    otrp send --offline "${args[@]}" -o offline.http
+    assert [ ! -e request-1 ]
+    otrp send -q "${args[@]}"
+    cmp offline.http request-1
+    otrp send --offline --url "$URL" -o empty.http
+    otrp send -q --url "$URL"
+    cmp empty.http request-2
+}
+
+@test "--offline with a TEE: the TAM's message in, the post that answers it out" {
+    device device
+    otrp make-request get-device-state --pki "$P" --tam mytam --tid t-1 > request.json
+    run --separate-stderr otrp send --offline --url http://127.0.0.1:1/tam --tee device request.json -o next.http
+    assert_success
+    assert_equal "$stderr" 'otrp send: GetDeviceState: pass'
+    assert_equal "$(sed '1,/^\r$/d' next.http | jq -r 'keys[]')" GetDeviceStateResponse
+    assert_equal "$(sed -n 's/\r$//; s/^Content-Length: //p' next.http)" "$(sed '1,/^\r$/d' next.http | wc -c)"
+}
+
+@test "a post that has no answer has its reason in the transcript" {
+    fake none
+    stop_server || true
+    run otrp send --url "$URL" --transcript wire.jsonl
+    assert_equal "$status" 7
+    run jq -c '[.direction, .from, .status, (.error // "" | test("refused"))]' wire.jsonl
+    assert_output '["request","tee",null,false]
+["response","tam",null,true]'
+}
+
+# ---- many sessions ----
+
+@test "--repeat: the devices of a folder in turn, several at a time, summed up" {
+    otrp tee-sim init -q --state fleet --pki "$P" --count 6
+    wants xbank/sd-1
+    stub
+    run --separate-stderr otrp send --url "$URL" --tee fleet --repeat 12 --jobs 4 --transcript wire.jsonl
+    assert_success
+    assert_equal "$stderr" ""
+    assert_line --index 0 --regexp '^12 sessions, 4 at a time, in [0-9.]+ s: [0-9.]+ a second$'
+    assert_line --index 1 '12 succeeded, 0 failed'
+    assert_line --index 2 --regexp '^latency: p50 [0-9.]+ ms, p90 [0-9.]+ ms, p99 [0-9.]+ ms, max [0-9.]+ ms$'
+    run bash -c "'$OTRP' tee-sim show --state fleet --json | jq -c '[.devices[] | [.sds[].name]]'"
+    assert_output '[["sd-1"],["sd-1"],["sd-1"],["sd-1"],["sd-1"],["sd-1"]]'
+    # six sessions with CreateSD, six without
+    run jq -sc '[group_by(.exchange)[] | length] | sort' wire.jsonl
+    assert_output '[4,4,4,4,4,4,6,6,6,6,6,6]'
+}
+
+@test "--repeat --json, and failures by reason" {
+    otrp make-request get-device-state --pki "$P" --tam mytam > request.json
+    http good '200 OK' "$JSON_TYPE" @request.json
+    http bad '503 Busy'
+    fake good bad good bad bad
+    run --separate-stderr otrp send --url "$URL" --repeat 5 --json
+    assert_equal "$status" 9
+    assert_equal "$(jq -c '[.sessions, .jobs, .succeeded, .failed, [.failures[] | [.count, .class]], (.failures[0].reason | endswith("HTTP status 503"))]' <<< "$output")" \
+        '[5,1,2,3,[[3,"transport"]],true]'
+    assert_equal "$(jq -c '.latency_ms | [.p50 <= .p90, .p90 <= .p99, .p99 <= .max, .p50 > 0]' <<< "$output")" '[true,true,true,true]'
+    assert_equal "$(jq -r .error.class <<< "$stderr")" partial
+}
+
+@test "--repeat posts a message as often as told" {
+    echo '{"OTrPBrokerError":{}}' > message.json
+    http end '204 No Content'
+    fake end end end
+    run --separate-stderr otrp send --url "$URL" --repeat 3 message.json -o summary.txt
+    assert_success
+    assert_equal "$(body_of 3)" '{"OTrPBrokerError":{}}'
+    assert_regex "$(cat summary.txt)" '3 succeeded, 0 failed'
+}
+
+# ---- other implementations ----
+
+@test "profile aist: its path, its Accept, and no answer where it fails" {
+    : > silence.part
+    http end '204 No Content'
+    fake end silence.part
+    run --separate-stderr otrp send --url "${URL%/tam}" --profile aist
+    assert_success
+    assert_equal "$(head_line 1)" 'POST /api/tam_jose HTTP/1.1'
+    assert_regex "$stderr" 'aist: its TAM is at /api/tam_jose'
+    assert_regex "$stderr" 'aist: Accept is application/otrp\+json and nothing else'
+    run --separate-stderr otrp send --url "$URL" --profile aist --timeout 1
+    assert_equal "$status" 7
+    assert_equal "$(head_line 2)" 'POST /tam HTTP/1.1'
+    assert_regex "$stderr" 'hint: a TAM of aist gives no HTTP answer to what it does not take'
+}
+
+head_line() {
+    head -n 1 "request-$1" | tr -d '\r'
+}
+
+@test "profile thaler: an empty 200 ends it, and messages are short" {
+    http end '200 OK'
+    http other '204 No Content'
+    fake end other
+    run --separate-stderr otrp send --url "${URL%/tam}/" --profile thaler
+    assert_success
+    assert_equal "$(head_line 1)" 'POST /TEEP HTTP/1.1'
+    assert_regex "$stderr" 'thaler: its TAM refuses messages above 4096 bytes'
+    run --separate-stderr otrp send --url "$URL" --profile thaler
+    assert_success
+    assert_regex "$stderr" 'ends with status 204; a TAM of thaler does with 200'
+    head -c 4097 /dev/zero | tr '\0' x > long.json
+    run --separate-stderr otrp send --url "$URL" --profile thaler long.json
+    assert_equal "$status" 6
+    assert_regex "$stderr" '4097 bytes, more than the 4096 that a TAM of thaler takes'
+    assert [ ! -e request-3 ]
 }

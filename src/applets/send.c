@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp send: post one message to a TAM, or be the broker between a TAM and a device for a whole
- * session. */
-#include "applets/common.h"
+ * session, or for many. */
+#include "applets/send.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
-#include "net/http.h"
-#include "net/otrp_http.h"
-#include "net/transcript.h"
-#include "otrp/response.h"
-#include "sim/tee.h"
+#include "net/summary.h"
 
-enum { MOST_STEPS = 1000 };
-
-struct send {
-    const char *url, *tee, *device, *accept, *cacert, *cert, *key, *transcript, *out, *message;
-    struct text_list header;
-    long timeout, connect_timeout, wait, max_bytes;
-    bool location;
-};
+enum { MOST_JOBS = 1024, MOST_SESSIONS = 10000000 };
 
 static const struct option_row options[] = {
     OPT_TEXT(send, url, 'u', "URL", OPT_REQUIRED, "the TAM"),
     OPT_TEXT(send, tee, 0, "STATE", OPT_DIR,
              "run a whole session for the software TEE of this state folder"),
     OPT_TEXT(send, device, 0, "NAME", 0, "device of the state folder (default: the only one)"),
+    OPT_TEXT(send, device_url, 0, "URL", 0, "run a whole session for the TEE behind this URL"),
     OPT_TEXT(send, transcript, 0, "FILE", OPT_FILE,
              "record what goes over the wire, as JSON lines"),
+    OPT_FLAG(send, trace, 0, 0, "show headers and decoded messages on standard error"),
+    OPT_FLAG(send, offline, 0, 0,
+             "speak to nobody: write the HTTP request that would be sent; with --tee, MESSAGE is "
+             "the TAM's"),
+    OPT_NUMBER(send, repeat, 'n', "N", 1, MOST_SESSIONS,
+               "run so many sessions, the devices of the state folder in turn, and sum up"),
+    OPT_NUMBER(send, jobs, 'j', "M", 1, MOST_JOBS, "so many sessions at a time (default 1)"),
+    OPT_CHOICE(send, profile, 0, "NAME", profile_names, 0,
+               "speak to a TAM of this implementation (default ietf)"),
     OPT_NUMBER(send, timeout, 0, "SECONDS", 1, 86400, "wait so long for an answer (default 30)"),
     OPT_NUMBER(send, connect_timeout, 0, "SECONDS", 1, 86400,
                "wait so long for a connection (default 10)"),
@@ -42,196 +42,165 @@ static const struct option_row options[] = {
     OPT_TEXT(send, accept, 0, "TYPE", 0, "Accept header (default application/otrp+json)"),
     OPT_FLAG(send, location, 'L', 0, "follow redirects"),
     OPT_TEXT(send, out, 'o', "FILE", OPT_FILE,
-             "write the TAM's message to FILE (default: standard output)"),
+             "write the TAM's message, or the summary, to FILE (default: standard output)"),
     OPERAND(send, message, "MESSAGE", OPT_FILE,
             "what to post (default: nothing, which starts a session)"),
     OPT_END};
 
-/* The connection to the TAM, and what goes over it. */
-typedef struct exchange {
-    const struct applet_call *call;
-    const struct http_client_api *http;
-    struct http_client *client;
-    transcript *transcript;
-} exchange;
-
-static void exchange_free(exchange *x)
+/* Options that would be without effect are refused: who gives them expects one. */
+static bool check_options(const struct send *o, struct error *err)
 {
-    if (x->http)
-        x->http->close(x->client);
-    transcript_close(x->transcript);
+    bool session = o->tee || o->device_url;
+    bool https = strncasecmp(o->url, "https:", 6) == 0 ||
+                 (o->device_url && strncasecmp(o->device_url, "https:", 6) == 0);
+    const struct {
+        bool wrong;
+        const char *why;
+    } rules[] = {
+        {o->tee && o->device_url, "--tee and --device-url: a session has one device"},
+        {o->tee && o->message && !o->offline, "--tee runs a whole session, so it takes no MESSAGE"},
+        {o->device_url && o->message, "--device-url runs a whole session, so it takes no MESSAGE"},
+        {session && o->out && !o->repeat && !o->offline,
+         "--out: a whole session has no result to write; --transcript records it"},
+        {o->device && !o->tee, "--device is one of --tee"},
+        {!https && o->cacert, "--cacert is for https, and the URL is not"},
+        {!https && o->cert, "--cert is for https, and the URL is not"},
+        {o->key && !o->cert, "--key belongs to --cert"},
+        {o->jobs && !o->repeat, "--jobs is of --repeat"},
+        {o->repeat && o->trace, "--trace shows one session, not many"},
+        {o->offline && (o->device_url || o->repeat || o->transcript || o->trace || o->wait),
+         "--offline speaks to nobody: it takes no --device-url, --repeat, --transcript, --trace "
+         "and --wait"},
+    };
+    for (size_t i = 0; i < COUNT(rules); i++)
+        if (rules[i].wrong)
+            return error_set(err, RC_USAGE, "%s", rules[i].why);
+    return true;
 }
-AUTO_DEFINE(exchange, exchange_free)
 
-static bool exchange_open(exchange *x, struct error *err)
+/* What is different with a TAM of the profile is said, since it is not what the draft has. */
+static bool take_profile(sending *s, struct error *err)
 {
-    const struct send *o = x->call->options;
-    x->transcript = transcript_open(o->transcript, x->call->common->force, err);
-    if (o->transcript && !x->transcript)
+    const struct send *o = s->options;
+    s->profile = profile_find(o->profile);
+    const struct profile_http *http = &s->profile->http;
+    size_t root = strcspn(o->url, ":");
+    root += strncmp(o->url + root, "://", 3) == 0 ? 3 : 0;
+    root += strcspn(o->url + root, "/?#");
+    bool pathless = !o->url[root] || strcmp(o->url + root, "/") == 0;
+    if (asprintf(&s->url, "%.*s%s", (int)root, o->url,
+                 pathless && http->path ? http->path : o->url + root) < 0)
+        s->url = NULL;
+    if (!s->url)
+        return error_memory(err);
+    if (http->accept_exact && o->accept && strcmp(o->accept, OTRP_MEDIA_TYPE) != 0)
+        return error_set(err, RC_USAGE, "--accept: a TAM of %s takes nothing but %s",
+                         s->profile->name, OTRP_MEDIA_TYPE);
+    const char *name = s->profile->name;
+    if (http->path && strcmp(s->url, o->url) != 0)
+        say(s->call, "%s: its TAM is at %s", name, http->path);
+    if (http->accept_exact)
+        say(s->call, "%s: Accept is %s and nothing else", name, OTRP_MEDIA_TYPE);
+    if (http->silent_failure)
+        say(s->call, "%s: its TAM gives no HTTP answer to a failure; --timeout ends the wait",
+            name);
+    if (http->end_status != profile_find(NULL)->http.end_status)
+        say(s->call, "%s: status %d without a body ends a session", name, http->end_status);
+    if (http->message_bytes)
+        say(s->call, "%s: its TAM refuses messages above %lu bytes", name, http->message_bytes);
+    return true;
+}
+
+bool send_prepare(sending *s, struct error *err)
+{
+    const char *path = s->options->transcript;
+    s->http = http_client_load(err);
+    if (!s->http)
         return false;
-    x->http = http_client_load(err);
-    if (!x->http)
-        return false;
-    x->client = x->http->open(
-        &(struct http_client_options){
-            .url = o->url,
-            .accept = o->accept,
-            .timeout_ms = (o->timeout ? o->timeout : 30) * 1000,
-            .connect_timeout_ms = (o->connect_timeout ? o->connect_timeout : 10) * 1000,
-            .max_bytes = o->max_bytes ? (size_t)o->max_bytes : LIMIT_MESSAGE_BYTES,
-            .cacert = o->cacert,
-            .cert = o->cert,
-            .key = o->key,
-            .headers = &o->header,
-            .follow_redirects = o->location},
-        err);
-    return x->client != NULL;
+    s->transcript = transcript_open(path, s->call->common->force, err);
+    return !path || s->transcript;
 }
 
-static bool record(exchange *x, enum transcript_direction direction, struct span body,
-                   const struct http_answer *answer, struct error *err)
+static enum rc send_one(exchange *x, struct span body, struct error *err)
 {
-    const struct send *o = x->call->options;
-    bool ours = direction == TRANSCRIPT_REQUEST;
-    return transcript_put(
-        x->transcript,
-        &(struct transcript_entry){.direction = direction,
-                                   .from = ours ? "tee" : "tam",
-                                   .to = ours ? "tam" : "tee",
-                                   .url = o->url,
-                                   .status = answer ? answer->status : 0,
-                                   .headers = answer ? buffer_span(answer->headers) : SPAN(NULL, 0),
-                                   .body = body,
-                                   .elapsed_ms = answer ? answer->elapsed_ms : 0,
-                                   .clock = &x->call->clock},
-        err);
-}
-
-static bool bad_status(const struct http_answer *answer, const char *url, struct error *err)
-{
-    error_set(err, RC_TRANSPORT, "%s: HTTP status %d", url, answer->status);
-    switch (answer->status) {
-    case 400:
-        return error_hint(err,
-                          "the TAM could not parse or believe the message; its log may say why");
-    case 404:
-        return error_hint(err, "is the path of the URL right?");
-    case 406:
-    case 415:
-        return error_hint(err, "the TAM speaks another format than %s", OTRP_MEDIA_TYPE);
-    case 301 ... 308:
-        return error_hint(err, "--location follows redirects");
-    default:
-        return false;
-    }
-}
-
-/* Posts body; *message is what the TAM says, empty at the end of the session, valid until the next
- * post. */
-static bool post(exchange *x, struct span body, struct span *message, struct error *err)
-{
-    const struct send *o = x->call->options;
-    struct http_answer answer;
-    if (!record(x, TRANSCRIPT_REQUEST, body, NULL, err) ||
-        !x->http->post(x->client, body, &answer, err) ||
-        !record(x, TRANSCRIPT_RESPONSE, buffer_span(answer.body), &answer, err))
-        return false;
-    if (answer.status < 200 || answer.status > 299)
-        return bad_status(&answer, o->url, err);
-    *message = buffer_span(answer.body);
-    AUTO(char) *type = strndup(answer.content_type, strcspn(answer.content_type, "; "));
-    const char *wanted = o->accept ? o->accept : OTRP_MEDIA_TYPE;
-    if (message->size == 0 || (type && accept_includes(wanted, type)))
-        return true;
-    error_set(err, RC_TRANSPORT, "%s: the answer is of type \"%.60s\", not %.80s", o->url,
-              answer.content_type, wanted);
-    return error_hint(err, "is this the URL of a TAM?");
-}
-
-static enum rc send_one(exchange *x, struct error *err)
-{
-    const struct send *o = x->call->options;
-    AUTO(buffer) *body = o->message ? input_read(o->message, LIMIT_FILE_BYTES, err) : buffer_new(0);
+    const struct applet_call *call = x->sending->call;
     struct span message;
-    if (!body || !post(x, buffer_span(body), &message, err))
+    if (!exchange_post(x, body, &message, err))
         return err->rc;
     if (message.size == 0) {
-        say(x->call, "the TAM has nothing more to say");
+        say(call, "the TAM has nothing more to say");
         return RC_OK;
     }
-    return call_put(x->call, o->out, message, OUTPUT_PUBLIC, err);
+    return call_put(call, x->sending->options->out, message, OUTPUT_PUBLIC, err);
 }
 
-/* The device's answer to a message of the TAM, or the broker's when the device gives none. */
-static buffer *device_answer(exchange *x, device *dev, struct span message,
-                             struct tee_outcome *outcome, bool *answered, struct error *err)
+/* The request that would be sent, head and body. */
+static enum rc show_request(exchange *x, struct span body, struct error *err)
 {
-    buffer *answer = tee_process(dev, message, outcome, err);
-    *answered = answer != NULL;
-    if (answer) {
-        say(x->call, "%s: %s%s%s", outcome->type->name,
-            outcome->code == ERR_NONE ? "pass" : error_code_name(outcome->code),
-            outcome->code == ERR_NONE ? "" : ": ",
-            outcome->code == ERR_NONE ? "" : outcome->error.message);
-        return answer;
-    }
-    say(x->call, "the TEE gives no answer: %s", err->message);
-    return broker_error_make(outcome->rid, outcome->tid, ERR_AGENT_TEE_FAIL);
+    const sending *s = x->sending;
+    AUTO(buffer) *shown = s->http->preview(x->tam, body);
+    if (!shown)
+        return error_memory(err), err->rc;
+    buffer_put_span(shown, body);
+    return call_put_buffer(s->call, s->options->out, TAKE(shown), OUTPUT_PUBLIC, err);
 }
 
-static enum rc run_session(exchange *x, device *dev, struct error *err)
+/* With a TEE, MESSAGE is the TAM's: its answer is what would be sent. */
+static enum rc offline(exchange *x, struct span message, struct error *err)
 {
-    struct tee_outcome outcome = {.code = ERR_NONE};
-    struct error unanswered = {.rc = RC_OK};
-    AUTO(buffer) *body = buffer_new(0);
-    for (unsigned step = 0; body && step < MOST_STEPS; step++) {
-        struct span message;
-        if (!post(x, buffer_span(body), &message, err)) {
-            if (unanswered.rc != RC_OK)
-                *err = unanswered; /* why the TEE gave no answer says more than the TAM's 400 to
-                                      that */
-            return err->rc;
-        }
-        if (unanswered.rc != RC_OK)
-            return *err = unanswered, err->rc;
-        if (message.size == 0) {
-            say(x->call, "the session has ended");
-            if (outcome.code == ERR_NONE)
-                return RC_OK;
-            *err = outcome.error;
-            error_prefix(err, "%s: %s", outcome.type->name, error_code_name(outcome.code));
-            return err->rc = RC_PEER;
-        }
-        bool answered;
-        buffer_free(body);
-        body = device_answer(x, dev, message, &outcome, &answered, err);
-        if (!answered)
-            unanswered = *err;
-    }
-    return body ? error_set(err, RC_TRANSPORT, "the session does not end: %d messages", MOST_STEPS),
-           err->rc : (error_memory(err), err->rc);
+    struct device_reply reply = {.body = NULL};
+    if (!x->dev || message.size == 0)
+        return show_request(x, message, err);
+    if (!exchange_ask_tee(x, message, &reply, err))
+        return err->rc;
+    AUTO(buffer) *body = reply.body;
+    if (reply.silent)
+        return RC_OK;
+    enum rc rc = show_request(x, buffer_span(body), err);
+    return rc == RC_OK && reply.failed ? *err = reply.error, err->rc : rc;
 }
+
+static enum rc run_one(sending *s, struct span body, struct error *err)
+{
+    const struct send *o = s->options;
+    AUTO(device) *dev = o->tee ? device_open(o->tee, o->device, err) : NULL;
+    if ((o->tee && !dev) || !send_prepare(s, err))
+        return err->rc;
+    exchange opened = {.sending = NULL};
+    AUTO(exchange) *x = &opened;
+    if (!exchange_open(x, s, err))
+        return err->rc;
+    x->dev = TAKE(dev);
+    if (x->dev)
+        x->dev->clock = s->call->clock;
+    if (o->offline)
+        return offline(x, body, err);
+    return x->dev || x->remote ? exchange_session(x, err) : send_one(x, body, err);
+}
+
+static void sending_end(sending *s)
+{
+    transcript_close(s->transcript);
+    free(s->url);
+}
+AUTO_DEFINE(sending, sending_end)
 
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct send *o = call->options;
-    if (o->tee && o->message)
-        return error_set(err, RC_USAGE, "--tee runs a whole session, so it takes no MESSAGE"),
-               err->rc;
-    AUTO(device) *dev = o->tee ? device_open(o->tee, o->device, err) : NULL;
-    if (o->tee && !dev)
+    if (!check_options(o, err))
+        return err->rc;
+    sending made = {.call = call, .options = o};
+    AUTO(sending) *s = &made;
+    if (!take_profile(s, err))
         return err->rc;
     AUTO(output_set) *check = output_set_new(call->common->force);
     if (!check || !output_possible(check, o->out, err)) /* before the TAM acts on the message */
         return err->rc;
-    exchange opened = {.call = call};
-    AUTO(exchange) *x = &opened;
-    if (!exchange_open(x, err))
+    AUTO(buffer) *body = o->message ? input_read(o->message, LIMIT_FILE_BYTES, err) : buffer_new(0);
+    if (!body)
         return err->rc;
-    if (!dev)
-        return send_one(x, err);
-    dev->clock = call->clock;
-    return run_session(x, dev, err);
+    return o->repeat ? send_many(s, buffer_span(body), err) : run_one(s, buffer_span(body), err);
 }
 
 const struct applet applet_send = {
@@ -243,5 +212,7 @@ const struct applet applet_send = {
         (const char *const[]){"otrp send --url http://127.0.0.1:8080/tam --tee device",
                               "otrp send --url http://127.0.0.1:8080/tam > gds.json",
                               "otrp send --url http://127.0.0.1:8080/tam state.json -o next.json",
+                              "otrp send --url http://127.0.0.1:8080/tam --tee fleet --repeat 1000 "
+                              "--jobs 50",
                               NULL},
 };

@@ -53,9 +53,14 @@ struct http_client_api {
     /* Posts body with Content-Type application/otrp+json, or nothing with an empty body (then
      * without Content-Type). False only when there was no HTTP answer: RC_TRANSPORT with the
      * network's reason and a hint, RC_USAGE for an URL or a file that cannot be used, RC_MALFORMED
-     * for a body above max_bytes. */
+     * for a body above max_bytes.
+     * A kept connection that turns out to be dead, before a byte of an answer came, is replaced by
+     * a new one, and the body posted again; one whose answer began never is. */
     bool (*post)(struct http_client *client, struct span body, struct http_answer *answer,
                  struct error *err);
+    /* The head of the request that post would send, without what is secret in the URL. Owned by the
+     * caller; NULL without memory. */
+    buffer *(*preview)(const struct http_client *client, struct span body);
     void (*close)(struct http_client *client); /* accepts NULL */
 
     /* Connects within connect_timeout_ms. *timed_out: that was what failed. */

@@ -30,14 +30,16 @@ AUTO_DEFINE(curl_text, curl_free)
 
 struct http_client {
     CURL *easy;
-    char *name; /* the URL as messages call it: without a password */
-    char *host;
+    char *name;                      /* the URL as messages call it: without a password */
+    char *host, *authority, *target; /* "tam.example", "tam.example:8443", "/tam?x" */
+    bool credentials;                /* in the URL */
     struct curl_slist *with_body, *without_body; /* request headers */
     buffer *body, *headers;
     size_t max_bytes;
     long timeout_ms, connect_timeout_ms, wait_ms;
     bool body_too_large, headers_too_large;
-    bool cacert, cert;
+    bool cacert, cert, own_host, own_agent;
+    bool posted;                  /* before: a connection may have been kept */
     char reason[CURL_ERROR_SIZE]; /* curl's */
 };
 
@@ -71,6 +73,26 @@ static char *url_name(CURLU *url, const char *given)
     return strdup(shown);
 }
 
+/* What of the URL stands in a request. */
+static bool url_parts(struct http_client *client, CURLU *url, const char *scheme, const char *host)
+{
+    AUTO(curl_text) *port = NULL;
+    AUTO(curl_text) *path = NULL;
+    AUTO(curl_text) *query = NULL;
+    AUTO(curl_text) *user = NULL;
+    client->credentials = curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK;
+    bool named = curl_url_get(url, CURLUPART_PORT, &port, 0) == CURLUE_OK &&
+                 strcmp(port, strcasecmp(scheme, "https") == 0 ? "443" : "80") != 0;
+    if (curl_url_get(url, CURLUPART_PATH, &path, 0) != CURLUE_OK)
+        return false;
+    bool asks = curl_url_get(url, CURLUPART_QUERY, &query, 0) == CURLUE_OK;
+    if (asprintf(&client->authority, "%s%s%s", host, named ? ":" : "", named ? port : "") < 0)
+        client->authority = NULL;
+    if (asprintf(&client->target, "%s%s%s", path, asks ? "?" : "", asks ? query : "") < 0)
+        client->target = NULL;
+    return client->authority && client->target;
+}
+
 static bool url_check(struct http_client *client, const char *given, struct error *err)
 {
     AUTO(CURLU) *url = curl_url();
@@ -93,7 +115,8 @@ static bool url_check(struct http_client *client, const char *given, struct erro
         return error_set(err, RC_USAGE, "'%s' is no URL: it names no host", given);
     client->host = strdup(host);
     client->name = url_name(url, given);
-    return (client->host && client->name) || error_memory(err);
+    return (client->host && client->name && url_parts(client, url, scheme, host)) ||
+           error_memory(err);
 }
 
 static bool is_loopback(const char *host)
@@ -272,6 +295,8 @@ static void client_close(struct http_client *client)
     buffer_free(client->headers);
     free(client->name);
     free(client->host);
+    free(client->authority);
+    free(client->target);
     free(client);
 }
 
@@ -295,6 +320,8 @@ static struct http_client *client_open(const struct http_client_options *options
     client->wait_ms = options->wait_ms;
     client->connect_timeout_ms = options->connect_timeout_ms ? options->connect_timeout_ms
                                                              : options->timeout_ms;
+    client->own_host = !is_given(options->headers, "Host");
+    client->own_agent = !is_given(options->headers, "User-Agent");
     client->cacert = options->cacert != NULL;
     client->cert = options->cert != NULL;
     if (!url_check(client, options->url, err) || !headers_set(client, options, err) ||
@@ -372,6 +399,8 @@ static bool fail_certificate(const struct http_client *client, const char *url, 
     }
     error_set(err, RC_TRANSPORT, "%s: the TLS certificate is not trusted: %s", url,
               judged ? X509_verify_cert_error_string(verdict) : reason);
+    if (verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID)
+        return error_hint(err, "the server needs a new one, or the clock of this machine is wrong");
     return error_hint(err, client->cacert ? "is the file given with --cacert the issuer's?"
                                           : "--cacert FILE names the certificate to trust");
 }
@@ -393,6 +422,11 @@ static bool fail_tls(const struct http_client *client, const char *url, const ch
 static bool fail_answer(const struct http_client *client, CURLcode code, const char *url,
                         const char *reason, struct error *err)
 {
+    if (strstr(reason, "certificate required")) { /* of TLS 1.3, behind the handshake */
+        error_set(err, RC_TRANSPORT, "%s: the peer asks for a client certificate%s", url,
+                  client->cert ? ", and does not take this one" : "");
+        return error_hint(err, "--cert and --key give one");
+    }
     switch (code) {
     case CURLE_GOT_NOTHING:
         error_set(err, RC_TRANSPORT, "%s: empty reply: the peer closed the connection", url);
@@ -491,6 +525,43 @@ static CURLcode perform_when_there(struct http_client *client)
     return code;
 }
 
+static bool is_lost(CURLcode code)
+{
+    return code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+}
+
+/* curl posts again on a new connection when a kept one is dead, but it counts how often over the
+ * life of a handle, and gives up after five times: a session may be longer. A fresh handle has no
+ * connections, and counts from the start. */
+static CURLcode perform_again(struct http_client *client, CURLcode code)
+{
+    long connects = 0;
+    curl_easy_getinfo(client->easy, CURLINFO_NUM_CONNECTS, &connects);
+    bool kept = client->posted && (connects == 0 || strstr(client->reason, "Connection died"));
+    if (!is_lost(code) || !kept || client->headers->size || client->body->size)
+        return code;
+    CURL *fresh = curl_easy_duphandle(client->easy);
+    if (!fresh)
+        return CURLE_OUT_OF_MEMORY;
+    curl_easy_cleanup(client->easy);
+    client->easy = fresh;
+    client->reason[0] = '\0';
+    return perform(client->easy);
+}
+
+/* curl takes the end of a connection for the end of headers, too. */
+static bool check_headers(const struct http_client *client, struct error *err)
+{
+    struct span end = buffer_span(client->headers);
+    size_t kept = end.size < 4 ? end.size : 4;
+    end = SPAN(end.data + end.size - kept, kept);
+    if (span_is(end, "\r\n\r\n") || (kept >= 2 && memcmp(end.data + kept - 2, "\n\n", 2) == 0))
+        return true;
+    error_set(err, RC_TRANSPORT, "%s: the answer ended too early, within its headers",
+              client->name);
+    return error_hint(err, "the peer closed the connection before all it had announced");
+}
+
 static bool client_post(struct http_client *client, struct span body, struct http_answer *answer,
                         struct error *err)
 {
@@ -505,7 +576,12 @@ static bool client_post(struct http_client *client, struct span body, struct htt
         return error_memory(err);
     CURLcode code = perform_when_there(client);
     if (code != CURLE_OK)
+        code = perform_again(client, code);
+    client->posted = true;
+    if (code != CURLE_OK)
         return fail(client, code, err);
+    if (!check_headers(client, err))
+        return false;
 
     long status = 0;
     const char *type = NULL;
@@ -519,6 +595,28 @@ static bool client_post(struct http_client *client, struct span body, struct htt
                                    .elapsed_ms = (double)elapsed_us / 1e3};
     snprintf(answer->content_type, sizeof answer->content_type, "%s", type ? type : "");
     return true;
+}
+
+static buffer *client_preview(const struct http_client *client, struct span body)
+{
+    AUTO(buffer) *out = buffer_new(512);
+    if (!out)
+        return NULL;
+    buffer_put_format(out, "POST %s HTTP/1.1\r\n", client->target);
+    if (client->own_host)
+        buffer_put_format(out, "Host: %s\r\n", client->authority);
+    if (client->credentials)
+        buffer_put_text(out, "Authorization: Basic (not shown)\r\n");
+    if (client->own_agent)
+        buffer_put_text(out, "User-Agent: " USER_AGENT "\r\n");
+    for (const struct curl_slist *line = body.size ? client->with_body : client->without_body; line;
+         line = line->next) {
+        const char *value = strchr(line->data, ':');
+        if (value && value[1 + strspn(value + 1, " \t")]) /* an empty one takes a header away */
+            buffer_put_format(out, "%s\r\n", line->data);
+    }
+    buffer_put_format(out, "Content-Length: %zu\r\n\r\n", body.size);
+    return out->failed ? NULL : TAKE(out);
 }
 
 /* Streams: curl finds the host, connects, and checks the certificate; what goes over it is not its
@@ -592,6 +690,7 @@ __attribute__((visibility("default"))) extern const struct http_client_api http_
 const struct http_client_api http_client_api = {
     .open = client_open,
     .post = client_post,
+    .preview = client_preview,
     .close = client_close,
     .dial = stream_dial,
     .send = stream_send,

@@ -173,7 +173,8 @@ static int put_chunk(const char *data, size_t size, void *context)
 static buffer *dump(const json_t *value, size_t flags, const char *end)
 {
     AUTO(buffer) *out = buffer_secret(1024);
-    if (!out || json_dump_callback(value, put_chunk, out, flags | JSON_ENCODE_ANY))
+    if (!out || json_dump_callback(value, put_chunk, out,
+                                   flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)))
         return NULL;
     buffer_put_text(out, end);
     return out->failed ? NULL : TAKE(out);
