@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pki/ocsp.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -79,6 +80,8 @@ struct question {
     X509 *cert, *issuer;
     time_t at;
     const char *subject; /* of cert, for messages */
+    uint8_t who[2][32];  /* SHA-256 of both, when known */
+    bool hashed;
 };
 
 static bool refuse(const struct question *q, const char *reason, struct error *err)
@@ -161,7 +164,9 @@ static bool has_false_issuer(const OCSP_BASICRESP *basic, const struct question 
     return false;
 }
 
-static bool check_signature(OCSP_BASICRESP *basic, const struct question *q, struct error *err)
+/* direct (or NULL) gets whether the issuer itself has signed, which holds at any time. */
+static bool check_signature(OCSP_BASICRESP *basic, const struct question *q, bool *direct,
+                            struct error *err)
 {
     AUTO(X509_stack) *given = sk_X509_new_null();
     if (!given || !X509_add_cert(given, q->issuer, X509_ADD_FLAG_UP_REF))
@@ -171,6 +176,8 @@ static bool check_signature(OCSP_BASICRESP *basic, const struct question *q, str
     X509 *signer;
     if (!OCSP_resp_get0_signer(basic, &signer, given))
         return refuse(q, "its OCSP response is signed by neither its issuer nor a delegate", err);
+    if (direct)
+        *direct = X509_cmp(signer, q->issuer) == 0;
     if (X509_cmp(signer, q->issuer) != 0) {
         if (!check_delegate(signer, q, err))
             return false;
@@ -187,17 +194,22 @@ static bool check_signature(OCSP_BASICRESP *basic, const struct question *q, str
     return true;
 }
 
-/* Reads until when single counts; refuses one from the future and a stale one. */
-static bool check_times(const ASN1_GENERALIZEDTIME *this_update,
-                        const ASN1_GENERALIZEDTIME *next_update, const struct question *q,
-                        time_t *until, struct error *err)
+static bool read_times(const ASN1_GENERALIZEDTIME *this_update,
+                       const ASN1_GENERALIZEDTIME *next_update, const struct question *q,
+                       time_t *from, time_t *to, struct error *err)
 {
-    time_t from, to;
-    if (!asn1_time_read(this_update, &from))
+    if (!asn1_time_read(this_update, from))
         return refuse(q, "its OCSP response has no proper thisUpdate", err);
-    to = from + DEFAULT_DAYS * DAY_SECONDS;
-    if (next_update && (!asn1_time_read(next_update, &to) || to < from))
+    *to = *from + DEFAULT_DAYS * DAY_SECONDS;
+    if (next_update && (!asn1_time_read(next_update, to) || *to < *from))
         return refuse(q, "its OCSP response has no proper nextUpdate", err);
+    return true;
+}
+
+/* Until when it counts; refuses one from the future and a stale one. */
+static bool check_times(time_t from, time_t to, const struct question *q, time_t *until,
+                        struct error *err)
+{
     if (from > q->at + SKEW_SECONDS)
         return refuse_at(q, "its OCSP response is from the future: not valid before", from, err);
     if (to + SKEW_SECONDS < q->at)
@@ -221,8 +233,78 @@ static bool refuse_revoked(const struct question *q, const ASN1_GENERALIZEDTIME 
 
 enum verdict { SILENT, MALFORMED, REFUSED, GOOD, REVOKED }; /* the greater one decides */
 
+/*
+ * What was found out about a response, a certificate and its issuer, by a hash over all three: a
+ * server judges the same staples again and again, and decoding them costs more than the rest of a
+ * request. Only what depends on nothing else is kept: that a response does not speak of the
+ * certificate, or says "good" under the signature of the issuer itself, and from when to when.
+ */
+struct finding {
+    uint8_t key[32];
+    enum verdict verdict; /* SILENT or GOOD */
+    time_t from, to;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct finding findings[64];
+    size_t count, next;
+} known = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool finding_key(struct span der, const struct question *q, uint8_t key[32])
+{
+    uint8_t parts[3][32];
+    memcpy(parts, q->who, sizeof q->who);
+    return q->hashed && EVP_Digest(der.data, der.size, parts[2], NULL, EVP_sha256(), NULL) == 1 &&
+           EVP_Digest(parts, sizeof parts, key, NULL, EVP_sha256(), NULL) == 1;
+}
+
+static bool finding_recall(struct finding *f)
+{
+    bool found = false;
+    pthread_mutex_lock(&known.lock);
+    for (size_t i = 0; i < known.count && !found; i++)
+        if (memcmp(known.findings[i].key, f->key, sizeof f->key) == 0) {
+            *f = known.findings[i];
+            found = true;
+        }
+    pthread_mutex_unlock(&known.lock);
+    return found;
+}
+
+static void finding_keep(const struct finding *f)
+{
+    pthread_mutex_lock(&known.lock);
+    known.findings[known.next] = *f;
+    known.next = (known.next + 1) % COUNT(known.findings);
+    if (known.count < COUNT(known.findings))
+        known.count++;
+    pthread_mutex_unlock(&known.lock);
+}
+
+static enum verdict examine(struct span der, const struct question *q, struct finding *f,
+                            bool *lasting, time_t *until, struct error *err);
+
 static enum verdict judge(struct span der, const struct question *q, time_t *until,
                           struct error *err)
+{
+    struct finding f;
+    bool keyed = finding_key(der, q, f.key), lasting = false;
+    if (keyed && finding_recall(&f)) {
+        if (f.verdict == SILENT)
+            return SILENT;
+        return check_times(f.from, f.to, q, until, err) ? GOOD : REFUSED;
+    }
+    enum verdict verdict = examine(der, q, &f, &lasting, until, err);
+    f.verdict = verdict;
+    if (keyed && lasting)
+        finding_keep(&f);
+    return verdict;
+}
+
+/* *lasting: the verdict is a finding worth keeping. */
+static enum verdict examine(struct span der, const struct question *q, struct finding *f,
+                            bool *lasting, time_t *until, struct error *err)
 {
     AUTO(OCSP_BASICRESP) *basic = parse(der);
     if (!basic) {
@@ -230,15 +312,20 @@ static enum verdict judge(struct span der, const struct question *q, time_t *unt
         return MALFORMED;
     }
     OCSP_SINGLERESP *single = find_single(basic, q);
+    *lasting = !single;
+    f->from = f->to = 0;
     if (!single)
         return SILENT;
-    if (!check_signature(basic, q, err))
+    bool direct;
+    if (!check_signature(basic, q, &direct, err))
         return REFUSED;
     int reason;
     ASN1_GENERALIZEDTIME *revoked, *from, *to;
     int status = OCSP_single_get0_status(single, &reason, &revoked, &from, &to);
-    if (!check_times(from, to, q, until, err))
+    if (!read_times(from, to, q, &f->from, &f->to, err) ||
+        !check_times(f->from, f->to, q, until, err))
         return REFUSED;
+    *lasting = status == V_OCSP_CERTSTATUS_GOOD && direct;
     if (status == V_OCSP_CERTSTATUS_GOOD)
         return GOOD;
     if (status != V_OCSP_CERTSTATUS_REVOKED) {
@@ -257,6 +344,8 @@ bool ocsp_check(const struct span *responses, size_t count, X509 *cert, X509 *is
     struct question q = {
         .cert = cert, .issuer = issuer, .at = at, .subject = subject ? subject : "certificate"};
     enum verdict best = SILENT;
+    q.hashed = X509_digest(cert, EVP_sha256(), q.who[0], NULL) == 1 &&
+               X509_digest(issuer, EVP_sha256(), q.who[1], NULL) == 1;
     struct error failure, reason;
     time_t best_until = 0, counts_until = 0;
     size_t best_index = 0;
@@ -305,7 +394,7 @@ bool ocsp_find_revoked(const struct span *responses, size_t count,
     for (size_t i = 0; i < count && !found; i++) {
         AUTO(OCSP_BASICRESP) *basic = parse(responses[i]);
         OCSP_SINGLERESP *single = basic ? find_single(basic, &q) : NULL;
-        found = single && is_revoked(single) && check_signature(basic, &q, &ignored);
+        found = single && is_revoked(single) && check_signature(basic, &q, NULL, &ignored);
         *index = i;
     }
     ERR_clear_error();

@@ -109,10 +109,12 @@ static bool store_aik(device *dev, const char *tamid, const char *spid, const EV
         return error_openssl(err, RC_INTERNAL, "an SP AIK cannot be encoded");
     AUTO(buffer) *sealed = seal(dev->fuse, label, SPAN(der, (size_t)size), err);
     OPENSSL_clear_free(der, (size_t)size);
-    return sealed &&
-           sql_run(dev->db, err,
-                   "INSERT OR REPLACE INTO aik (device, tamid, spid, key) VALUES (?, ?, ?, ?)",
-                   "ittb", dev->id, tamid, spid, buffer_span(sealed));
+    AUTO(json_t) *spaik = sealed ? spaik_encode(pkey, err) : NULL;
+    return spaik && sql_run(dev->db, err,
+                            "INSERT OR REPLACE INTO aik (device, tamid, spid, key, spaik, type)"
+                            " VALUES (?, ?, ?, ?, ?, ?)",
+                            "ittbtt", dev->id, tamid, spid, buffer_span(sealed),
+                            json_string_value(spaik), spaik_type(pkey));
 }
 
 key *device_make_aik(device *dev, const char *tamid, const char *spid, struct error *err)
@@ -194,20 +196,19 @@ static json_t *aiklist(device *dev, const char *tamid, struct error *err)
 {
     AUTO(json_t) *list = json_array();
     AUTO(sqlite3_stmt) *rows = sql_query(
-        dev->db, err, "SELECT spid FROM aik WHERE device = ? AND tamid = ? ORDER BY spid", "it",
+        dev->db, err,
+        "SELECT spaik, type, spid FROM aik WHERE device = ? AND tamid = ? ORDER BY spid", "it",
         dev->id, tamid);
     bool more = true;
     while (rows && more) {
         if (!sql_next(dev->db, rows, &more, err))
             return NULL;
-        const char *spid = more ? (const char *)sqlite->column_text(rows, 0) : NULL;
-        AUTO(key) *aik = spid ? device_aik(dev, tamid, spid, err) : NULL;
-        json_t *spaik = aik ? spaik_encode(aik->pkey, err) : NULL;
-        if (more && !spaik)
-            return NULL;
         if (more)
-            json_array_append_new(list, json_pack("{s:o, s:s, s:s}", "spaik", spaik, "spaiktype",
-                                                  spaik_type(aik->pkey), "spid", spid));
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:s}", "spaik",
+                                            (const char *)sqlite->column_text(rows, 0), "spaiktype",
+                                            (const char *)sqlite->column_text(rows, 1), "spid",
+                                            (const char *)sqlite->column_text(rows, 2)));
     }
     return rows ? TAKE(list) : NULL;
 }

@@ -45,7 +45,8 @@
     " tam_chain BLOB NOT NULL);"                                                                   \
     "CREATE UNIQUE INDEX ta_key ON ta (sd, taid);"                                                 \
     "CREATE TABLE aik (" OF_A_DEVICE "tamid TEXT NOT NULL, spid TEXT NOT NULL,"                    \
-    " key BLOB NOT NULL, PRIMARY KEY (device, tamid, spid)) WITHOUT ROWID;"                        \
+    " key BLOB NOT NULL, spaik TEXT NOT NULL, type TEXT NOT NULL,"                                 \
+    " PRIMARY KEY (device, tamid, spid)) WITHOUT ROWID;"                                           \
     "CREATE TABLE signer (" OF_A_DEVICE "sha256 TEXT NOT NULL, chain BLOB NOT NULL,"               \
     " used INTEGER NOT NULL, PRIMARY KEY (device, sha256));"                                       \
     "CREATE TABLE ocsp (" OF_A_DEVICE "sha256 TEXT NOT NULL, response BLOB NOT NULL,"              \

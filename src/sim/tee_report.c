@@ -4,7 +4,6 @@
 
 #include "jose/jwa.h"
 #include "otrp/algorithm.h"
-#include "otrp/dsi.h"
 
 static json_t *column_json(sqlite3_stmt *row, int column)
 {
@@ -128,19 +127,6 @@ static json_t *identity_json(sqlite3_stmt *row, struct error *err)
     return report;
 }
 
-static json_t *aiks_json(sqlite3 *db, long long id, const json_t *identity, struct error *err)
-{
-    json_t *aiks = rows_json(
-        db, "SELECT tamid, spid FROM aik WHERE device = ? ORDER BY tamid, spid", id, err);
-    const char *kind = json_string_value(json_object_get(identity, "key"));
-    size_t i;
-    json_t *aik;
-    json_array_foreach (aiks, i, aik) {
-        json_object_set_new(aik, "type", json_string(*kind == 'R' ? "RSA" : "ECC"));
-    }
-    return aiks;
-}
-
 static json_t *tams_json(sqlite3 *db, long long id, struct error *err)
 {
     json_t *tams = rows_json(db,
@@ -175,7 +161,11 @@ static json_t *one_report(sqlite3 *db, sqlite3_stmt *row, struct error *err)
     long long id = sqlite->column_int64(row, 0);
     AUTO(json_t) *report = identity_json(row, err);
     AUTO(json_t) *sds = report ? sds_json(db, id, err) : NULL;
-    AUTO(json_t) *aiks = sds ? aiks_json(db, id, report, err) : NULL;
+    AUTO(json_t) *aiks =
+        sds ? rows_json(db,
+                        "SELECT tamid, spid, type FROM aik WHERE device = ? ORDER BY tamid, spid",
+                        id, err)
+            : NULL;
     AUTO(json_t) *tams = aiks ? tams_json(db, id, err) : NULL;
     if (!tams)
         return NULL;
