@@ -357,6 +357,13 @@ static response *open_answer(const tam *t, const session *s, struct span message
     return TAKE(r);
 }
 
+/* Whether the firmware's word is the one that this session has checked already. */
+static bool same_firmware(const session *s, const dsi *device)
+{
+    const json_t *before = s->device ? json_object_get(s->device->json, "tfwdata") : NULL;
+    return before && json_equal(before, json_object_get(device->json, "tfwdata"));
+}
+
 /* Takes the new state over, and what is known of the device. */
 static bool remember_device(tam *t, session *s, response *r, struct error *err)
 {
@@ -364,7 +371,7 @@ static bool remember_device(tam *t, session *s, response *r, struct error *err)
         return s->device ? true : error_set(err, RC_MALFORMED, "no device state in the answer");
     time_t now = clock_now(&t->parts.clock);
     const struct policy_rules *rules = policy_rules_for(s->policy, r->device->did);
-    if (rules->require_tfw && !tam_is_foreign(&t->parts) &&
+    if (rules->require_tfw && !tam_is_foreign(&t->parts) && !same_firmware(s, r->device) &&
         !dsi_check_firmware(r->device, s->tid, t->parts.tfw_anchors, now, err))
         return false;
     dsi_free(s->device);

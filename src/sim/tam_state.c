@@ -101,26 +101,38 @@ static bool device_row(tam_state *state, const char *did, long long *row, struct
 
 /* ---- what is known ---- */
 
+static void ta_clear(const struct known_ta *ta)
+{
+    free(ta->spid);
+    free(ta->sdname);
+    free(ta->taid);
+    free(ta->sha256);
+    free(ta->pdata_sha256);
+}
+
+static void cert_clear(const struct known_cert *cert)
+{
+    free(cert->spid);
+    free(cert->sdname);
+    free(cert->sha256);
+}
+
+static void aik_clear(const struct known_aik *aik)
+{
+    free(aik->spid);
+    free(aik->spaik);
+}
+
 void tam_records_free(tam_records *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->ta_count; i++) {
-        free(r->tas[i].spid);
-        free(r->tas[i].sdname);
-        free(r->tas[i].taid);
-        free(r->tas[i].sha256);
-        free(r->tas[i].pdata_sha256);
-    }
-    for (size_t i = 0; i < r->cert_count; i++) {
-        free(r->certs[i].spid);
-        free(r->certs[i].sdname);
-        free(r->certs[i].sha256);
-    }
-    for (size_t i = 0; i < r->aik_count; i++) {
-        free(r->aiks[i].spid);
-        free(r->aiks[i].spaik);
-    }
+    for (size_t i = 0; i < r->ta_count; i++)
+        ta_clear(&r->tas[i]);
+    for (size_t i = 0; i < r->cert_count; i++)
+        cert_clear(&r->certs[i]);
+    for (size_t i = 0; i < r->aik_count; i++)
+        aik_clear(&r->aiks[i]);
     free(r->tas);
     free(r->certs);
     free(r->aiks);
@@ -229,10 +241,10 @@ static bool read_aiks(tam_state *state, long long row, tam_records *r, struct er
 
 /* ---- what the device does not have is not known either ---- */
 
-static bool drop_tas(tam_state *state, long long row, const dsi *device, const tam_records *r,
+static bool drop_tas(tam_state *state, long long row, const dsi *device, tam_records *r,
                      struct error *err)
 {
-    for (size_t i = 0; i < r->ta_count; i++) {
+    for (size_t i = r->ta_count; i-- > 0;) {
         const struct known_ta *ta = &r->tas[i];
         const struct dsi_sd *sd = dsi_find_sd(device, ta->spid, ta->sdname);
         if (sd && dsi_find_ta(sd, ta->taid))
@@ -241,14 +253,16 @@ static bool drop_tas(tam_state *state, long long row, const dsi *device, const t
                      "DELETE FROM ta WHERE device = ? AND spid = ? AND sdname = ? AND taid = ?",
                      "ittt", row, ta->spid, ta->sdname, ta->taid))
             return false;
+        ta_clear(&r->tas[i]);
+        r->tas[i] = r->tas[--r->ta_count];
     }
     return true;
 }
 
-static bool drop_sds(tam_state *state, long long row, const dsi *device, const tam_records *r,
+static bool drop_sds(tam_state *state, long long row, const dsi *device, tam_records *r,
                      struct error *err)
 {
-    for (size_t i = 0; i < r->cert_count; i++) {
+    for (size_t i = r->cert_count; i-- > 0;) {
         const struct known_cert *cert = &r->certs[i];
         if (dsi_find_sd(device, cert->spid, cert->sdname))
             continue;
@@ -256,6 +270,8 @@ static bool drop_sds(tam_state *state, long long row, const dsi *device, const t
                      "DELETE FROM sd_cert WHERE device = ? AND spid = ? AND sdname = ?", "itt", row,
                      cert->spid, cert->sdname))
             return false;
+        cert_clear(&r->certs[i]);
+        r->certs[i] = r->certs[--r->cert_count];
     }
     return true;
 }
@@ -266,14 +282,18 @@ static bool same_aik(const dsi *device, const char *spid, const char *spaik)
     return there && there->spaik && strcmp(there->spaik, spaik) == 0;
 }
 
-static bool drop_aiks(tam_state *state, long long row, const dsi *device, const tam_records *r,
+static bool drop_aiks(tam_state *state, long long row, const dsi *device, tam_records *r,
                       struct error *err)
 {
-    for (size_t i = 0; i < r->aik_count; i++)
-        if (!same_aik(device, r->aiks[i].spid, r->aiks[i].spaik) &&
-            !sql_run(state->db, err, "DELETE FROM aik WHERE device = ? AND spid = ?", "it", row,
+    for (size_t i = r->aik_count; i-- > 0;) {
+        if (same_aik(device, r->aiks[i].spid, r->aiks[i].spaik))
+            continue;
+        if (!sql_run(state->db, err, "DELETE FROM aik WHERE device = ? AND spid = ?", "it", row,
                      r->aiks[i].spid))
             return false;
+        aik_clear(&r->aiks[i]);
+        r->aiks[i] = r->aiks[--r->aik_count];
+    }
     return true;
 }
 
@@ -299,33 +319,31 @@ static bool visit(tam_state *state, const dsi *device, time_t at, long long *row
     AUTO(buffer) *text = sds ? json_compact(sds) : NULL;
     if (!text)
         return error_memory(err);
-    return sql_run(state->db, err,
-                   "INSERT INTO device (tamid, did, name, version, holds, first_seen, last_seen)"
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (tamid, did) DO UPDATE SET"
-                   " name = ?3, version = ?4, holds = ?5, last_seen = ?6",
-                   "ttttti", state->tamid, device->did, device->tee_name,
-                   device->tee_version ? device->tee_version : "", (const char *)text->data,
-                   (long long)at) &&
-           device_row(state, device->did, row, err);
+    return sql_number(state->db, row, 0, err,
+                      "INSERT INTO device (tamid, did, name, version, holds, first_seen, last_seen)"
+                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (tamid, did) DO UPDATE SET"
+                      " name = ?3, version = ?4, holds = ?5, last_seen = ?6 RETURNING id",
+                      "ttttti", state->tamid, device->did, device->tee_name,
+                      device->tee_version ? device->tee_version : "", (const char *)text->data,
+                      (long long)at);
 }
 
 tam_records *tam_state_read(tam_state *state, const dsi *device, time_t at, struct error *err)
 {
-    AUTO(tam_records) *old = calloc(1, sizeof *old);
-    AUTO(tam_records) *now = calloc(1, sizeof *now);
-    if (!old || !now) {
+    AUTO(tam_records) *known = calloc(1, sizeof *known);
+    if (!known) {
         error_memory(err);
         return NULL;
     }
     long long row;
     if (!begin(state, err))
         return NULL;
-    bool well = visit(state, device, at, &row, err) && read_tas(state, row, old, err) &&
-                read_certs(state, row, old, err) && read_aiks(state, row, old, err) &&
-                drop_tas(state, row, device, old, err) && drop_sds(state, row, device, old, err) &&
-                drop_aiks(state, row, device, old, err) && read_tas(state, row, now, err) &&
-                read_certs(state, row, now, err) && read_aiks(state, row, now, err);
-    return end(state, well, err) ? TAKE(now) : NULL;
+    bool well = visit(state, device, at, &row, err) && read_tas(state, row, known, err) &&
+                read_certs(state, row, known, err) && read_aiks(state, row, known, err) &&
+                drop_tas(state, row, device, known, err) &&
+                drop_sds(state, row, device, known, err) &&
+                drop_aiks(state, row, device, known, err);
+    return end(state, well, err) ? TAKE(known) : NULL;
 }
 
 /* ---- what is done ---- */
