@@ -6,6 +6,7 @@ load test_helper
 
 # The indented lines of README.md that are commands: from the tour to the clean-up, without the build.
 commands() {
+    # shellcheck disable=SC2016 # a backquote of the page
     sed -n '/^## A tour/,/^`bin\/otrp` alone/p' "$ROOT/README.md" | sed -n 's/^    //p' | grep -vx make
 }
 

@@ -64,8 +64,6 @@ believed() {
     otrp verify -q "${options[@]}" "$2"
 }
 
-types=(get-device-state create-sd update-sd delete-sd install-ta update-ta delete-ta)
-
 @test "each answer is believed, pass and fail, and tells the state after the request" {
     local type got
     while IFS='|' read -r type expected; do
