@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # otrp inspect: what it finds, what it tells of it, and what it never does.
-# shellcheck disable=SC2154 # stderr is set by run --separate-stderr
+# shellcheck disable=SC2030,SC2031,SC2154 # stderr is set by run --separate-stderr
 
 load test_helper
 load inspect/helper
@@ -85,4 +85,471 @@ RSA-2048"
     assert_equal "$status" 6
     assert_output ""
     assert_regex "$stderr" 'nothing.txt: nothing in it that can be shown'
+}
+
+# ---- buried ----
+
+# found_in FILE HOW...: the one message in it is the sample, with a signature that is right, and came
+# to light as HOW says.
+found_in() {
+    run report '.items[] | .name, (.found | join(", ")), (.verdicts[] | select(.check == "signature").verdict)' "$1"
+    assert_output "CreateSDRequest
+$2
+right"
+}
+
+@test "a message in a mail, quoted and wrapped" {
+    {
+        printf 'From: tam@example.org\nSubject: it does not work\n\nHello, the device got\n\n'
+        fold -w 70 "$SAMPLES/create-sd-request.json" | sed 's/^/> /'
+        printf '\n\nand says "nothing" (see {x}).\n'
+    } > mail.txt
+    found_in mail.txt "lines joined, prefixes of lines left out"
+    run jq '.items[0].line' report.json
+    assert_output 6
+    sed 's/$/\r/' mail.txt > dos.txt
+    found_in dos.txt "lines joined, prefixes of lines left out"
+    sed 's/^> /> >   /' mail.txt > twice.txt
+    found_in twice.txt "lines joined, prefixes of lines left out"
+}
+
+@test "lines of base64url that end in a hyphen keep it" {
+    # a line is broken behind each hyphen, and nowhere else
+    sed 's/-/-\n      /g' "$SAMPLES/create-sd-request.json" > wrapped.txt
+    run grep -c -- '-$' wrapped.txt
+    assert [ "$output" -gt 0 ]
+    found_in wrapped.txt "lines joined"
+}
+
+@test "a message in a log, in one line and in several with times of their own" {
+    local text second=10
+    text=$(< "$SAMPLES/create-sd-request.json")
+    {
+        echo '2026-11-21T10:00:09Z host broker[12]: state is {"level": 3, "open": [1, 2]}'
+        echo "2026-11-21T10:00:09Z host broker[12]: got $text from 10.0.0.1"
+        echo '2026-11-21T10:00:09Z host broker[12]: that was {"it"}'
+    } > one.log
+    found_in one.log ""
+    run jq '.items[0].line' report.json
+    assert_output 2
+    while [ -n "$text" ]; do
+        echo "2026-11-21T10:00:${second}Z host broker[12]: ${text:0:900}"
+        text=${text:900}
+        second=$((second + 1))
+    done > several.log
+    found_in several.log "lines joined, prefixes of lines left out"
+}
+
+@test "a message in a string of JSON, once and twice" {
+    jq -Rsc '{time: "10:00", level: 3, message: ("got " + .)}' "$SAMPLES/create-sd-request.json" > log.json
+    found_in log.json "taken out of a string"
+    jq -c 'tojson' log.json | sed 's/^/2026 DEBUG /' > twice.log
+    found_in twice.log "taken out of a string"
+    jq -Rsr '"body=" + tojson + " status=200"' "$SAMPLES/create-sd-request.json" > field.log
+    found_in field.log "taken out of a string"
+    jq -c '{a: [{b: .}]}' "$SAMPLES/create-sd-request.json" > inside.json
+    found_in inside.json "inside other JSON"
+}
+
+@test "a message in a dump" {
+    local message=$SAMPLES/create-sd-request.json
+    xxd "$message" > dump.txt
+    found_in dump.txt "lines joined, out of a hexadecimal dump"
+    xxd -c 24 "$message" | sed 's/^/10:00:01 DEBUG  /' > dump.txt
+    found_in dump.txt "lines joined, out of a hexadecimal dump"
+    xxd -p "$message" > dump.txt
+    found_in dump.txt "lines joined, out of a hexadecimal dump"
+    od -A x -t x1z -v "$message" > dump.txt
+    found_in dump.txt "lines joined, out of a hexadecimal dump"
+    base64 "$message" > dump.txt
+    found_in dump.txt "lines joined, out of BASE64"
+    base64 -w 64 "$message" | sed 's/^/> /' > dump.txt
+    found_in dump.txt "lines joined, out of BASE64"
+    base64url_encode < "$message" > dump.txt
+    found_in dump.txt "out of BASE64"
+    jq -Rrs '"GET /?m=" + @uri + "&x=1 HTTP/1.1"' "$message" > dump.txt
+    found_in dump.txt "out of percent-encoding"
+    iconv -f UTF-8 -t UTF-16 "$message" > dump.txt
+    found_in dump.txt "out of UTF-16"
+}
+
+@test "quotes of a word processor, of HTML and of Python" {
+    local message=$SAMPLES/create-sd-request.json
+    sed 's/"\([A-Za-z0-9]*\)":/“\1”:/g' "$message" > quotes.txt
+    found_in quotes.txt "quotes made straight"
+    run jq -r "$DEVIATIONS" report.json
+    assert_output 'text: quotes other than " (RFC 8259 section 7)'
+    sed 's/"/\&quot;/g' "$message" > quotes.txt
+    found_in quotes.txt "quotes made straight"
+    sed "s/\"/'/g" "$message" > quotes.txt
+    found_in quotes.txt "quotes made straight"
+}
+
+@test "a JWS, a JWE, a JWK set, certificates, OCSP responses and a DSI, one after the other" {
+    local tam=$SAMPLES/pki/tam/tam/tam-mytam-rsa
+    otrp decrypt --key "$tam-key.pem" -o dsi.json "$SAMPLES/get-device-state-response.json"
+    jq -c '{keys: [.]}' "$tam-pub.jwk" > set.json
+    jq -r .[0] "$tam-ocsp.json" | base64 -d > ocsp.der
+    openssl x509 -in "$tam-cert.pem" -outform DER -out cert.der
+    jose jws sig -I set.json -c -s '{"protected":{"alg":"RS256"}}' -k "$tam-key.jwk" -o compact.jws
+    jose jwe enc -I set.json -c -i '{"protected":{"alg":"RSA1_5","enc":"A256GCM"}}' -k "$tam-pub.jwk" -o compact.jwe
+    jws_of "$SAMPLES/delete-ta-request.json" > flattened.jws
+    {
+        cat compact.jws <(echo) compact.jwe <(echo) flattened.jws set.json
+        cat "$tam-cert-plus-intermediate-cert.pem" "$tam-ocsp.json" dsi.json <(echo) ocsp.der cert.der
+    } > all
+    run report '.items[].kind' --key "$tam-key.pem" all
+    assert_output "JWS
+JWE
+JWS
+JWK set
+certificate
+certificate
+array of DER
+device state
+OCSP response
+certificate"
+    run jq -r '.items[0].verdicts[] | "\(.check) \(.verdict)"' report.json
+    assert_output "signature right
+chain not checked"
+    run jq -r '.items[1].layers[].rows[] | select(.path == "opened").value' report.json
+    assert_output --partial tam-mytam-rsa-key.pem
+}
+
+@test "a transcript: its entries, and what is in them" {
+    local name
+    for name in get-device-state-request get-device-state-response; do
+        jq -Rsc '{time: "2026-11-21T10:00:01.000Z", direction: "request", from: "tam", to: "tee",
+            url: "http://tam.example.org/", body: .}' "$SAMPLES/$name.json"
+    done > session.jsonl
+    run report '.items[] | "\(.kind) \(.name) \(.line)"' --pki "$SAMPLES/pki" session.jsonl
+    assert_output "transcript entry null 1
+message GetDeviceStateRequest 1
+transcript entry null 2
+message GetDeviceStateResponse 2"
+    run jq -r '[.items[3].verdicts[] | "\(.check) \(.verdict)"] | sort | .[]' report.json
+    assert_output "chain right
+session right
+signature right"
+}
+
+@test "a message that is cut off is shown as far as it goes" {
+    head -c 3000 "$SAMPLES/create-sd-request.json" > cut.json
+    run report '.items[] | .name, (.found[]), (.deviations[].what)' cut.json
+    assert_output "CreateSDRequest
+it ends too early: closed
+unknown member
+ends too early: what is missing was closed"
+    run value rid
+    assert_output sample-2
+    # the next line is something else, and the next message is whole
+    { head -c 3000 "$SAMPLES/create-sd-request.json" && echo && cat "$SAMPLES/delete-sd-request.json"; } > two.log
+    run report '.items[] | .name, (.found | join(" "))' two.log
+    assert_output "CreateSDRequest
+it ends too early: closed
+DeleteSDRequest"
+}
+
+# ---- what it tells ----
+
+# changed FILTER: the sample of create-sd with its JWS changed by jq.
+changed() {
+    jq -c ".CreateSDRequest |= ($1)" "$SAMPLES/create-sd-request.json"
+}
+
+@test "a signature that is right over a header that is no JSON is just that" {
+    local key=$SAMPLES/pki/tam/tam/tam-mytam-rsa-key.pem protected payload
+    protected=$(printf 'RS256, of course' | base64url_encode)
+    payload=$(printf '{"what":"is signed"}' | base64url_encode)
+    printf %s "$protected.$payload" | openssl dgst -sha256 -sign "$key" | base64url_encode > signature
+    echo "$protected.$payload.$(< signature)" > odd.jws
+    run inspect --key "$key" odd.jws
+    assert_success
+    assert_line --regexp '^ +protected +RS256, of course$'
+    assert_line --regexp '^ +what +is signed$'
+    assert_line --regexp '^ +signature +right: RS256 by .*key.pem, over a protected header that is not JSON: only that$'
+    assert_line --regexp '^ +protected: the protected header is not a JSON object \(RFC 7515 section 4\)$'
+    # one bit of it, and it is not
+    payload=$(printf '{"what":"is siened"}' | base64url_encode)
+    echo "$protected.$payload.$(< signature)" > odd.jws
+    run report "$VERDICTS" --key "$key" odd.jws
+    assert_output "signature: not right"
+}
+
+@test "a wrong signature, a strange root and an expired certificate" {
+    changed '.payload |= .[:-8] + "AAAA" + .[-4:]' > wrong.json
+    run report "$VERDICTS" --trust "$SAMPLES/pki/tee/tee-rootca" wrong.json
+    assert_line "signature: wrong"
+    assert_line "chain: wrong"
+    run jq -r '.items[0].verdicts[] | select(.check == "chain").reason' report.json
+    assert_output "CN=TAM CA 1,OU=TAM,O=OTrP: its issuer is neither given nor a trust anchor"
+}
+
+@test "how long before a message its certificate had expired" {
+    local cert=$SAMPLES/pki/tam/tam/tam-mytam-rsa-cert.pem end
+    end=$(date -u -d "$(openssl x509 -in "$cert" -noout -enddate | cut -d= -f2)" +%s)
+    jq -Rsc --arg time "$(date -u -d "@$((end + 3 * 86400))" +%FT%T.000Z)" \
+        '{$time, direction: "response", body: .}' "$SAMPLES/delete-ta-request.json" > session.jsonl
+    export NOW=@$((end + 10 * 86400))
+    run report '.items[].hints[]' session.jsonl
+    assert_output "the TAM certificate expired 3 days before this message"
+    run report '.items[].hints[]' "$SAMPLES/delete-ta-request.json"
+    assert_output "the TAM certificate expired 10 days ago, after this message"
+}
+
+@test "stapled responses that were fresh once" {
+    export NOW=2027-01-01
+    run report '.items[].verdicts[] | select(.check == "revocation").verdict' --pki "$SAMPLES/pki" "$SAMPLES/delete-ta-request.json"
+    assert_output wrong
+    run jq -r '.items[].hints[]' report.json
+    assert_output "the OCSP responses were fresh when the message was made"
+}
+
+@test "of which DSI a dsihash is" {
+    local tam=$SAMPLES/pki/tam/tam/tam-mytam-rsa-key.pem
+    cat "$SAMPLES"/{get-device-state,create-sd}-response.json "$SAMPLES/create-sd-request.json" > order.txt
+    run report '.items[2].verdicts[] | select(.check == "dsihash") | .verdict, .reason' --key "$tam" order.txt
+    assert_output "wrong
+of an older DSI, that of item 1"
+    run jq -r '.items[2].hints[]' report.json
+    assert_output "dsihash is the hash of the previous DSI: the device answers ERR_DEV_STATE_MISMATCH; ask for its state again"
+    # the hash that is shown is that of the plaintext
+    otrp decrypt --key "$tam" -o dsi.json "$SAMPLES/get-device-state-response.json"
+    run value dsihash
+    assert_output "$(openssl sha256 -binary dsi.json | base64)"
+    run report '.items[0].verdicts[] | select(.check == "dsihash").verdict' --key "$tam" \
+        --device "$SAMPLES/create-sd-response.json" "$SAMPLES/update-sd-request.json"
+    assert_output right
+    run report '.items[0].verdicts[] | select(.check == "dsihash").verdict' --key "$tam" \
+        --device dsi.json "$SAMPLES/update-sd-request.json"
+    assert_output wrong
+}
+
+@test "a request that stands there twice, and an answer to none" {
+    cat "$SAMPLES"/delete-ta-request.json "$SAMPLES"/delete-ta-request.json "$SAMPLES"/delete-sd-response.json > twice.txt
+    run report '.items[] | .hints[], (.verdicts[] | select(.check == "session").verdict)' twice.txt
+    assert_output "rid sample-6 was used in tid sample-session by item 1 already: a TEE refuses it as a replay
+wrong"
+}
+
+@test "the CEK of a request opens its answer" {
+    cat "$SAMPLES"/delete-ta-request.json "$SAMPLES"/delete-ta-response.json > both.txt
+    run report '[.items[].layers[].rows[] | select(.path == "opened").value]' \
+        --key "$SAMPLES/pki/tee/tee/tee-mytee-rsa-key.pem" both.txt
+    assert_output --regexp '^\["with .*tee-mytee-rsa-key.pem","with the CEK of item 1"\]$'
+}
+
+@test "an error code is explained" {
+    jq -n '{DeleteSDTBSResponse: {ver: "1.0", status: "fail", rid: "r", tid: "t",
+        reason: {"error-code": "ERR_SD_NOT_EMPTY"}}}' > fail.json
+    run report '.items[0].hints[], .items[0].deviations[].what' fail.json
+    assert_line --index 0 --regexp '^ERR_SD_NOT_EMPTY: '
+    assert_line --index 1 "not signed"
+    jq -n '{DeleteSDTBSResponse: {ver: "1.0", status: "maybe", rid: "r", tid: "t", reason: "ERR_OOPS"}}' > fail.json
+    run report "$DEVIATIONS" fail.json
+    assert_output "DeleteSDTBSResponse: not signed (section 7)
+DeleteSDTBSResponse.reason: a string instead of an object (section 9.2.3.3)
+status: neither pass nor fail (section 7.6)
+reason.error-code: ERR_OOPS: an error code that nobody has defined (section 7.6)"
+}
+
+@test "what is wrong with an envelope" {
+    changed '. + {extra: 1} | .header.kid = "x" | .header.x5c = .header.x5c[0]' |
+        jq -c '. + {another: 1}' > envelope.json
+    run report "$DEVIATIONS" envelope.json
+    assert_output 'CreateSDRequest: other members stand beside the message (section 7.4)
+: extra: a member that a signed message has not (section 7.4)
+header.x5c: one string instead of an array of certificates (RFC 7515 section 4.1.6)
+header.kid: a kid in the header (section 7.4)'
+    jq -c '{DeleteSDRequest: .CreateSDRequest}' "$SAMPLES/create-sd-request.json" > renamed.json
+    run report "$DEVIATIONS" renamed.json
+    assert_line "payload: the name inside is not that of the outer one: it should be DeleteSDTBSRequest (section 7.4)"
+    changed '.protected = ("{\"alg\": \"PS256\"}" | @base64 | sub("=+"; ""))' > alg.json
+    run report "$DEVIATIONS" alg.json
+    assert_output 'protected: white space in the protected header (section 7.5)
+protected: alg PS256: neither RS256 nor ES256 (section 7.5.1)'
+    changed '{payload, signatures: [{protected, header, signature}]}' > general.json
+    run report "$DEVIATIONS" general.json
+    assert_output "signatures: not a flattened JWS (section 7.4, RFC 7515 section 7.2.2)"
+    run jq -r "$VERDICTS" report.json
+    assert_line "signature: right"
+}
+
+@test "text that is not quite JSON" {
+    printf '{"TAQuery":{"spid":"a","spid":"b","taid":"c"}}' > twice.json
+    run report "$DEVIATIONS" twice.json
+    assert_output 'text: member "spid" stands twice in one object (RFC 7515 section 4, RFC 8259 section 4)'
+    printf '{"TAQuery":{"spid":"a\xff","taid":"c",},}' > comma.json
+    run report "$DEVIATIONS" comma.json
+    assert_output 'text: a comma with nothing behind it (RFC 8259 section 4)
+text: bytes that are not UTF-8 (RFC 8259 section 8.1)'
+    run value spid
+    assert_output $'a\ufffd'
+}
+
+# ---- what it never does ----
+
+@test "untrusted text cannot move the cursor, colour the terminal or turn its direction" {
+    printf '{"TAQuery":{"spid":"\\u001b[31mred\\u009b2J","taid":"\\u202eevil\\r\\n","\\u001b]0;x\\u0007":"\x1b[0m"}}' > evil.json
+    inspect evil.json > evil.out
+    run grep -c "[$(printf '\033\r\007')]" evil.out
+    assert_output 0
+    run grep -cP '[\x{80}-\x{9f}\x{202a}-\x{202e}]' evil.out
+    assert_output 0
+    run cat evil.out
+    assert_line --regexp '^ +spid +\\x1b\[31mred\\xc2\\x9b2J$'
+    inspect --json evil.json > evil.out
+    run env LC_ALL=C grep -c '[^ -~]' evil.out
+    assert_output 0
+}
+
+@test "colours are for terminals, and for who asks for them" {
+    local sample=$SAMPLES/ta-query.json escape=$'\033'
+    run inspect "$sample"
+    refute_output --partial "$escape"
+    run inspect --color=always "$sample"
+    assert_output --partial "${escape}[1mTAQuery${escape}[0m"
+    NO_COLOR=1 run inspect "$sample"
+    refute_output --partial "$escape"
+    run inspect --color=always --json "$sample"
+    refute_output --partial "$escape"
+}
+
+@test "private keys are left out unless they are asked for, wherever they stand" {
+    local key=$SAMPLES/pki/tam/tam/tam-mytam-rsa secret
+    secret=$(jq -r .d "$key-key.jwk")
+    jq -c '{CreateSDRequest: {payload: "e30", header: {jwk: .}, signature: "AA"}}' "$key-key.jwk" > inside.json
+    jq -Rsc '{TAQuery: {spid: "a", taid: .}}' "$key-key.jwk" > string.json
+    head -c 900 "$key-key.jwk" > cut.jwk
+    openssl pkey -in "$key-key.pem" -outform DER -out key.der
+    jose jws sig -I "$key-key.jwk" -c -s '{"protected":{"alg":"RS256"}}' -k "$key-key.jwk" -o payload.jws
+    local file
+    for file in "$key-key.jwk" inside.json string.json cut.jwk payload.jws; do
+        run inspect --full "$file"
+        assert_success
+        refute_output --partial "${secret:0:24}"
+        run inspect --full --json "$file"
+        refute_output --partial "${secret:0:24}"
+        run inspect --full --show-secrets "$file"
+        assert_output --partial "${secret:0:24}"
+    done
+    for file in "$key-key.pem" key.der; do
+        run inspect --full --json "$file"
+        assert_success
+        assert_output --partial 'private key, RSA-2048'
+        assert [ "${#output}" -lt 700 ]
+    done
+}
+
+@test "nothing is shown of a key that was encrypted raw, and of the CEK, unless asked for" {
+    head -c 32 /dev/urandom > raw.key
+    otrp encrypt --to "$SAMPLES/pki/tam/tam/tam-mytam-rsa-cert.pem" -o key.jwe raw.key
+    local hex
+    hex=$(xxd -p -c 64 raw.key)
+    run inspect --full --key "$SAMPLES/pki/tam/tam/tam-mytam-rsa-key.pem" key.jwe
+    assert_line --regexp '^ +plaintext +\(secret, 32 bytes; --show-secrets shows it\)$'
+    refute_output --partial "${hex:0:16}"
+    refute_line --regexp '^ +cek '
+    run inspect --full --show-secrets --key "$SAMPLES/pki/tam/tam/tam-mytam-rsa-key.pem" key.jwe
+    assert_line --regexp "^ +plaintext +$hex\$"
+    assert_line --regexp '^ +cek +[0-9a-f]{64}$'
+}
+
+@test "long values are cut with their length, and whole with --full" {
+    jq -cn '{TAQuery: {spid: ("x" * 300), taid: "a"}}' > long.json
+    run inspect long.json
+    assert_line --regexp '^ +spid +x{72}\.\.\. \(300 bytes\)$'
+    run inspect --full long.json
+    assert_line --regexp '^ +spid +x{300}$'
+}
+
+# ---- hostile input ----
+
+# shown STATUS FILE...: inspect ends with that code and no more than a word on standard error.
+shown() {
+    local expected=$1
+    shift
+    run --separate-stderr inspect "$@"
+    assert_equal "$status" "$expected"
+    if [ "$expected" -ne 0 ]; then
+        assert_regex "$stderr" '^otrp inspect: error: [^\n]*'
+    fi
+}
+
+@test "empty, random, deep, open and long inputs get an answer" {
+    : > empty
+    shown 6 empty
+    openssl enc -aes-128-ctr -K 00 -iv 00 -in /dev/zero 2> /dev/null | head -c 1000000 > random
+    shown 6 random
+    local open close
+    open=$(head -c 1000 /dev/zero | tr '\0' '[') close=$(head -c 1000 /dev/zero | tr '\0' ']')
+    echo "{\"a\":$open$close}" > deep
+    shown 6 deep
+    echo "{\"CreateSDRequest\":$open$close}" > deep-message
+    shown 0 deep-message
+    assert_line --regexp 'nested deeper than a TEE reads \(section 7.1\)'
+    echo "{\"CreateSDRequest\":$open$open$close$close}" > deeper
+    shown 0 deeper
+    assert_line --partial 'nested deeper than allowed'
+    head -c 300000 /dev/zero | tr '\0' '{' > open
+    shown 6 open
+    head -c 400000 <(yes '{"a": {"payload') > payloads
+    shown 6 payloads
+    jq -cn '{CreateSDRequest: {payload: ("eyJh" * 500000), protected: "e30", signature: "AA"}}' > long
+    shown 0 long
+    jq -cn '[range(300000)] | {CreateSDRequest: .}' > many
+    shown 0 many
+    assert_line --partial 'more values than allowed'
+}
+
+@test "limits are those of the options" {
+    shown 6 --max-bytes 1000 "$SAMPLES/create-sd-request.json"
+    assert_regex "$stderr" '1000'
+    shown 0 --max-depth 2 "$SAMPLES/create-sd-request.json"
+    assert_line --partial 'nested deeper than allowed'
+}
+
+@test "wrong options and files are exit code 2" {
+    shown 2 nowhere.json
+    shown 2 --key nowhere.pem "$SAMPLES/ta-query.json"
+    shown 2 --pki nowhere "$SAMPLES/ta-query.json"
+    shown 2 --trust nowhere "$SAMPLES/ta-query.json"
+    run --separate-stderr inspect --json nowhere.json
+    assert_equal "$(jq -r .error.exit <<< "$stderr")" 2
+    assert_equal "$output" ""
+}
+
+# mutated SEED FILE...: the files with some bytes of each changed, left out or doubled.
+mutated() {
+    perl -e 'srand(shift); local $/; for (@ARGV) { open F, "<", $_ or die; my $t = <F>; close F;
+        for (1 .. 1 + rand 6) { my $i = int rand length $t; my $n = 1 + int rand 40; my $w = int rand 5;
+            substr($t, $i, 1) = chr(rand 256) if $w < 2; substr($t, $i, $n) = "" if $w == 2;
+            substr($t, $i, 0) = substr($t, $i, $n) if $w == 3;
+            substr($t, $i, 1) = substr("{}[]\":,\\\n", rand 9, 1) if $w == 4; }
+        print $t, "\n" }' "$@"
+}
+
+@test "samples changed at random are shown, or not, and never more than that" {
+    local seed=${SEED:-$RANDOM} i files=("$SAMPLES"/*.json) name payload tam=$SAMPLES/pki/tam/tam/tam-mytam-rsa
+    echo "SEED=$seed"
+    for name in create-sd-request install-ta-request get-device-state-response; do
+        payload=$(jq -r '.[] | if type == "array" then .[0][] else . end | .payload' "$SAMPLES/$name.json")
+        base64url_decode <<< "$payload" > "$name.tbs"
+        files+=("$name.tbs")
+    done
+    otrp decrypt --key "$tam-key.pem" -o dsi.json "$SAMPLES/create-sd-response.json"
+    openssl x509 -in "$tam-cert.pem" -outform DER -out cert.der
+    jq -r .[0] "$tam-ocsp.json" | base64 -d > ocsp.der
+    xxd "$SAMPLES/ta-information.json" > dump.txt
+    fold -w 70 "$SAMPLES/delete-sd-request.json" | sed 's/^/> /' > mail.txt
+    files+=(dsi.json cert.der ocsp.der dump.txt mail.txt "$tam-key.jwk" "$tam-cert.pem")
+    for i in 1 2 3 4; do
+        mutated "$((seed + i))" "${files[@]}" "${files[@]}" > mutated.bin
+        run --separate-stderr inspect --json --pki "$SAMPLES/pki" mutated.bin
+        assert_equal "$stderr" ""
+        assert_equal "$status" 0
+        printf %s "$output" | jq -e '.summary.items > 20' > /dev/null
+        run --separate-stderr inspect --color=always mutated.bin
+        assert_equal "$status$stderr" 0
+    done
 }

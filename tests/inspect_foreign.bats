@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # otrp inspect on messages of other implementations and of older drafts, made by hand with jose and
 # jq: all of them are shown, and each deviation is named.
+# shellcheck disable=SC2030,SC2031,SC2154 # SIGNER is for one test; the helper sets the filters
 
 load test_helper
 load inspect/helper

@@ -263,19 +263,23 @@ static bool show_array(look *l, const struct json_value *root)
 /* What cannot be read as JSON, but was one of ours: what it began with. A JWK might be in it. */
 static bool show_broken(look *l, struct span text, const struct error *why)
 {
-    static const char *const words[] = {"\"payload\"", "\"ciphertext\"", "\"protected\"", "TBSRe",
-                                        "\"kty\"",     "\"dsi\"",        "\"x5c\""};
-    size_t i = 0;
-    while (i < COUNT(words) &&
-           !(text.size && memmem(text.data, text.size, words[i], strlen(words[i]))))
-        i++;
-    if (i == COUNT(words))
+    if (!unearth_knows(text))
         return false;
     item_begin(&l->report, "broken JSON", NULL);
     struct layer layer = layer_add(&l->report, "text", "%zu bytes", text.size);
     row_text(&layer, "begins", text, TONE_PLAIN);
     deviation_add(&l->report, "text", deviation_row(DEVIATION_BROKEN)->section, "%s", why->message);
     return true;
+}
+
+static size_t depth_of(const struct json_value *value)
+{
+    size_t most = 0;
+    for (const struct json_value *v = value->first; v; v = v->next) {
+        size_t depth = v->first ? depth_of(v) : 0;
+        most = depth > most ? depth : most;
+    }
+    return most + 1;
 }
 
 static bool take_json(look *l, const struct unearthed *found)
@@ -289,6 +293,8 @@ static bool take_json(look *l, const struct unearthed *found)
     bool known = false;
     if (doc) {
         const struct json_value *root = json_root(doc);
+        if (depth_of(root) > LIMIT_JSON_DEPTH)
+            deviate(l, "text", DEVIATION_DEEP);
         known = root->kind == JSON_KIND_OBJECT ? show_object(l, root, found) : show_array(l, root);
     } else if (found->how & UNEARTHED_CUT || mended || err.rc == RC_MALFORMED) {
         known = show_broken(l, text, &err);

@@ -262,8 +262,6 @@ static void explain_reason(look *l, const struct json_value *reason)
 {
     if (!reason)
         return;
-    if (reason->kind == JSON_KIND_STRING)
-        deviate(l, "reason", DEVIATION_TEXT_FOR_OBJECT);
     const struct json_value *named = json_member(reason, "error-code");
     struct span name = named && named->kind == JSON_KIND_STRING ? named->string
                        : reason->kind == JSON_KIND_STRING       ? reason->string
@@ -388,12 +386,11 @@ static void open_ta(look *l, const struct json_value *value, const struct messag
                                   : NULL;
     for (size_t i = 0; m && i < l->keys->count; i++) {
         key *k = l->keys->keys[i];
-        buffer *package = NULL, *pdata = NULL;
+        AUTO(buffer) *package = NULL;
+        AUTO(buffer) *pdata = NULL;
         if (!k->private || !k->pkey || !members_check(value, m->members, "", NULL, &ignored) ||
             !encrypted_ta_open(value, type->id, k, &package, &pdata, &unsupported, &ignored))
             continue;
-        AUTO(buffer) *own_package = package;
-        AUTO(buffer) *own_pdata = pdata;
         struct layer layer = layer_add(&l->report, "encrypted_ta", "opened with %s", k->name);
         if (package)
             show_bytes_deeply(l, &layer, "package", buffer_span(package));
@@ -413,11 +410,11 @@ static void show_encrypted_ta(look *l, const struct json_value *value,
         deviate(l, "encrypted_ta", DEVIATION_TA_EMPTY);
     } else if (value_is_jwe(value)) {
         deviate(l, "encrypted_ta", DEVIATION_TA_JWE);
-        AUTO(buffer) *text = show_jwe(l, "encrypted_ta", value, false);
+        buffer_free(show_jwe(l, "encrypted_ta", value, false));
     } else if (k && k->kind == JSON_KIND_STRING) {
         deviate(l, "encrypted_ta.key", DEVIATION_TA_KEY_BARE);
     } else if (k && value_is_jwe(k)) {
-        AUTO(buffer) *text = show_jwe(l, "encrypted_ta.key", k, true);
+        buffer_free(show_jwe(l, "encrypted_ta.key", k, true));
         open_ta(l, value, type);
     }
     if (type && type->id == MESSAGE_UPDATE_TA && value->count &&

@@ -80,13 +80,22 @@ static json_t *row_add(struct layer *layer, const char *path, json_t *value, enu
     return layer->left ? row : NULL;
 }
 
-/* Whether text has a private key in it, in whatever words: then no part of it is shown. */
+/* Whether text may have a private key in it, in whatever words: then no part of it is shown. */
 static bool tells_secret(struct span text)
 {
-    static const char *const words_of_keys[] = {"kty", "PRIVATE KEY"};
-    for (size_t i = 0; i < COUNT(words_of_keys); i++)
-        if (text.size && memmem(text.data, text.size, words_of_keys[i], strlen(words_of_keys[i])))
+    static const char pem[] = "PRIVATE KEY", jwk[] = "kty";
+    if (text.size < sizeof jwk)
+        return false;
+    if (memmem(text.data, text.size, pem, sizeof pem - 1))
+        return true;
+    const uint8_t *at = text.data, *end = text.data + text.size - sizeof jwk + 1;
+    while (at < end &&
+           (at = memmem(at, (size_t)(end - at) + sizeof jwk - 1, jwk, sizeof jwk - 1)) &&
+           at < end) {
+        at += sizeof jwk - 1;
+        if (strchr("\"\\'&", *at) || *at >= 0x80) /* a quote of some kind, not BASE64 */
             return true;
+    }
     return false;
 }
 

@@ -87,13 +87,13 @@ json_doc *read_document(look *l, struct span text, const char *path, buffer **me
     struct error twice = {.rc = RC_OK};
     *mended = NULL;
     json_doc *doc = json_doc_read(text, path, &twice, err);
-    if (!doc && (*mended = mend_utf8(text))) {
+    if (doc == NULL && (*mended = mend_utf8(text)))
         doc = json_doc_read(buffer_span(*mended), path, &twice, err);
-        if (doc)
-            deviate(l, path, DEVIATION_NOT_UTF8);
-    }
+    bool utf8 = *mended == NULL;
     if (!doc)
-        doc = read_mended(l, text, path, mended, &twice);
+        doc = read_mended(l, utf8 ? text : buffer_span(*mended), path, mended, &twice);
+    if (doc && !utf8)
+        deviate(l, path, DEVIATION_NOT_UTF8);
     if (doc && twice.rc != RC_OK)
         deviation_add(&l->report, path, deviation_row(DEVIATION_DUPLICATE)->section, "%s",
                       twice.message + strlen(path) + 2);

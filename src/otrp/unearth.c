@@ -9,7 +9,8 @@
 #include "util/base64.h"
 
 enum {
-    BUDGET_FACTOR = 8,     /* how often a byte may be read again, on average */
+    AGAIN_BYTES = 32,      /* what a vain attempt costs besides what it read */
+    BUDGET_FACTOR = 4,     /* how often a byte may be read again, on average */
     BUDGET_BASE = 1 << 20, /* so that small inputs are searched well */
     COMPACT_LEAST = 60,    /* a shorter token with two dots is a host name */
     SIGNATURE_LEAST = 40,  /* digits of the shortest signature, HS256 */
@@ -125,8 +126,7 @@ static bool search_document(struct scan *s, struct span text, size_t at, unsigne
     return !doc || search_value(s, json_root(doc), at, how);
 }
 
-/* Whether text that ends too early, or is broken, was one of ours. */
-static bool has_vocabulary(struct span text)
+bool unearth_knows(struct span text)
 {
     static const char *const words[] = {
         "\"payload\"", "\"ciphertext\"", "\"encrypted_key\"", "\"protected\"",   "TBSRe",
@@ -139,9 +139,9 @@ static bool has_vocabulary(struct span text)
 }
 
 /* Where to go on behind a place that was read in vain up to stopped. */
-static size_t again(struct scan *s, size_t start, size_t stopped)
+static size_t again(struct scan *s, size_t start, size_t stopped, size_t more)
 {
-    size_t cost = stopped > start ? stopped - start : 1;
+    size_t cost = (stopped > start ? stopped - start : 1) + more + AGAIN_BYTES;
     if (cost > s->budget)
         return stopped > start ? stopped : start + 1;
     s->budget -= cost;
@@ -181,7 +181,7 @@ static bool take_json(struct scan *s, size_t *i)
         return error_memory(s->err);
     AUTO(buffer) *text = mended.text;
     bool cut = mended.how & UNEARTHED_CUT;
-    if ((!cut || has_vocabulary(buffer_span(text))) &&
+    if ((!cut || unearth_knows(buffer_span(text))) &&
         give(s, UNEARTHED_JSON, buffer_span(text), start, mended.how)) {
         *i = mended.end;
         return true;
@@ -190,7 +190,7 @@ static bool take_json(struct scan *s, size_t *i)
         *i = mended.end;
         return search_document(s, buffer_span(text), start, mended.how);
     }
-    *i = again(s, start, stopped > mended.end ? stopped : mended.end);
+    *i = again(s, start, stopped > mended.end ? stopped : mended.end, mended.ahead);
     return true;
 }
 
@@ -221,7 +221,7 @@ static bool take_escaped(struct scan *s, size_t *i)
     bool found;
     if (!search_inside(s, buffer_span(text), start, UNEARTHED_IN_STRING, &found))
         return false;
-    *i = found ? at : again(s, start, at);
+    *i = found ? at : again(s, start, at, 0);
     return true;
 }
 
@@ -256,7 +256,7 @@ static bool take_pem(struct scan *s, size_t *i)
         give(s, UNEARTHED_PEM, buffer_span(text), start, prefix.size ? UNEARTHED_PREFIXED : 0))
         *i = at;
     else
-        *i = again(s, start, at);
+        *i = again(s, start, at, 0);
     return true;
 }
 
@@ -405,22 +405,40 @@ static bool take_hex_dump(struct scan *s, size_t *i, bool *taken)
 
 /* ---- whole texts ---- */
 
-/* The size of the DER value that begins at i; 0 when it does not fit. */
-static size_t der_size(struct span text, size_t i)
+/* A tag and a length at i, which must lie within end; returns where the content begins, 0: none. */
+static size_t der_head(struct span text, size_t i, size_t end, size_t *size)
 {
-    if (text.size - i < 8 || text.data[i] != 0x30)
+    if (end - i < 2)
         return 0;
-    size_t first = text.data[i + 1], head = 2, size = first;
+    size_t first = text.data[i + 1], at = i + 2;
+    *size = first;
     if (first & 0x80) {
         size_t count = first & 0x7f;
-        if (count < 1 || count > 4)
+        if (count < 1 || count > 4 || end - at < count)
             return 0;
-        size = 0;
-        for (size_t k = 0; k < count; k++)
-            size = size << 8 | text.data[i + 2 + k];
-        head += count;
+        for (*size = 0; count; count--)
+            *size = *size << 8 | text.data[at++];
     }
-    return size >= 16 && size <= text.size - i - head ? head + size : 0;
+    return *size <= end - at ? at : 0;
+}
+
+/* The size of the DER value that begins at i, when it begins like a certificate, an OCSP response
+ * or a key; 0 when not. Much text has the tag of a sequence in it, which is that of the digit 0. */
+static size_t der_size(struct span text, size_t i)
+{
+    size_t size, inner;
+    size_t at = der_head(text, i, text.size, &size);
+    if (!at || size < 16)
+        return 0;
+    size_t end = at + size;
+    uint8_t tag = text.data[at];
+    size_t content = der_head(text, at, end, &inner);
+    if (!content || (tag != 0x30 && tag != 0x02 && tag != 0x0a) || (tag == 0x0a && inner != 1))
+        return 0;
+    uint8_t next = content < end ? text.data[content] : 0;
+    if (tag == 0x30 && next != 0x06 && next != 0x02 && next != 0xa0)
+        return 0;
+    return end - i;
 }
 
 /* UTF-16 with its mark, as UTF-8; NULL with *none when it is something else. */

@@ -65,4 +65,7 @@ bool unearth(struct span text, unearth_take take, void *context, struct error *e
 bool unearth_inside(struct span text, const struct unearthed *found, unsigned how,
                     unearth_take take, void *context, struct error *err) MUST_CHECK;
 
+/* Whether text that cannot be read as JSON has words of ours in it. */
+bool unearth_knows(struct span text);
+
 #endif

@@ -69,34 +69,44 @@ size_t json_plain_end(struct span text, size_t start, size_t *stopped)
 
 enum quote { QUOTE_NONE, QUOTE_STRAIGHT, QUOTE_TYPOGRAPHIC, QUOTE_SINGLE, QUOTE_ENTITY };
 
+#define QUOTE(bytes, quote)                                                                        \
+    {                                                                                              \
+        bytes, sizeof bytes - 1, quote                                                             \
+    }
+
 /* The quote at p and its length in bytes. */
 static enum quote quote_at(const uint8_t *p, size_t left, size_t *length)
 {
     static const struct {
         const char *bytes;
+        size_t size;
         enum quote quote;
-    } quotes[] = {{"\"", QUOTE_STRAIGHT},
-                  {"\xe2\x80\x9c", QUOTE_TYPOGRAPHIC},
-                  {"\xe2\x80\x9d", QUOTE_TYPOGRAPHIC},
-                  {"\xe2\x80\x9e", QUOTE_TYPOGRAPHIC},
-                  {"\xe2\x80\x9f", QUOTE_TYPOGRAPHIC},
-                  {"\xe2\x80\xb3", QUOTE_TYPOGRAPHIC},
-                  {"\xef\xbc\x82", QUOTE_TYPOGRAPHIC},
-                  {"\xc2\xab", QUOTE_TYPOGRAPHIC},
-                  {"\xc2\xbb", QUOTE_TYPOGRAPHIC},
-                  {"\x93", QUOTE_TYPOGRAPHIC}, /* Windows-1252 */
-                  {"\x94", QUOTE_TYPOGRAPHIC},
-                  {"'", QUOTE_SINGLE},
-                  {"\xe2\x80\x98", QUOTE_SINGLE},
-                  {"\xe2\x80\x99", QUOTE_SINGLE},
-                  {"&quot;", QUOTE_ENTITY},
-                  {"&#34;", QUOTE_ENTITY}};
+    } quotes[] = {QUOTE("\xe2\x80\x9c", QUOTE_TYPOGRAPHIC),
+                  QUOTE("\xe2\x80\x9d", QUOTE_TYPOGRAPHIC),
+                  QUOTE("\xe2\x80\x9e", QUOTE_TYPOGRAPHIC),
+                  QUOTE("\xe2\x80\x9f", QUOTE_TYPOGRAPHIC),
+                  QUOTE("\xe2\x80\xb3", QUOTE_TYPOGRAPHIC),
+                  QUOTE("\xef\xbc\x82", QUOTE_TYPOGRAPHIC),
+                  QUOTE("\xc2\xab", QUOTE_TYPOGRAPHIC),
+                  QUOTE("\xc2\xbb", QUOTE_TYPOGRAPHIC),
+                  QUOTE("\x93", QUOTE_TYPOGRAPHIC), /* Windows-1252 */
+                  QUOTE("\x94", QUOTE_TYPOGRAPHIC),
+                  QUOTE("\xe2\x80\x98", QUOTE_SINGLE),
+                  QUOTE("\xe2\x80\x99", QUOTE_SINGLE),
+                  QUOTE("&quot;", QUOTE_ENTITY),
+                  QUOTE("&#34;", QUOTE_ENTITY)};
+    *length = 1;
+    if (p[0] == '"')
+        return QUOTE_STRAIGHT;
+    if (p[0] == '\'')
+        return QUOTE_SINGLE;
+    if (p[0] < 0x80 && p[0] != '&')
+        return QUOTE_NONE;
     for (size_t i = 0; i < COUNT(quotes); i++) {
-        size_t size = strlen(quotes[i].bytes);
-        if (left < size || p[0] != (uint8_t)quotes[i].bytes[0] ||
-            memcmp(p, quotes[i].bytes, size) != 0)
+        if (left < quotes[i].size || p[0] != (uint8_t)quotes[i].bytes[0] ||
+            memcmp(p, quotes[i].bytes, quotes[i].size) != 0)
             continue;
-        *length = size;
+        *length = quotes[i].size;
         return quotes[i].quote;
     }
     return QUOTE_NONE;
@@ -112,6 +122,8 @@ struct reader {
     buffer *out, *stack; /* of '{' and '[' */
     enum state state;
     unsigned how;
+    size_t ahead;                 /* bytes that were looked at, to see how a line goes on */
+    size_t string_at, string_out; /* where the last string begins, in text and in out */
 };
 
 /* Moves on over blanks, and over newlines with the prefixes behind them. */
@@ -143,16 +155,18 @@ static bool ends_string(const struct reader *r, size_t at)
 
 /* Whether the text at, behind a newline in a string, goes on with it: digits up to a quote or the
  * end of the line, or words with a closing quote near by. */
-static bool continues(const struct reader *r, size_t at)
+static bool continues(struct reader *r, size_t at)
 {
     size_t most = at + CONTINUATION_BYTES < r->text.size ? at + CONTINUATION_BYTES : r->text.size;
     size_t length, i = at;
+    if (at < most && r->text.data[at] == '{')
+        return false;
     while (i < most && (isalnum(r->text.data[i]) || strchr("-_+/=.", r->text.data[i])) &&
            r->text.data[i])
         i++;
     if (i > at && (i == most || r->text.data[i] == '\n' || r->text.data[i] == '\r'))
         return true;
-    for (; i < most; i++)
+    for (; i < most; i++, r->ahead++)
         if (quote_at(r->text.data + i, r->text.size - i, &length) != QUOTE_NONE &&
             ends_string(r, i + length))
             return true;
@@ -213,6 +227,8 @@ static bool read_string(struct reader *r, enum quote opened)
 {
     buffer_put_char(r->out, '"');
     size_t start = r->out->size;
+    r->string_at = r->at;
+    r->string_out = start;
     while (copy_run(r), r->at < r->text.size) {
         const uint8_t *p = r->text.data + r->at;
         size_t left = r->text.size - r->at, length;
@@ -348,7 +364,8 @@ static void close_all(struct reader *r, bool in_string)
         if (back < 6 && back < r->out->size && r->out->data[r->out->size - back] == 'u' && back < 5)
             r->out->size -= back + 1;
         buffer_put_char(r->out, '"');
-        r->state = r->state == WANT_NAME ? WANT_COLON : AFTER_VALUE;
+        bool name = r->state == WANT_NAME || r->state == WANT_COLON;
+        r->state = name ? WANT_COLON : AFTER_VALUE;
     }
     if (r->state == WANT_COLON)
         buffer_put_text(r->out, ":null");
@@ -360,6 +377,24 @@ static void close_all(struct reader *r, bool in_string)
         buffer_put_char(r->out, innermost(r) == '{' ? '}' : ']');
         r->stack->size--;
     }
+}
+
+/* A string that another object begins in was cut off there: it is the last one that was read. */
+static void cut_string(struct reader *r)
+{
+    static const char object[] = "{\"";
+    const uint8_t *next = r->string_at < r->at
+                              ? memmem(r->text.data + r->string_at, r->at - r->string_at, object,
+                                       sizeof object - 1)
+                              : NULL;
+    const uint8_t *brace = next ? memchr(r->out->data + r->string_out, '{',
+                                         r->out->size - r->string_out)
+                                : NULL;
+    if (!brace)
+        return;
+    r->at = (size_t)(next - r->text.data);
+    r->out->size = (size_t)(brace - r->out->data);
+    r->out->data[r->out->size] = '\0';
 }
 
 /* Whether out ends inside a string: what read_string left behind when it failed. */
@@ -385,11 +420,14 @@ bool json_mend(struct span text, size_t start, struct mended *mended)
         skip_blanks(&r);
         if (r.at < text.size && read_token(&r))
             continue;
-        if (r.stack->size)
-            close_all(&r, ends_in_string(r.out, token));
+        if (!r.stack->size)
+            break;
+        size_t before = r.out->size;
+        cut_string(&r);
+        close_all(&r, r.out->size < before || ends_in_string(r.out, token));
     }
     if (out->failed || stack->failed)
         return false;
-    *mended = (struct mended){.text = TAKE(out), .end = r.at, .how = r.how};
+    *mended = (struct mended){.text = TAKE(out), .end = r.at, .how = r.how, .ahead = r.ahead};
     return true;
 }

@@ -23,6 +23,7 @@ struct mended {
     buffer *text; /* owned by the caller */
     size_t end;   /* behind what was read */
     unsigned how; /* of enum unearthed_how */
+    size_t ahead; /* bytes that were looked at besides */
 };
 
 /* Reads with all tolerance; what ends too early is closed (UNEARTHED_CUT). False without memory. */

@@ -17,9 +17,10 @@ report() {
 }
 
 # Verdicts as lines "signature: right"; deviations as lines "path: what (section)".
+# shellcheck disable=SC2034 # the tests use it
 VERDICTS='.items[].verdicts[] | "\(.check): \(.verdict)"'
+# shellcheck disable=SC2034
 DEVIATIONS='.items[].deviations[] | "\(.path): \(.what) (\(.section))"'
-export VERDICTS DEVIATIONS
 
 # value PATH: of the first row of that path in report.json.
 value() {
