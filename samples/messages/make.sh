@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes the messages of this folder anew: a whole session between a TAM and a device, one message of
-# each kind, with the PKI whose keys open them. They are valid at the time NOW and dated then.
+# each kind, with the PKI whose keys open them. They are dated 2026-11-21T10:00:00Z, and valid then.
+# Then page.sh renews what otrp-messages(7) shows of them.
 #
 #     samples/messages/make.sh [FOLDER]        default: the folder of this script
 #
@@ -10,7 +11,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-out=${1:-$here}
+mkdir -p "${1:-$here}"
+out=$(cd "${1:-$here}" && pwd)
 PATH=$here/../../bin:$PATH
 export SOURCE_DATE_EPOCH=1795255200 # 2026-11-21T10:00:00Z
 work=$(mktemp -d)
@@ -46,7 +48,6 @@ ask delete-sd --spid xbank --sdname wallet
 printf '{"OTrPBrokerError":{"ver":"1.0","rid":"sample-8","tid":"sample-session","errcode":"ERR_AGENT_TEE_BUSY"}}\n' \
     > broker-error.json
 
-mkdir -p "$out"
 rm -rf "$out/pki"
 cp -r pki "$out/pki"
 cp ./*.json "$out"

@@ -353,7 +353,7 @@ static bool take_token(struct scan *s, size_t *i)
     *i = end;
     if (size < STRING_LEAST * 2)
         return true;
-    bool joined, hex, found;
+    bool joined, hex = false, found;
     if (memchr(s->text.data + start, '.', size) || memcmp(s->text.data + start, "ey", 2) == 0) {
         AUTO(buffer) *token = buffer_secret(size + 16);
         if (!token)
