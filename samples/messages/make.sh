@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Makes the messages of this folder anew: a whole session between a TAM and a device, one message of
 # each kind, with the PKI whose keys open them. They are dated 2026-11-21T10:00:00Z, and valid then.
-# Then page.sh renews what otrp-messages(7) shows of them.
+# page.sh prints what otrp-messages(7) shows of them: renew that page, too.
 #
 #     samples/messages/make.sh [FOLDER]        default: the folder of this script
 #
 # Look at them with
-#     otrp inspect --pki samples/messages/pki --now 2026-11-21T10:00:00Z samples/messages/*-request.json
+#     otrp inspect --pki samples/messages/pki --now 2026-11-21T10:00:00Z samples/messages/create-sd-request.json
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

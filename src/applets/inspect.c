@@ -102,6 +102,7 @@ void item_end(look *l, const struct unearthed *found)
         return;
     l->report.items++;
     tell_mending(l, found->how);
+    l->report.deviations += json_array_size(json_object_get(l->report.item, "deviations"));
     json_object_set_new(l->report.item, "line", json_integer((json_int_t)found->line));
     json_object_set_new(l->report.item, "offset", json_integer((json_int_t)found->offset));
     json_object_set_new(l->report.item, "bytes", json_integer((json_int_t)found->text.size));

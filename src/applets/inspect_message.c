@@ -166,7 +166,7 @@ static void judge_times(look *l, const X509 *signer, const char *who)
     if (l->message_time && from > l->message_time)
         tell_days(l, who, "became valid", from - l->message_time, "after this message");
     else if (from > l->now)
-        tell_days(l, who, "becomes valid in", from - l->now, "from now");
+        tell_days(l, who, "becomes valid", from - l->now, "from now");
 }
 
 /* ---- revocation ---- */

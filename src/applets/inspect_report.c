@@ -176,7 +176,6 @@ void deviation_add(report *r, const char *path, const char *section, const char 
     va_start(args, format);
     json_t *what = words(format, args);
     va_end(args);
-    r->deviations++;
     json_array_append_new(list, json_pack("{s:o, s:s, s:o*}", "path", shown_text(span_text(path)),
                                           "section", section, "what", what));
 }

@@ -102,6 +102,26 @@ static bool promises(struct span text)
            (memchr(text.data, '{', text.size) || text.size >= COMPACT_LEAST);
 }
 
+/* Whether a value in other JSON may be ours: it is read again when it is handed out, which is paid
+ * for. */
+static bool may_be_ours(struct scan *s, const struct json_value *v)
+{
+    static const char *const names[] = {"payload",        "ciphertext",    "kty",
+                                        "keys",           "dsi",           "direction",
+                                        "TAQuery",        "TAInformation", "TAInformationTBS",
+                                        "OTrPBrokerError"};
+    bool ours = v->kind == JSON_KIND_ARRAY && v->first->string.size >= COMPACT_LEAST;
+    for (size_t i = 0; !ours && i < COUNT(names); i++)
+        ours = json_member(v, names[i]) != NULL;
+    for (const struct json_value *m = v->first; !ours && m; m = m->next)
+        ours = (m->name.size > 9 && memcmp(m->name.data + m->name.size - 7, "Request", 7) == 0) ||
+               (m->name.size > 10 && memcmp(m->name.data + m->name.size - 8, "Response", 8) == 0);
+    if (!ours || v->text.size > s->budget)
+        return false;
+    s->budget -= v->text.size;
+    return true;
+}
+
 /* Goes through the values of a document that is not known itself. */
 static bool search_value(struct scan *s, const struct json_value *value, size_t at, unsigned how)
 {
@@ -111,7 +131,9 @@ static bool search_value(struct scan *s, const struct json_value *value, size_t 
             if (promises(v->string) &&
                 !search_inside(s, v->string, at, how | UNEARTHED_IN_STRING, &found))
                 return false;
-        } else if (v->first && !give(s, UNEARTHED_JSON, v->text, at, how | UNEARTHED_NESTED) &&
+        } else if (v->first &&
+                   !(may_be_ours(s, v) &&
+                     give(s, UNEARTHED_JSON, v->text, at, how | UNEARTHED_NESTED)) &&
                    !search_value(s, v, at, how)) {
             return false;
         }
@@ -142,8 +164,10 @@ bool unearth_knows(struct span text)
 static size_t again(struct scan *s, size_t start, size_t stopped, size_t more)
 {
     size_t cost = (stopped > start ? stopped - start : 1) + more + AGAIN_BYTES;
-    if (cost > s->budget)
+    if (cost > s->budget) {
+        s->budget = 0;
         return stopped > start ? stopped : start + 1;
+    }
     s->budget -= cost;
     return start + 1;
 }
@@ -175,6 +199,10 @@ static bool take_json(struct scan *s, size_t *i)
         struct span text = SPAN(s->text.data + start, end - start);
         *i = end;
         return give(s, UNEARTHED_JSON, text, start, 0) || search_document(s, text, start, 0);
+    }
+    if (s->budget == 0) { /* from now on, only what is sound as it stands */
+        *i = stopped > start ? stopped : start + 1;
+        return true;
     }
     struct mended mended;
     if (!json_mend(s->text, start, &mended))
@@ -340,7 +368,7 @@ static bool take_percent(struct scan *s, size_t *i)
     bool found;
     if (!search_inside(s, buffer_span(text), start, UNEARTHED_PERCENT, &found))
         return false;
-    *i = found ? at : start + 1;
+    *i = found ? at : again(s, start, at, 0);
     return true;
 }
 
@@ -354,7 +382,8 @@ static bool take_token(struct scan *s, size_t *i)
     if (size < STRING_LEAST * 2)
         return true;
     bool joined, hex = false, found;
-    if (memchr(s->text.data + start, '.', size) || memcmp(s->text.data + start, "ey", 2) == 0) {
+    if (s->budget &&
+        (memchr(s->text.data + start, '.', size) || memcmp(s->text.data + start, "ey", 2) == 0)) {
         AUTO(buffer) *token = buffer_secret(size + 16);
         if (!token)
             return error_memory(s->err);
@@ -368,6 +397,7 @@ static bool take_token(struct scan *s, size_t *i)
             *i = stop;
             return true;
         }
+        s->budget -= stop - start < s->budget ? stop - start : s->budget;
     }
     struct dump dump;
     if (!digits_read(s->text, start, &dump, &hex))
