@@ -156,7 +156,7 @@ row() {
     echo "R	281121000000Z	soon	01	unknown	/CN=x" >> $CA-index.txt
     refused 6 "row 2: 'soon' is no time of revocation" pki-crl --pki pki --role tam
     echo "V	one	two" >> $CA-index.txt
-    refused 6 'tam-ca-1-ec-index.txt: not an index of 6 columns' pki-revoke --pki pki $TAM
+    refused 6 'tam-ca-1-ec-index.txt: row 3: not an index of 6 columns: it has 3' pki-revoke --pki pki $TAM
 }
 
 @test "an OCSP signer answers for the CA, whose key is not at hand" {

@@ -61,10 +61,30 @@ ledger *ledger_new(struct error *err)
     return ledger_open(bio, "new ledger", err);
 }
 
+/* TXT_DB_read would not say which row has other than six columns, and lose its memory over it. */
+static bool check_columns(const buffer *text, const char *path, struct error *err)
+{
+    size_t row = 0;
+    for (const char *line = (const char *)text->data, *end; *line; line = end + (*end != '\0')) {
+        size_t columns = 1;
+        end = line + strcspn(line, "\n");
+        if (*line == '#')
+            continue;
+        row++;
+        for (const char *c = line; c < end; c++)
+            columns += *c == '\t' && (c == line || c[-1] != '\\');
+        if (columns != COLUMN_COUNT)
+            return error_set(err, RC_MALFORMED,
+                             "%s: row %zu: not an index of %d columns: it has %zu", path, row,
+                             COLUMN_COUNT, columns);
+    }
+    return true;
+}
+
 static ledger *ledger_read(const char *path, struct error *err)
 {
     AUTO(buffer) *text = input_read(path, LIMIT_FILE_BYTES, err);
-    if (!text)
+    if (!text || !check_columns(text, path, err))
         return NULL;
     AUTO(BIO) *bio = BIO_new_mem_buf(text->data, (int)text->size);
     if (!bio) {

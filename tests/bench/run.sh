@@ -4,6 +4,7 @@
 # commands that run in turn, A B A B ..., and is a median: what else the machine does meets both.
 set -eu
 bench=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
 otrp=$(cd "$(dirname "$0")/../.." && pwd)/bin/otrp
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -71,3 +72,7 @@ grep '^    ' tee.txt
 target 'without a TA, worst of five' "$(sed -n 's/^ratio without a TA //p' tee.txt)" 1.3
 target 'with a TA of 1 MiB, worst of two' "$(sed -n 's/^ratio with a TA of 1 MiB //p' tee.txt)" 1.5
 target 'one of 1,000 devices to one alone' "$(sed -n 's/^ratio of a fleet to one //p' tee.txt)" 1.1
+
+echo "Batches of certificates"
+mkdir pki-issue
+(cd pki-issue && "$here/pki.sh" "$otrp" "$bench")
