@@ -448,3 +448,15 @@ END
     assert_equal "$status" 9
     assert_equal "$(grep -c '^revoked: ' <<< "$output")" 1
 }
+
+@test "--json tells the same as the CSV" {
+    printf 'role,name,alg\ntee,"a,b",ec-p256\ntee,good,ec-p256\n' > units.csv
+    run --separate-stderr otrp pki-issue --pki pki --manifest units.csv --out out --json
+    assert_equal "$status" 9
+    assert_equal "$(jq -r .error.message <<< "$stderr")" "1 of 2 rows failed"
+    assert_equal "$(jq -c '.rows[0] | [.row, .name, .status, has("serial")]' <<< "$output")" '[1,"a,b","failed",false]'
+    assert_equal "$(jq -r '.rows[1] | [.row, .role, .name, .serial, .sha256, .did, .cert, .key, .status, .message // ""] | map(tostring) | join(",")' <<< "$output")" \
+        "$(tail -n 1 out/units.result.csv)"
+    otrp pki-issue --pki pki --role sp --name s --alg ec-p256 --json > one.json
+    assert_equal "$(jq -r '.rows[0].serial' one.json)" "$(serial pki/sp/sp/sp-s-ec-cert.pem)"
+}

@@ -1029,20 +1029,10 @@ static size_t count_rows(const char *path)
     return count;
 }
 
-/* The result so far, with what the user asked for on standard output. */
-static bool print_result(const char *path, struct error *err)
+static bool print_result(const struct applet_call *call, const char *path, struct error *err)
 {
-    FILE *file = fopen(path, "re");
-    char part[65536];
-    size_t size;
-    bool good = file != NULL;
-    while (good && (size = fread(part, 1, sizeof part, file)))
-        good = stdout_write(SPAN(part, size), err);
-    if (!file)
-        error_errno(err, RC_INTERNAL, "%s: cannot open", path);
-    else
-        fclose(file);
-    return good;
+    AUTO(csv) *table = csv_open(path, err);
+    return table && issued_print(call, table, err);
 }
 
 static enum rc conclude(struct dispatcher *d, struct error *err)
@@ -1060,7 +1050,7 @@ static enum rc conclude(struct dispatcher *d, struct error *err)
         error_hint(err, "--resume goes on with the others");
         return RC_PARTIAL;
     }
-    if (!journal_tidy(b->journal, err) || !print_result(journal_path(b->journal), err))
+    if (!journal_tidy(b->journal, err) || !print_result(b->call, journal_path(b->journal), err))
         return err->rc;
     if (!d->failed) {
         say(b->call, "%s: %zu certificates, and %zu from before", journal_path(b->journal), d->done,

@@ -17,6 +17,8 @@
 #include "util/install.h"
 #include "util/secret.h"
 
+#define PRINT_BYTES 65536
+
 struct pki_issue {
     const char *pki, *role, *name, *alg, *csr, *key, *tamid, *manifest, *out, *ca_key, *templates,
         *passout, *kind;
@@ -67,6 +69,67 @@ void issued_put(buffer *out, const struct issued *issued)
         if (out->data[i] < ' ' || out->data[i] == 0x7f)
             out->data[i] = ' ';
     buffer_put_char(out, '\n');
+}
+
+/* The fields of a record that say something, as a JSON object; the number of the row is a number.
+ */
+static void put_object(buffer *out, const struct csv_record *names, const struct csv_record *row)
+{
+    for (size_t i = 0; i < row->count && i < names->count; i++) {
+        if (!*row->fields[i])
+            continue;
+        buffer_put_text(out, i ? ", " : "  {");
+        buffer_put_json_string(out, span_text(names->fields[i]));
+        buffer_put_text(out, ": ");
+        if (i)
+            buffer_put_json_string(out, span_text(row->fields[i]));
+        else
+            buffer_put_text(out, row->fields[i]);
+    }
+    buffer_put_char(out, '}');
+}
+
+/* A record as it was read. */
+static void put_record(buffer *out, const struct csv_record *row)
+{
+    for (size_t i = 0; i < row->count; i++)
+        csv_put(out, row->fields[i], i == 0);
+    buffer_put_char(out, '\n');
+}
+
+bool issued_print(const struct applet_call *call, csv *result, struct error *err)
+{
+    bool json = call->common->json;
+    struct csv_record names, row;
+    AUTO(buffer) *head = buffer_new(256);
+    AUTO(buffer) *out = buffer_new(PRINT_BYTES);
+    if (!head || !out)
+        return error_memory(err);
+    if (csv_next(result, &names, err) != CSV_RECORD)
+        return false;
+    put_record(head, &names);
+    AUTO(csv) *kept = csv_open_text(buffer_span(head), "names",
+                                    err); /* names are lost with the next row */
+    if (!kept || csv_next(kept, &names, err) != CSV_RECORD)
+        return false;
+    buffer_put_text(out, json ? "{\"rows\": [" : (const char *)head->data);
+    enum csv_result more;
+    for (bool first = true; (more = csv_next(result, &row, err)) == CSV_RECORD; first = false) {
+        if (json) {
+            buffer_put_text(out, first ? "\n" : ",\n");
+            put_object(out, &names, &row);
+        } else {
+            put_record(out, &row);
+        }
+        if (out->size < PRINT_BYTES / 2)
+            continue;
+        if (!stdout_write(buffer_span(out), err))
+            return false;
+        out->size = 0;
+    }
+    buffer_put_text(out, json ? "\n]}\n" : "");
+    return more == CSV_END &&
+           (out->failed ? error_memory(err) : stdout_write(buffer_span(out), err));
 }
 
 bool issued_put_entity(buffer *out, const struct station *s, const entity *e, size_t row,
@@ -295,6 +358,12 @@ static entity *read_one(const struct pki_issue *o, struct error *err)
     return e ? TAKE(e) : (error_prefix(err, "pki-issue"), NULL);
 }
 
+static bool print_one(const struct applet_call *call, const buffer *result, struct error *err)
+{
+    AUTO(csv) *table = csv_open_text(buffer_span(result), "result", err);
+    return table && issued_print(call, table, err);
+}
+
 static enum rc issue_one(const struct applet_call *call, struct station *s, struct error *err)
 {
     const struct pki_issue *o = call->options;
@@ -325,10 +394,9 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
         return error_memory(err), err->rc;
     buffer_put_text(result, ISSUED_HEADER);
     if (!issued_put_entity(result, s, e, 1, NULL, err) || !put_files(outputs, s, e, err) ||
-        !enter(s, e, err) || !put_staple(call, outputs, s, e, err) ||
-        !output_add(outputs, "-", buffer_span(result), OUTPUT_PUBLIC, err))
+        !enter(s, e, err) || !put_staple(call, outputs, s, e, err) || !output_commit(outputs, err))
         return err->rc;
-    return output_commit(outputs, err) ? RC_OK : err->rc;
+    return print_one(call, result, err) ? RC_OK : err->rc;
 }
 
 /* A certificate that serves a CA: its own, or that of an OCSP signer. */
@@ -445,7 +513,6 @@ static bool service_put(const struct station *s, const struct service *v, entity
            (!pem || output_add(outputs, v->key_path, buffer_span(pem), OUTPUT_PRIVATE, err)) &&
            ledger_put_row(row, e->cert, file, err) &&
            ledger_append(v->issuer->ledger_path, buffer_span(row), err) &&
-           output_add(outputs, "-", buffer_span(result), OUTPUT_PUBLIC, err) &&
            output_commit(outputs, err);
 }
 
@@ -468,7 +535,7 @@ static enum rc issue_service(const struct applet_call *call, const struct statio
         e->cert = service_cert(s, &v, e, keys->keys[0]->pkey, err);
     if (result)
         buffer_put_text(result, ISSUED_HEADER);
-    done = keys && e->cert && service_put(s, &v, e, result, err);
+    done = keys && e->cert && service_put(s, &v, e, result, err) && print_one(call, result, err);
     service_close(&v);
     return done ? RC_OK : err->rc;
 }
@@ -610,7 +677,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 }
 
 const struct applet applet_pki_issue = {
-    .uses = USES_KEYS | USES_NOW,
+    .uses = USES_KEYS | USES_NOW | USES_JSON,
     .options = options,
     .size = sizeof(struct pki_issue),
     .run = run,

@@ -4,6 +4,7 @@
 #define OTRP_APPLETS_PKI_ISSUE_H
 
 #include "applets/pki.h"
+#include "pki/csv.h"
 #include "pki/station.h"
 
 #define ISSUED_HEADER "row,role,name,serial,sha256,did,cert,key,status,message\n"
@@ -24,6 +25,9 @@ void issued_put(buffer *out, const struct issued *issued);
 /* The row of an entity that got its certificate. */
 bool issued_put_entity(buffer *out, const struct station *s, const entity *e, size_t row,
                        const char *message, struct error *err) MUST_CHECK;
+
+/* Writes a result to standard output, as --json says. */
+bool issued_print(const struct applet_call *call, csv *result, struct error *err) MUST_CHECK;
 
 struct batch_order {
     const char *manifest;

@@ -16,30 +16,47 @@ struct csv {
     bool full, nul, stray; /* what was wrong with the record */
 };
 
-csv *csv_open(const char *path, struct error *err)
+/* Takes file, also at a failure. */
+static csv *csv_new(FILE *file, const char *name, struct error *err)
 {
     AUTO(csv) *table = calloc(1, sizeof *table);
     if (!table) {
+        if (file != stdin)
+            fclose(file);
         error_memory(err);
         return NULL;
     }
-    table->name = input_name(path);
+    table->name = name;
     table->line = 1;
-    table->file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (!table->file) {
-        error_errno(err, RC_USAGE, "%s: cannot open", path);
-        return NULL;
-    }
-    int c = getc(table->file);
+    table->file = file;
+    int c = getc(file);
     if (c == 0xef) {
-        if (getc(table->file) == 0xbb && getc(table->file) == 0xbf)
+        if (getc(file) == 0xbb && getc(file) == 0xbf)
             return TAKE(table);
-        error_set(err, RC_MALFORMED, "%s: does not begin as UTF-8", path);
+        error_set(err, RC_MALFORMED, "%s: does not begin as UTF-8", name);
         return NULL;
     }
     if (c != EOF)
-        ungetc(c, table->file);
+        ungetc(c, file);
     return TAKE(table);
+}
+
+csv *csv_open(const char *path, struct error *err)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    if (file)
+        return csv_new(file, input_name(path), err);
+    error_errno(err, RC_USAGE, "%s: cannot open", path);
+    return NULL;
+}
+
+csv *csv_open_text(struct span text, const char *name, struct error *err)
+{
+    FILE *file = fmemopen((void *)(uintptr_t)text.data, text.size, "r");
+    if (file)
+        return csv_new(file, name, err);
+    error_errno(err, RC_INTERNAL, "%s: cannot read", name);
+    return NULL;
 }
 
 void csv_free(csv *table)

@@ -33,6 +33,8 @@ enum csv_result { CSV_RECORD, CSV_END, CSV_FAILED };
 
 /* A file, or "-". RC_USAGE when it cannot be read. */
 csv *csv_open(const char *path, struct error *err) MUST_CHECK;
+/* The same of a text, which must outlive the table. */
+csv *csv_open_text(struct span text, const char *name, struct error *err) MUST_CHECK;
 void csv_free(csv *table);
 
 /* The next record. CSV_FAILED: the file cannot be read, or a quote is never closed (RC_MALFORMED);
