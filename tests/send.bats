@@ -738,6 +738,17 @@ refute_regex() {
     assert_output '[4,4,4,4,4,4,6,6,6,6,6,6]'
 }
 
+@test "--repeat: a device has one session at a time" {
+    device device
+    wants xbank/sd-1
+    stub
+    run --separate-stderr otrp send --url "$URL" --tee device --repeat 8 --jobs 4 --transcript wire.jsonl
+    assert_success
+    # sessions do not overlap: their numbers stand in blocks
+    run bash -c "jq .exchange wire.jsonl | uniq | sort | uniq -d"
+    assert_output ""
+}
+
 @test "--repeat --json, and failures by reason" {
     otrp make-request get-device-state --pki "$P" --tam mytam > request.json
     http good '200 OK' "$JSON_TYPE" @request.json

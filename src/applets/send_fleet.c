@@ -26,8 +26,10 @@ typedef struct fleet {
     sending *sending;
     struct span body; /* that each posts, without a TEE */
     json_t *names;    /* of the devices, taken in turn; or NULL */
-    size_t sessions, jobs;
+    size_t sessions, jobs, devices;
     pthread_mutex_t lock; /* of all that follows */
+    pthread_cond_t freed; /* a device: each has one session at a time */
+    bool *busy;           /* by device */
     size_t next, done, failed;
     double *latency_ms; /* of those that succeeded */
     size_t succeeded;
@@ -50,7 +52,7 @@ static enum rc session(fleet *f, size_t number, struct error *err)
     if (!exchange_open(x, f->sending, err))
         return err->rc;
     if (f->names)
-        x->name = json_string_value(json_array_get(f->names, number % json_array_size(f->names)));
+        x->name = json_string_value(json_array_get(f->names, number % f->devices));
     struct span message;
     if (!f->names && !x->remote)
         return exchange_post(x, f->body, &message, err) ? RC_OK : err->rc;
@@ -80,6 +82,11 @@ static void *work(void *argument)
     for (;;) {
         pthread_mutex_lock(&f->lock);
         size_t number = f->next++;
+        bool *busy = f->busy && number < f->sessions ? &f->busy[number % f->devices] : NULL;
+        while (busy && *busy)
+            pthread_cond_wait(&f->freed, &f->lock);
+        if (busy)
+            *busy = true;
         pthread_mutex_unlock(&f->lock);
         if (number >= f->sessions)
             return NULL;
@@ -88,6 +95,9 @@ static void *work(void *argument)
         enum rc rc = session(f, number, &err);
         double elapsed = now_ms() - begun;
         pthread_mutex_lock(&f->lock);
+        if (busy)
+            *busy = false;
+        pthread_cond_broadcast(&f->freed);
         f->done++;
         if (rc == RC_OK)
             f->latency_ms[f->succeeded++] = elapsed;
@@ -249,13 +259,20 @@ enum rc send_many(sending *s, struct span body, struct error *err)
         return error_memory(err), err->rc;
     f.latency_ms = (double *)(void *)latency;
     f.names = names;
+    f.devices = json_array_size(names);
+    AUTO(char) *busy = names ? calloc(f.devices, sizeof *f.busy) : NULL;
+    f.busy = (bool *)(void *)busy;
+    if (names && !busy)
+        return error_memory(err), err->rc;
     s->host = host;
     pthread_mutex_init(&f.lock, NULL);
+    pthread_cond_init(&f.freed, NULL);
     progress_start(&f.progress, "sessions", s->call->common->quiet || s->call->common->json);
     double begun = now_ms();
     size_t started = run_jobs(&f);
     double elapsed = now_ms() - begun;
     progress_end(&f.progress);
+    pthread_cond_destroy(&f.freed);
     pthread_mutex_destroy(&f.lock);
     s->host = NULL;
     if (started < f.jobs)
