@@ -87,12 +87,14 @@ static json_t *shown(const json_t *value, unsigned depth)
     if (!json_is_object(value) && !json_is_array(value))
         return json_copy((json_t *)(uintptr_t)value);
     json_t *copy = json_is_object(value) ? json_object() : json_array();
-    json_object_foreach ((json_t *)(uintptr_t)value, name, each)
+    json_object_foreach ((json_t *)(uintptr_t)value, name, each) {
         json_object_set_new(copy, name,
                             json_is_string(each) ? shown_text(name, each, depth)
                                                  : shown(each, depth + 1));
-    json_array_foreach (value, i, each)
+    }
+    json_array_foreach (value, i, each) {
         json_array_append_new(copy, shown(each, depth + 1));
+    }
     return copy;
 }
 
