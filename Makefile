@@ -41,7 +41,7 @@ UTILITY  := $(B)/obj/util/error.o $(B)/obj/util/buffer.o
 UNIT     := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 TEE      := $(patsubst tests/tee/%.c,$(B)/tee/%,$(wildcard tests/tee/*.c))
 JOSE     := $(patsubst tests/jose/%.c,$(B)/jose/%,$(wildcard tests/jose/*.c))
-BENCH    := $(addprefix $(B)/bench/,compare empty sign_rs256 jose tee issue keygen_clock.so)
+BENCH    := $(addprefix $(B)/bench/,compare empty sign_rs256 jose tee issue rsa_session keygen_clock.so)
 APPLETS  := $(shell sed -nE 's/^APPLET.[^"]*"([a-z-]+)".*/\1/p' src/applets.def)
 SHELLS   := bin/install-deps .ci/run $(wildcard samples/*.sh samples/*.bash samples/*/*.sh samples/*/*.bats \
                                           tests/*.sh tests/*.bash tests/*/*.sh tests/*/*.bash)

@@ -13,11 +13,11 @@ setup() {
     wants xbank/sd-1/demo
 }
 
-# guarded [OPTION...]: a TAM with a control interface for tokens of control.jwk.
+# guarded: a TAM with a control interface for tokens of control.jwk.
 guarded() {
     otrp jwk --generate ec-p256 --force -o control.jwk
     otrp jwk --public --force -o control-pub.jwk control.jwk
-    stub --control-key control-pub.jwk "$@"
+    stub --control-key control-pub.jwk
 }
 
 token() {
@@ -171,9 +171,8 @@ policy.json: 2 mistakes'
     run curl -s -o /dev/null -w '%{http_code}' -H "Accept: $OTRP_TYPE" -H "Content-Type: $OTRP_TYPE" \
         -H 'Transfer-Encoding: chunked' --data-binary @large "$URL"
     assert_output 503
-    local i
     head -c 60000 /dev/zero > half
-    for i in 1 2 3; do
+    for _ in 1 2 3; do
         run curl -s -o /dev/null -w '%{http_code}' -H "Accept: $OTRP_TYPE" -H "Content-Type: $OTRP_TYPE" \
             --data-binary @half "$URL"
         assert_output 400
@@ -273,8 +272,7 @@ policy.json: 2 mistakes'
     device device
     stub --fault endless-session
     next '' request.json
-    local i
-    for i in 1 2 3; do
+    for _ in 1 2 3; do
         answers device request.json answer.json
         next answer.json request.json
         assert_equal "$(jq -r 'keys[]' request.json)" GetDeviceStateRequest

@@ -486,6 +486,20 @@ alg() {
     took GetDeviceState CreateSD
 }
 
+@test "an answer that is signed with what the policy does not allow is not believed" {
+    wants xbank/sd-1
+    but '.sign_algs = ["RS256"] | del(.require_tfw)'
+    two_keys
+    next '' request.json
+    assert_equal "$(tbs request.json | jq -c .supportedsigalgs)" '["RS256"]'
+    # a device that does not care for that
+    altered request.json 'del(.[].supportedsigalgs)' > uncaring.json
+    otrp make-response -q --request uncaring.json --pki "$P" --tee mytee \
+        --tam-cert "$PKI/tam/tam/tam-mytam-rsa-cert.pem" -o answer.json
+    assert_equal "$(alg answer.json)" ES256
+    disbelieved answer.json 'signed with ES256, which the policy does not allow'
+}
+
 @test "the second key must be of the same TAM" {
     run --separate-stderr otrp tam-stub --pki "$P" --listen 127.0.0.1:0 \
         --alt-key "$P/tam/tam/tam-othertam-ec-key.pem" \

@@ -76,3 +76,7 @@ target 'one of 1,000 devices to one alone' "$(sed -n 's/^ratio of a fleet to one
 echo "Batches of certificates"
 mkdir pki-issue
 (cd pki-issue && "$here/pki.sh" "$otrp" "$bench")
+
+echo "The stub TAM"
+mkdir tam
+(cd tam && "$here/tam.sh" "$bench" "$otrp")

@@ -80,12 +80,20 @@ target 'TAM CPU / RSA operations (median)' "$(cut -d' ' -f3 cpu | median)" 2.0
 echo "    latency says something on an idle machine only; its load is now $(cut -d' ' -f1 /proc/loadavg)"
 target 'latency of a session in ms (median of medians)' "$(median < latency)" 25
 
-echo "1,000 devices at once (P-256, one thread of the client each)"
+echo "1,000 devices at once: as many sessions wait for an answer, then as many devices are served, 100 side by side"
 "$otrp" pki-init -q --out pki-ec --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256
 "$otrp" tee-sim init -q --state crowd --pki pki-ec --count 1000
 policy full pki-ec/sp/sp/sp-xbank-ec
 start pki-ec
-sessions crowd 1000 1000
+clients=()
+for ((i = 0; i < 4; i++)); do
+    curl -s -Z --parallel-max 250 -X POST -H 'Accept: application/otrp+json' -o /dev/null \
+        -w '%{http_code}\n' "$url?[1-250]" > "opened-$i" &
+    clients+=($!)
+done
+wait "${clients[@]}"
+target 'sessions that could not be opened' "$(cat opened-? | grep -vc '^200$')" 0
+sessions crowd 1000 100
 jq -r '"    \(.sessions) sessions, \(.failed) failed, \(.sessions_per_second) a second"' summary.json
 target 'failed sessions' "$(jq .failed summary.json)" 0
 target 'memory of the TAM in MiB (VmHWM)' "$(awk '/VmHWM/ { print $2 / 1024 }' "/proc/$tam/status")" 256
