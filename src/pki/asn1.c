@@ -40,12 +40,13 @@ EVP_MD_CTX *signature_begin(EVP_PKEY *key)
 {
     char wanted[128];
     const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(key);
-    const char *name = provider ? OSSL_PROVIDER_get0_name(provider) : NULL;
+    const char *name = provider ? OSSL_PROVIDER_get0_name(provider) : "default";
+    bool own = strcmp(name, "default") != 0; /* the others have to be asked for */
     const char *digest = EVP_MD_get0_name(signature_digest(key));
     AUTO(EVP_MD_CTX) *ctx = EVP_MD_CTX_new();
-    if (name)
+    if (own)
         snprintf(wanted, sizeof wanted, "?provider=%.100s", name);
-    return ctx && EVP_DigestSignInit_ex(ctx, NULL, digest, NULL, name ? wanted : NULL, key, NULL) ==
+    return ctx && EVP_DigestSignInit_ex(ctx, NULL, digest, NULL, own ? wanted : NULL, key, NULL) ==
                        1
                ? TAKE(ctx)
                : NULL;

@@ -233,19 +233,20 @@ char *station_ledger_file(const struct station *s, const entity *e)
 bool station_taken(const struct station *s, const entity *e, char **path, struct error *err)
 {
     *path = NULL;
-    for (size_t f = 0; f < COUNT(families); f++)
-        for (int out = 0; out <= (s->out != NULL); out++) {
-            AUTO(char) *cert = out ? layout_shard_path(s->out, e->role, e->name, families[f],
-                                                       "cert.pem")
-                                   : layout_entity_path(s->pki, e->role, e->name, families[f],
-                                                        "cert.pem");
-            if (!cert)
-                return error_memory(err);
-            if (!path_exists(cert))
-                continue;
+    for (size_t f = 0; f < COUNT(families); f++) {
+        AUTO(char) *cert = layout_entity_path(s->pki, e->role, e->name, families[f], "cert.pem");
+        AUTO(char) *out = s->out
+                              ? layout_shard_path(s->out, e->role, e->name, families[f], "cert.pem")
+                              : NULL;
+        if (!cert || (s->out && !out))
+            return error_memory(err);
+        if (path_exists(cert))
             *path = TAKE(cert);
+        else if (out && path_exists(out))
+            *path = TAKE(out);
+        if (*path)
             return true;
-        }
+    }
     return true;
 }
 
