@@ -579,3 +579,30 @@ what is revoked is not known"
     run extension pki/sp/sp/sp-xbank-ec-cert.pem extendedKeyUsage
     assert_output "E-mail Protection"
 }
+
+@test "--passout encrypts every private key, and no JWK gives one away" {
+    otrp pki-init -q --passout pass:secret "${QUICK[@]}"
+    local key
+    while read -r key; do
+        assert_equal "$(head -n 1 "$key")" "-----BEGIN ENCRYPTED PRIVATE KEY-----"
+    done < <(find pki -name '*-key.pem')
+    run openssl pkey -in pki/tam/tam/tam-mytam-ec-key.pem -passin pass:secret -pubout
+    assert_output "$(openssl x509 -in pki/tam/tam/tam-mytam-ec-cert.pem -noout -pubkey)"
+    run find pki -name '*-key.jwk'
+    assert_output ""
+    run --separate-stderr otrp pki-issue --pki pki --role tee --name a --alg ec-p256
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'tee-ca-1-ec-key.pem: the key is encrypted'
+    otrp pki-issue -q --pki pki --role tee --name a --alg ec-p256 --passin pass:secret > /dev/null
+    run --separate-stderr otrp pki-check --pki pki --passin pass:secret
+    assert_success
+}
+
+@test "jwk: a key made is not thrown away, and a folder that is not there is wrong usage" {
+    run --separate-stderr otrp jwk --generate ec-p256 --thumbprint
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'would throw it away'
+    run --separate-stderr otrp jwk --generate ec-p256 -o nowhere/key.jwk
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'nowhere/key.jwk: cannot be written'
+}

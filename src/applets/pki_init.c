@@ -7,10 +7,11 @@
 #include "jose/jwk.h"
 #include "pki/files.h"
 #include "util/install.h"
+#include "util/secret.h"
 #include "util/terminal.h"
 
 struct pki_init {
-    const char *out, *root_alg, *ca_alg, *alg, *templates;
+    const char *out, *root_alg, *ca_alg, *alg, *templates, *passout;
     struct text_list sp, tam, tee;
     long jobs;
     bool dry_run;
@@ -27,6 +28,8 @@ static const struct option_row options[] = {
              "a TAM; TAMID is an OID, a URI or a host name (default: mytam)"),
     OPT_LIST(pki_init, tee, 0, "NAME", 0, "a device: its TEE and firmware (default: mytee)"),
     OPT_NUMBER(pki_init, jobs, 'j', "N", 1, 1024, "make N keys at once (default: one a core)"),
+    OPT_TEXT(pki_init, passout, 0, "ARG", 0,
+             "encrypt the private keys with this passphrase: pass:TEXT, env:NAME, ..."),
     OPT_TEXT(pki_init, templates, 0, "DIR", OPT_DIR, "folder of the X.509 templates"),
     OPT_FLAG(pki_init, dry_run, 'n', 0, "list what would be written, make nothing"),
     OPT_END};
@@ -173,7 +176,10 @@ static enum rc run(const struct applet_call *call, struct error *err)
     time_t now = clock_now(&call->clock);
 
     /* inputs */
-    AUTO(hierarchy) *h = plan(o, err);
+    AUTO(buffer) *passphrase = o->passout ? passphrase_read(o->passout, err) : NULL;
+    AUTO(hierarchy) *h = o->passout && !passphrase ? NULL : plan(o, err);
+    if (h)
+        h->passphrase = passphrase;
     AUTO(pki_files) *files = h ? pki_files_plan(h, dir, err) : NULL;
     AUTO(char) *folder = !files         ? NULL
                          : o->templates ? strdup(o->templates)

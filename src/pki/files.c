@@ -82,7 +82,8 @@ pki_files *pki_files_plan(const hierarchy *h, const char *dir, struct error *err
     for (size_t i = 0; i < h->count; i++) {
         const struct member *m = &h->members[i];
         for (enum pki_file_kind kind = 0; kind < PKI_FILE_KIND_COUNT; kind++) {
-            if (!(kinds[kind].levels & 1u << m->level) || !(kinds[kind].roles & 1u << m->role))
+            if (!(kinds[kind].levels & 1u << m->level) || !(kinds[kind].roles & 1u << m->role) ||
+                (kind == PKI_PRIVATE_JWK && h->passphrase)) /* it would give the key away */
                 continue;
             char *path = path_of(dir, m, kinds[kind].end);
             if (!path) {
@@ -174,8 +175,8 @@ buffer *pki_key_pem(const EVP_PKEY *pkey, const buffer *passphrase, struct error
 
 static buffer *make_key(const hierarchy *h, const struct member *m, time_t now, struct error *err)
 {
-    (void)h, (void)now;
-    return pki_key_pem(m->pkey, NULL, err);
+    (void)now;
+    return pki_key_pem(m->pkey, h->passphrase, err);
 }
 
 static buffer *make_cert(const hierarchy *h, const struct member *m, time_t now, struct error *err)

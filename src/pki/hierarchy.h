@@ -41,6 +41,7 @@ struct member {
 typedef struct hierarchy {
     struct member *members; /* a member stands behind its issuer */
     size_t count;
+    const buffer *passphrase; /* the caller's: of the key files; NULL: they are not encrypted */
 } hierarchy;
 
 struct hierarchy_order {
