@@ -276,6 +276,25 @@ changed() {
     assert_output "signature: not right"
 }
 
+@test "why a signature is wrong: in DER, or over something else" {
+    local payload protected
+    openssl ecparam -name prime256v1 -genkey -noout -out ec.pem
+    openssl pkey -in ec.pem -pubout -out ec-pub.pem
+    payload=$(printf '{"what":"is signed"}' | base64url_encode)
+    protected=$(printf '{"alg":"ES256"}' | base64url_encode)
+    printf %s "$protected.$payload" | openssl dgst -sha256 -sign ec.pem | base64url_encode > signature
+    echo "$protected.$payload.$(< signature)" > der.jws
+    run report "($VERDICTS), .items[].hints[]" --key ec-pub.pem der.jws
+    assert_output "signature: not right
+the signature is right by ec-pub.pem, but in DER: JOSE wants R || S"
+    protected=$(printf '{"alg":"RS256"}' | base64url_encode)
+    printf '{"what":"is signed"}' | openssl dgst -sha256 -sign "$SAMPLES/pki/tam/tam/tam-mytam-rsa-key.pem" |
+        base64url_encode > signature
+    echo "$protected.$payload.$(< signature)" > raw.jws
+    run report '.items[].hints[]' --key "$SAMPLES/pki/tam/tam/tam-mytam-rsa-cert.pem" raw.jws
+    assert_output --partial "over the decoded payload alone: JOSE signs the base64url of both"
+}
+
 @test "a wrong signature, a strange root and an expired certificate" {
     changed '.payload |= .[:-8] + "AAAA" + .[-4:]' > wrong.json
     run report "$VERDICTS" --trust "$SAMPLES/pki/tee/tee-rootca" wrong.json

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * inspect.h: the parts of otrp inspect: inspect.c reads options and finds things, inspect_item.c
- * tells them apart, inspect_message.c knows OTrP, inspect_jose.c JWS and JWE, inspect_value.c
- * values, certificates and keys, inspect_evidence.c what the user and earlier things tell.
+ * tells them apart, inspect_message.c knows OTrP, inspect_jws.c and inspect_jwe.c JOSE,
+ * inspect_value.c values, certificates and keys, inspect_evidence.c what the user and earlier
+ * things tell.
  */
 #ifndef OTRP_APPLETS_INSPECT_H
 #define OTRP_APPLETS_INSPECT_H
@@ -110,7 +111,7 @@ json_doc *read_document(look *l, struct span text, const char *path, buffer **me
 void deviate(look *l, const char *path, enum deviation id);
 void report_deviation(void *look_, const char *path, const char *section, const char *what);
 
-/* ---- inspect_jose.c ---- */
+/* ---- inspect_jws.c, inspect_jwe.c ---- */
 
 /* What a JWS is signed for. */
 struct signed_as {
@@ -138,6 +139,9 @@ void show_bytes_deeply(look *l, struct layer *layer, const char *path, struct sp
 void show_tbs(look *l, const struct json_value *tbs, struct signed_as as, struct layer *layer);
 /* A device state: text is {"dsi":...} as received, or NULL when inner stands in another content. */
 void show_dsi(look *l, struct layer *layer, const struct json_value *inner, struct span text);
+
+/* ---- inspect_signer.c ---- */
+
 /* What is told about the signer's certificate and what the signed part says of it. */
 void show_signer(look *l, X509 *signer, struct signed_as as);
 

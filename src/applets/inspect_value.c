@@ -148,17 +148,19 @@ void show_cert(struct layer *layer, const char *path, X509 *cert)
         return;
     const char *tamid = json_string_value(json_object_get(facts, "tamid"));
     const char *did = json_string_value(json_object_get(facts, "did"));
-    json_t *row = row_words(
-        layer, path, TONE_PLAIN, "%s; issuer %s; %.10s to %.10s; %s%s%s%s; sha256 %.16s...",
-        fact(facts, "subject"), fact(facts, "issuer"), fact(facts, "not_before"),
-        fact(facts, "not_after"), fact(facts, "key"),
-        tamid ? "; tamid "
-        : did ? "; did "
-              : "",
-        tamid ? tamid
-        : did ? did
-              : "",
-        json_is_true(json_object_get(facts, "ca")) ? "; CA" : "", fact(facts, "sha256"));
+    bool whole = layer->report->value_bytes == SIZE_MAX;
+    json_t *row = row_words(layer, path, TONE_PLAIN,
+                            "%s; issuer %s; %.10s to %.10s; %s%s%s%s; sha256 %.*s%s",
+                            fact(facts, "subject"), fact(facts, "issuer"),
+                            fact(facts, "not_before"), fact(facts, "not_after"), fact(facts, "key"),
+                            tamid ? "; tamid "
+                            : did ? "; did "
+                                  : "",
+                            tamid ? tamid
+                            : did ? did
+                                  : "",
+                            json_is_true(json_object_get(facts, "ca")) ? "; CA" : "",
+                            whole ? 64 : 16, fact(facts, "sha256"), whole ? "" : "...");
     if (row)
         json_object_set(row, "certificate", facts);
     json_decref(facts);
