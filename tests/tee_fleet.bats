@@ -154,6 +154,55 @@ report() {
     recorded yes ERR_TFW_NOT_TRUSTED tbs request get-device-state
 }
 
+# ---- profiles ----
+
+# foreign PROFILE: a device of that profile, and what it answers to a TAM of it.
+foreign() {
+    rm -rf device
+    otrp tee-sim init -q --state device --pki "$P" --profile "$1" --tam-cert "$TAM-cert.pem"
+    otrp make-request get-device-state --pki "$P" --profile "$1" -f -o gds.json
+    run --separate-stderr otrp tee-sim process --state device -f -o state.json gds.json
+    assert_success
+    assert_equal "$(report | jq -r '.devices[0].profile')" "$1"
+}
+
+@test "a device of the profile thaler answers as that one does, and waives what it cannot prove" {
+    foreign thaler
+    assert_equal "$(tbs state.json | jq -c '[.signerreq, (.edsi | keys)]')" \
+        '["true",["ciphertext","encrypted_key","header","iv","protected","tag"]]'
+    tbs state.json | jq -c .edsi | jose jwe dec -i- -k "$TAM-key.jwk" > dsi.json
+    assert_equal "$(jq -c '.dsi.tee | [has("sdlist"), .talist, .requestedtalist]' dsi.json)" '[false,[],[]]'
+    assert_equal "$(jq -r '.dsi.tee.cert' dsi.json | jose b64 dec -i- | openssl sha256 -binary | base64)" \
+        "$(did "$TEE-cert.pem")"
+    otrp verify -q --profile thaler --tam-key "$TAM-key.pem" --trust "$P/tee/tee-rootca" --request gds.json state.json
+    otrp make-request create-sd --pki "$P" --profile thaler --device state.json --sp xbank --sdname a > create.json
+    otrp tee-sim process -q --state device create.json > created.json
+    assert_equal "$(holdings | jq -c '[.sds[] | .name, .tamid]')" '["a","mytam"]'
+    # what was seen stays seen, and a signature that is wrong stays wrong
+    run --separate-stderr otrp tee-sim process --state device create.json
+    assert_equal "$status" 8
+    assert_regex "$stderr" 'ERR_REQUEST_INVALID: replay'
+    as_other request get-device-state > other.json
+    run --separate-stderr otrp tee-sim process --state device other.json
+    assert_equal "$status" 8
+    assert_regex "$stderr" 'ERR_REQUEST_INVALID: .*signature'
+}
+
+@test "a device of the profile aist knows its TAM beforehand and takes messages without x5c" {
+    foreign aist
+    assert_equal "$(tbs state.json | jq -c '[.rid, .tid, .signerreq]')" '["1","1",false]'
+    otrp verify -q --profile aist --tam-key "$TAM-key.pem" --key "$TEE-cert.pem" --request gds.json state.json
+    otrp tee-sim process -q --state device gds.json > again.json # tid is always 1: no replay record
+    otrp make-request delete-ta --pki "$P" --profile aist --device state.json --taid t > delete.json
+    run --separate-stderr otrp tee-sim process --state device delete.json
+    assert_equal "$status" 8
+    assert_regex "$stderr" 'ERR_SD_NOT_FOUND: the request names no SD'
+    run --separate-stderr otrp tee-sim init --state new --pki "$P" --profile aist
+    assert_equal "$status $output" "2 "
+    assert_regex "$stderr" '--profile aist needs --tam-cert'
+    assert [ ! -e new ]
+}
+
 # ---- limits ----
 
 @test "limits and algorithms at init are shown" {

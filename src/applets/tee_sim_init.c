@@ -27,6 +27,8 @@ const struct option_row tee_init_options[] = {
     OPT_TEXT(tee_init, tee_key, 0, "KEY", OPT_FILE, "private key of the device"),
     OPT_TEXT(tee_init, tee_cert, 0, "CHAIN", OPT_FILE, "its certificate and intermediates"),
     OPT_TEXT(tee_init, tam_root, 0, "ROOTS", OPT_FILE, "TAM roots to trust, a file or folder"),
+    OPT_TEXT(tee_init, tam_cert, 0, "CHAIN", OPT_FILE,
+             "certificate of the one TAM to listen to, whatever issued it (for --profile)"),
     OPT_TEXT(tee_init, tfw_key, 0, "KEY", OPT_FILE, "private key of the trusted firmware"),
     OPT_TEXT(tee_init, tfw_cert, 0, "CHAIN", OPT_FILE, "its certificate and intermediates"),
     OPT_TEXT(tee_init, tfw_root, 0, "ROOTS", OPT_FILE,
@@ -58,7 +60,7 @@ struct unit {
 typedef struct units {
     struct unit *units;
     size_t count;
-    X509_stack *tam_roots, *tfw_roots;
+    X509_stack *tam_roots, *tfw_roots, *pinned;
     json_t *algorithms;
 } units;
 
@@ -78,6 +80,7 @@ static void units_free(units *u)
     free(u->units);
     sk_X509_pop_free(u->tam_roots, X509_free);
     sk_X509_pop_free(u->tfw_roots, X509_free);
+    sk_X509_pop_free(u->pinned, X509_free);
     json_decref(u->algorithms);
 }
 AUTO_DEFINE(units, units_free)
@@ -375,8 +378,22 @@ static bool read_algorithms(const char *text, units *u, struct error *err)
     return true;
 }
 
-static bool create(const struct tee_init *o, const units *u, struct error *err)
+/* Other implementations know their TAM beforehand. */
+static bool load_pinned(const struct applet_call *call, units *u, struct error *err)
 {
+    const struct tee_init *o = call->options;
+    if (o->tam_cert)
+        return (u->pinned = cert_load(o->tam_cert, err)) != NULL;
+    if (!profile_find(call->common->profile)->forms)
+        return true;
+    error_set(err, RC_USAGE, "--profile %s needs --tam-cert: its messages prove no chain",
+              call->common->profile);
+    return error_hint(err, "the TAM's certificate is pinned, as that implementation does");
+}
+
+static bool create(const struct applet_call *call, const units *u, struct error *err)
+{
+    const struct tee_init *o = call->options;
     struct device_parts *parts = calloc(u->count, sizeof *parts);
     if (!parts)
         return error_memory(err);
@@ -394,7 +411,9 @@ static bool create(const struct tee_init *o, const units *u, struct error *err)
                                                     o->max_bytes ? o->max_bytes : 256L << 20,
                                                     o->max_replays ? o->max_replays : 100000},
                                          .signerreq = !o->no_signerreq,
-                                         .algorithms = u->algorithms};
+                                         .algorithms = u->algorithms,
+                                         .profile = profile_find(call->common->profile),
+                                         .pinned = u->pinned};
     bool created = device_create(o->state, parts, u->count, err);
     free(parts);
     return created;
@@ -409,7 +428,8 @@ enum rc tee_init_run(const struct applet_call *call, struct error *err)
     units loaded = {NULL};
     AUTO(units) *u = &loaded;
     if (!(o->pki ? load_from_pki(call, name, u, err) : load_from_files(call, name, u, err)) ||
-        !read_algorithms(o->algorithms, u, err) || !create(o, u, err))
+        !read_algorithms(o->algorithms, u, err) || !load_pinned(call, u, err) ||
+        !create(call, u, err))
         return err->rc;
     if (u->count == 1)
         say(call, "device %s in %s", u->units[0].name, o->state);

@@ -29,7 +29,9 @@ void device_free(device *dev)
     free(dev->name);
     free(dev->version);
     free(dev->did);
-    free(dev->profile);
+    sk_X509_pop_free(dev->pinned, X509_free);
+    key_free(dev->pinned_key);
+    free(dev->pinned_tamid);
     json_decref(dev->algorithms);
     key_free(dev->tee_key);
     sk_X509_pop_free(dev->tee_chain, X509_free);
@@ -148,7 +150,12 @@ static bool insert_device(sqlite3 *db, const uint8_t *fuse, const struct device_
                  buffer_span(anchors), parts->limits.sds, parts->limits.tas, parts->limits.bytes,
                  parts->limits.replays, (long long)parts->signerreq,
                  algorithms ? (const char *)algorithms->data : NULL,
-                 parts->profile ? parts->profile : "ietf"))
+                 parts->profile ? parts->profile->name : "ietf"))
+        return false;
+    AUTO(buffer) *pinned = parts->pinned ? certs_to_pem(parts->pinned, err) : NULL;
+    if (parts->pinned &&
+        (!pinned || !sql_run(db, err, "UPDATE device SET pinned = ? WHERE name = ?", "bt",
+                             buffer_span(pinned), parts->name)))
         return false;
     if (!parts->tfw_key)
         return true;
@@ -246,6 +253,19 @@ static bool load_firmware(device *dev, sqlite3_stmt *row, struct error *err)
     return dev->tfw_anchors != NULL;
 }
 
+static bool load_pinned(device *dev, sqlite3_stmt *row, struct error *err)
+{
+    dev->pinned = cert_parse(sql_blob(row, 16), "pinned TAM", err);
+    X509 *cert = dev->pinned ? sk_X509_value(dev->pinned, 0) : NULL;
+    EVP_PKEY *pkey = cert ? X509_get_pubkey(cert) : NULL;
+    dev->pinned_key = pkey ? key_from_pkey(pkey, false, "pinned TAM", err) : NULL;
+    struct error ignored;
+    dev->pinned_tamid = cert ? cert_tamid(cert, &ignored) : NULL;
+    if (cert && !dev->pinned_tamid) /* old certificates have none: their owner is their key */
+        dev->pinned_tamid = cert_sha256_hex(cert, err);
+    return dev->pinned_key && dev->pinned_tamid;
+}
+
 static bool load_device(device *dev, sqlite3_stmt *row, struct error *err)
 {
     dev->id = sqlite->column_int64(row, 0);
@@ -260,7 +280,9 @@ static bool load_device(device *dev, sqlite3_stmt *row, struct error *err)
                                          sqlite->column_int64(row, 10),
                                          sqlite->column_int64(row, 11)};
     dev->signerreq = sqlite->column_int(row, 12) != 0;
-    dev->profile = sql_text(row, 15);
+    dev->profile = profile_find((const char *)sqlite->column_text(row, 15));
+    if (sqlite->column_type(row, 16) != SQLITE_NULL && !load_pinned(dev, row, err))
+        return false;
     if (sqlite->column_type(row, 14) != SQLITE_NULL &&
         !(dev->algorithms = json_load_span(sql_blob(row, 14), "algorithms", err)))
         return false;
@@ -270,7 +292,7 @@ static bool load_device(device *dev, sqlite3_stmt *row, struct error *err)
 
 #define DEVICE_COLUMNS                                                                             \
     "SELECT id, name, key, chain, tam_anchors, tfw_key, tfw_chain, tfw_anchors, max_sds, max_tas," \
-    " max_bytes, max_replays, signerreq, version, algorithms, profile FROM device "
+    " max_bytes, max_replays, signerreq, version, algorithms, profile, pinned FROM device "
 
 static bool choose_device(device *dev, const char *dir, const char *name, struct error *err)
 {

@@ -17,6 +17,7 @@
 #include "jose/key.h"
 #include <jansson.h>
 
+#include "otrp/profile.h"
 #include "pki/cert.h"
 #include "sim/seal.h"
 #include "sim/sql.h"
@@ -41,8 +42,11 @@ typedef struct device {
     X509_stack *tfw_anchors;
     struct device_limits limits;
     bool signerreq;
-    json_t *algorithms; /* names of those that it supports; NULL: all of OTrP */
-    char *profile;      /* "ietf" */
+    json_t *algorithms;            /* names of those that it supports; NULL: all of OTrP */
+    const struct profile *profile; /* how it speaks */
+    X509_stack *pinned;            /* the certificates of the one TAM it listens to, or NULL */
+    key *pinned_key;
+    char *pinned_tamid;
     uint8_t fuse[FUSE_BYTES];
     struct clock clock;
     const struct tee_faults *faults; /* borrowed; NULL: a device that does as it should */
@@ -63,8 +67,9 @@ struct device_parts {
     const X509_stack *tfw_chain, *tfw_anchors;
     struct device_limits limits;
     bool signerreq;
-    const json_t *algorithms; /* NULL: all of OTrP */
-    const char *profile;      /* NULL: "ietf" */
+    const json_t *algorithms;      /* NULL: all of OTrP */
+    const struct profile *profile; /* NULL: ietf */
+    const X509_stack *pinned; /* of the one TAM that it is to listen to, or NULL: any trusted */
 };
 
 /* Makes count devices in the state folder, which is made where it is not there; all or none.

@@ -20,7 +20,8 @@ static json_t *issue_dsi(device *dev, const request *r, struct error *err)
     bool more;
     if (!row || !sql_next(dev->db, row, &more, err) || !more)
         return NULL;
-    AUTO(json_t) *inner = device_dsi(dev, r->tamid, (const char *)sqlite->column_text(row, 0), err);
+    AUTO(json_t) *own = device_dsi(dev, r->tamid, (const char *)sqlite->column_text(row, 0), err);
+    AUTO(json_t) *inner = own ? profile_dsi(dev->profile, own) : NULL;
     AUTO(json_t) *outer = inner ? json_pack("{s:O}", "dsi", inner) : NULL;
     AUTO(buffer) *text = outer ? json_canonical(outer) : NULL;
     uint8_t hash[32];
@@ -38,7 +39,8 @@ static json_t *issue_dsi(device *dev, const request *r, struct error *err)
 
 static bool add_state(device *dev, const request *r, command_result *result, struct error *err)
 {
-    if (r->type->id == MESSAGE_GET_DEVICE_STATE || member_true(r->tbs, "nextdsi")) {
+    if (r->type->id == MESSAGE_GET_DEVICE_STATE || dev->profile->forms ||
+        member_true(r->tbs, "nextdsi")) {
         json_t *inner = issue_dsi(dev, r, err);
         return inner &&
                (json_object_set_new(result->content, "dsi", inner) == 0 || error_memory(err));
@@ -101,7 +103,8 @@ static buffer *answer(device *dev, const request *r, const struct tee_outcome *o
                                    .content = edsi     ? edsi
                                               : passed ? result->content
                                                        : refusal,
-                                   .tam_key = r->signer_key,
+                                   .tam_key = dev->pinned_key ? dev->pinned_key : r->signer_key,
+                                   .profile = dev->profile,
                                    .cek = buffer_span(r->cek),
                                    .enc = r->content_enc,
                                    .signerreq = dev->signerreq};
@@ -138,7 +141,8 @@ static bool busy(const device *dev, struct error *err)
 static buffer *decide(device *dev, request *r, struct tee_outcome *outcome, struct error *err)
 {
     struct tee_view view;
-    tee_view_fill(dev, &view);
+    struct reading reading;
+    tee_view_fill(dev, &view, &reading);
     /* a device that asks for the signer each time asks for ocspdat as well, but in GetDeviceState
      * [] is fine */
     if (dev->signerreq && r->type->id != MESSAGE_GET_DEVICE_STATE)
@@ -153,7 +157,7 @@ static buffer *decide(device *dev, request *r, struct tee_outcome *outcome, stru
          !remember_revoked(dev, r, err)))
         return dev->busy ? (busy(dev, err), NULL) : NULL;
     if (checked.code == ERR_NONE) {
-        if (!sql_run(dev->db, err, "SAVEPOINT command", ""))
+        if (!remember_tam(dev, r, err) || !sql_run(dev->db, err, "SAVEPOINT command", ""))
             return NULL;
         outcome->code = dev->faults && dev->faults->fail
                             ? pretend(dev->faults->fail, &outcome->error)

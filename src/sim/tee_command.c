@@ -273,8 +273,10 @@ static enum error_code_id open_delivery(device *dev, const request *r, const fie
         return err->rc == RC_OK ? ta_invalid(err) : broken();
     AUTO(buffer) *text = NULL;
     bool unsupported;
-    if (!encrypted_ta_open(json_member(r->tbs, "encrypted_ta"), r->type->id, aik, &text, &d->pdata,
-                           &unsupported, err))
+    const struct reading reading = {.profile = dev->profile};
+    if (!encrypted_ta_read(json_member(r->tbs, "encrypted_ta"), r->type->id, aik,
+                           dev->profile->forms ? &reading : NULL, &text, &d->pdata, &unsupported,
+                           err))
         return unsupported ? ERR_UNSUPPORTED_CRYPTO_ALG : ta_invalid(err);
     if (!text)
         return ERR_NONE;
@@ -360,7 +362,7 @@ static bool put_ta(device *dev, const request *r, const fields *f, const deliver
         if (d->package->signer == d->spcert && !device_add_sd_cert(dev, f->sd, d->spcert, err))
             return false;
     }
-    AUTO(buffer) *tam = certs_to_pem(r->path, err);
+    AUTO(buffer) *tam = certs_to_pem(r->path ? r->path : dev->pinned, err);
     return tam &&
            sql_run(dev->db, err, "UPDATE ta SET tam_chain = ? WHERE id = ?", "bi", buffer_span(tam),
                    ta) &&
@@ -467,7 +469,11 @@ enum error_code_id tee_command(device *dev, const request *r, command_result *re
         return error_memory(err), broken();
     if (!commands[r->type->id]) /* GetDeviceState changes nothing */
         return ERR_NONE;
+    if (!json_member(r->fields, "sdname")) /* of a profile that knows no SDs */
+        return refuse(ERR_SD_NOT_FOUND, err, "the request names no SD, and there is no default");
     if (!read_fields(dev, r, f, err))
         return broken();
+    if (!f->sd && r->type->id != MESSAGE_CREATE_SD)
+        return refuse(ERR_SD_NOT_FOUND, err, "this TAM has no such SD");
     return commands[r->type->id](dev, r, f, result, err);
 }

@@ -101,10 +101,16 @@ static bool record_has_room(device *dev, const request *r, bool *room, struct er
     return asked;
 }
 
+bool remember_tam(device *dev, const request *r, struct error *err)
+{
+    return device_begin(dev, err) &&
+           sql_run(dev->db, err, "INSERT OR IGNORE INTO tam (device, tamid) VALUES (?, ?)", "it",
+                   dev->id, r->tamid);
+}
+
 static bool record(device *dev, const request *r, struct error *err)
 {
-    if (!sql_run(dev->db, err, "INSERT OR IGNORE INTO tam (device, tamid) VALUES (?, ?)", "it",
-                 dev->id, r->tamid) ||
+    if (!remember_tam(dev, r, err) ||
         !sql_run(dev->db, err,
                  "INSERT OR IGNORE INTO replay (device, tamid, tid, rid) VALUES (?, ?, ?, ?)",
                  "ittt", dev->id, r->tamid, r->tid, r->rid))
@@ -189,11 +195,15 @@ static bool supports(void *context, const struct jwa *alg)
     return !dev->algorithms || device_supports(dev->algorithms, alg);
 }
 
-void tee_view_fill(device *dev, struct tee_view *view)
+void tee_view_fill(device *dev, struct tee_view *view, struct reading *reading)
 {
+    *reading = (struct reading){.profile = dev->profile};
     *view = (struct tee_view){.device = dev,
                               .now = clock_now(&dev->clock),
                               .anchors = dev->tam_anchors,
+                              .signer = dev->pinned_key,
+                              .signer_tamid = dev->pinned_tamid,
+                              .reading = dev->profile->forms ? reading : NULL,
                               .cached_signer = dev->signerreq ? NULL : cached_signer,
                               .known_responses = cached_response,
                               .known_revoked = known_revoked,
@@ -212,6 +222,8 @@ void tee_view_fill(device *dev, struct tee_view *view)
 
 bool remember_signer(device *dev, const request *r, struct error *err)
 {
+    if (!r->path) /* it is pinned */
+        return true;
     long long latest;
     AUTO(char) *sha256 = cert_sha256_hex(sk_X509_value(r->path, 0), err);
     if (!sha256 || !sql_number(dev->db, &latest, 0, err,
@@ -286,6 +298,8 @@ static bool is_kept(device *dev, const stapled *s, X509 *cert)
 
 bool remember_revocation(device *dev, const request *r, struct error *err)
 {
+    if (!r->path)
+        return true;
     stapled read = {.count = 0};
     AUTO(stapled) *s = &read;
     struct error unused;
@@ -330,7 +344,8 @@ bool begin_session(device *dev, const request *r, struct error *err)
     return sql_run(
         dev->db, err,
         "UPDATE tam SET session_tid = ?3, sigalgs = ?4, session_start ="
-        " (SELECT id FROM replay WHERE device = ?1 AND tamid = ?2 AND tid = ?3 AND rid = ?5)"
+        " coalesce((SELECT id FROM replay WHERE device = ?1 AND tamid = ?2 AND tid = ?3 AND"
+        " rid = ?5), 0)"
         " WHERE device = ?1 AND tamid = ?2",
         "itttt", dev->id, r->tamid, r->tid, algorithms, r->rid);
 }

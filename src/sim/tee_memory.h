@@ -5,7 +5,7 @@
  * (protocol: Common members, Replay). Used by tee.c alone.
  *
  *     struct tee_view view;
- *     tee_view_fill(dev, &view);         the checks then ask the device by way of it
+ *     tee_view_fill(dev, &view, &reading);         the checks then ask the device by way of it
  *     struct check_result checked = request_check(request, &view, NULL, NULL);
  *     if (!remember_refused(dev, request, err)) ...
  *
@@ -18,7 +18,11 @@
 #include "otrp/request.h"
 #include "sim/device.h"
 
-void tee_view_fill(device *dev, struct tee_view *view);
+/* reading is what the view points to. */
+void tee_view_fill(device *dev, struct tee_view *view, struct reading *reading);
+
+/* That TAM is known from here on; begins the transaction. */
+bool remember_tam(device *dev, const request *r, struct error *err) MUST_CHECK;
 
 /* A request that failed before the row of the replay record is recorded all the same, as long as
  * there is room; and a revocation that it proved. */
