@@ -369,6 +369,16 @@ Connection: close"
     assert_output '[1,"POST /tam","OTrPBrokerError","t","ERR_AGENT_TEE_FAIL",400,0,true]'
 }
 
+@test "a request line of any bytes is logged in ASCII" {
+    answer a 'HTTP/1.1 200 OK' 'Content-Length: 0' ''
+    fake a
+    proxy --json
+    run raw 'GET /\xff\x1b[1m\x01 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+    stop_server
+    run jq -r .line server.log
+    assert_output "GET /??[1m?"
+}
+
 @test "SIGINT ends it as SIGTERM does, and lets what is under way come to its end" {
     printf 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no' > a.part
     fake a.part

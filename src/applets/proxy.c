@@ -38,7 +38,7 @@ static const struct option_row options[] = {
                "how long either side may be silent (default 60)"),
     OPT_NUMBER(proxy_options_given, connect_timeout, 0, "SECONDS", 1, 86400,
                "wait so long for a connection to the TAM (default 10)"),
-    OPT_NUMBER(proxy_options_given, max_bytes, 0, "N", 0, LIMIT_FILE_BYTES,
+    OPT_NUMBER(proxy_options_given, max_bytes, 0, "N", 1, LIMIT_FILE_BYTES,
                "record and decode so much of a body; all of it is passed on (default 16 MiB)"),
     OPT_TEXT(proxy_options_given, cacert, 0, "FILE", OPT_FILE, "trust these CAs for https"),
     OPT_TEXT(proxy_options_given, client_cert, 0, "FILE", OPT_FILE, "client certificate for https"),

@@ -135,6 +135,9 @@ static struct proxy_message *message_new(const exchange *x, enum transcript_dire
              x->request.method.size ? (const char *)x->request.method.data : "-",
              (int)(x->request.target.size < 180 ? x->request.target.size : 180),
              x->request.target.size ? (const char *)x->request.target.data : "");
+    for (char *c = m->line; *c; c++) /* a target is ASCII (RFC 9112 section 3.2) */
+        if (*c < 0x20 || *c > 0x7e)
+            *c = '?';
     return m;
 }
 
@@ -390,7 +393,7 @@ static bool push_request(exchange *x, bool *moved, const char **reason)
     struct client *c = x->client;
     struct error err;
     *moved = false;
-    if (!x->pending->size && !x->request_body.done && c->in->size) {
+    if (x->pending->size < PIECE_BYTES && !x->request_body.done && c->in->size) {
         long long used = http_body_pass(&x->request_body, buffer_span(c->in), x->pending, &err);
         if (used < 0) {
             *reason = "the client's chunks are broken";
