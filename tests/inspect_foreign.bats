@@ -133,3 +133,62 @@ content: the answer has not the CEK of the request (section 9.2.1.2)
 content.dsi: a string instead of an object (section 9.3.1.2)
 END
 }
+
+@test "forms of older drafts, each by its name" {
+    local content
+    content=$(sealed '{"tsmid":"mytam","spid":"a","sdname":"b","taid":"c","spcert":"'"$(cert_url "$TAM-cert.pem")"'"}' \
+        "$TEE-pub.jwk" | general)
+    signed InstallTARequest "{InstallTATBSRequest: {ver: \"1.0\", rid: \"r\", tid: \"t\", tee: \"t\",
+        nextdsi: \" True \" | ascii_downcase, icaocspdat: \"AAAA\", supportedsigalgs: \"RS256\",
+        dsihash: \"$(printf x | sha256sum | cut -d' ' -f1)\", content: $content,
+        encrypted_ta: {key: \"AAAA\", iv: \"AAECAwQFBgcICQoLDA0ODw==\", alg: \"AESCBC\", encrypted_ta_bin: \"AAAA\"}}}" \
+        '{"alg":"RS256","x5c":["'"$(openssl x509 -in "$TAM-cert.pem" -outform DER | base64 -w 0)"'"]}' > install.json
+    run report "$DEVIATIONS" --key "$TEE-key.pem" install.json
+    assert_output - << 'END'
+InstallTATBSRequest.nextdsi: a Boolean as a string (section 9.3.1.1)
+InstallTATBSRequest.icaocspdat: an older name of ocspdat (section 9.3.1.1)
+InstallTATBSRequest.supportedsigalgs: one string instead of an array (section 9.3.1.1)
+InstallTATBSRequest.dsihash: hexadecimal instead of BASE64 (section 9.3.1.1)
+InstallTATBSRequest.encrypted_ta.key: a string instead of an object (section 9.3.1.1)
+InstallTATBSRequest.encrypted_ta.iv: BASE64 instead of hexadecimal (section 9.3.1.1)
+InstallTATBSRequest.encrypted_ta.encrypted_ta_bin: an older name of ciphertadata (section 9.3.1.1)
+content.tsmid: an older name of tamid (section 9.3.1.1)
+content.spcert: base64url instead of BASE64 (section 9.3.1.1)
+encrypted_ta.key: the wrapped key alone instead of a JWE (section 9.3.1.1)
+protected.x5c: x5c stands in the protected header (section 9.1.1)
+END
+    run jq -r "$VERDICTS" report.json
+    assert_line "signature: right"
+}
+
+@test "protected headers that are objects, spaced or written by a word processor" {
+    local jwe
+    jwe=$(sealed '{"x":1}' "$TAM-pub.jwk" | general)
+    jq -c '.protected = {"enc": "A128CBC-HS256"}' <<< "$jwe" > object.jwe
+    run report "$DEVIATIONS" --key "$TAM-key.pem" object.jwe
+    assert_line --index 0 --partial 'not a string'
+    run inspect object.jwe
+    assert_line --regexp '^ +enc +A128CBC-HS256$'
+    jq -c --arg spaced "$(printf '{ "enc" : "A128CBC-HS256" }' | base64url_encode)" '.protected = $spaced' <<< "$jwe" > spaced.jwe
+    run report "$DEVIATIONS" spaced.jwe
+    assert_output 'envelope: white space in the protected header (section 7.5)'
+    jq -c --arg quotes "$(printf '{“alg”:“RS256”}' | base64url_encode)" '.CreateSDRequest.protected = $quotes' \
+        "$SAMPLES/create-sd-request.json" > quotes.json
+    run report "$DEVIATIONS" quotes.json
+    assert_output 'protected: quotes other than " (RFC 8259 section 7)'
+}
+
+@test "a device state with a sigalg in BASE64 and a key as numbers, and one in a string" {
+    echo '{"dsi":{"tfwdata":{"tbs":"AAAA","cert":"AAAA","sigalg":"UlMyNTY=","sig":"AAAA"},"tee":{"name":"t","ver":"1",
+        "cert":"AAAA","cacert":[],"sdlist":{"cnt":"0","sd":[]},
+        "teeaiklist":[{"spaik":{"e":"AQAB","n":"AAAA"},"spaiktype":"RSA","spid":"a"}]}}}' > dsi.json
+    run report "$DEVIATIONS" dsi.json
+    assert_output 'dsi.tfwdata.sigalg: a BASE64 sigalg instead of RS256 or ES256 (section 9.1.3.1)
+dsi.tee.teeaiklist[0].spaik: spaik as exponent and modulus (section 9.1.5)'
+    local content
+    content=$(sealed "{\"did\":\"x\",\"dsi\":$(jq -c .dsi dsi.json | jq -Rs .)}" "$TAM-pub.jwk" | general)
+    jq -cn "{DeleteTATBSResponse: {ver: \"1.0\", status: \"pass\", rid: \"r\", tid: \"t\", content: $content}}" > answer.json
+    report . --key "$TAM-key.pem" answer.json > /dev/null
+    run value dsi.tee.name
+    assert_output t
+}

@@ -214,8 +214,9 @@ static bool show_object(look *l, const struct json_value *root, const struct une
         struct layer layer = layer_add(&l->report, "dsi", "%zu bytes", found->text.size);
         show_members(l, &layer, "", root);
         show_dsi(l, &layer, state, found->text);
-        deviations_of_members(root, message_type(MESSAGE_GET_DEVICE_STATE)->response_content, "",
-                              "section 9.1.5", report_deviation, l);
+        const struct member *dsi = member_find(
+            message_type(MESSAGE_GET_DEVICE_STATE)->response_content, span_text("dsi"));
+        deviations_of_members(state, dsi->members, "dsi", "section 9.1.5", report_deviation, l);
         return true;
     }
     if (kty && kty->kind == JSON_KIND_STRING) {

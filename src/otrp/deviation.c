@@ -7,6 +7,8 @@
 
 #include "util/limits.h"
 
+enum { HEX_LEAST = 64 }; /* digits of a SHA-256 */
+
 static const struct deviation_row rows[] = {
 #define DEVIATION(id, section, what) {section, what},
 #include "otrp/deviation.def"
@@ -98,9 +100,9 @@ static enum deviation form_of_string(struct span s, enum member_type type)
         return is_boolean_text(s) ? DEVIATION_BOOLEAN_STRING : DEVIATION_COUNT;
     case MEMBER_BASE64:
     case MEMBER_BASE64_LIST:
-        return is_hex(s) && s.size >= 64 ? DEVIATION_HEX
-               : is_made_of(s, "-_")     ? DEVIATION_BASE64URL
-                                         : DEVIATION_COUNT;
+        return is_hex(s) && s.size >= HEX_LEAST ? DEVIATION_HEX
+               : is_made_of(s, "-_")            ? DEVIATION_BASE64URL
+                                                : DEVIATION_COUNT;
     case MEMBER_HEX:
     case MEMBER_HEX_LIST:
         return is_made_of(s, "-_+/=") ? DEVIATION_IV_BASE64 : DEVIATION_COUNT;
@@ -165,6 +167,11 @@ static void audit_value(const struct audit *a, const struct json_value *v, const
             snprintf(path, sizeof path, "%s.%s[%zu]", a->path, m->name, i++);
             deviations_of_members(e, m->members, path, a->section, a->report, a->context);
         }
+        return;
+    }
+    if (m->type == MEMBER_BASE64 && v->kind == JSON_KIND_STRING && v->string.size >= HEX_LEAST &&
+        is_hex(v->string)) { /* its digits are digits of BASE64, too */
+        tell(a, v->name, a->section, rows[DEVIATION_HEX].what);
         return;
     }
     /* the one judge of a member is members_check: it is asked about this one alone */
