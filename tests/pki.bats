@@ -541,6 +541,8 @@ what is revoked is not known"
     broken root.cnf 's/{role}/{rolle}/' 'templates/root.cnf: \[subject\] OU: unknown placeholder'
     broken root.cnf 's/^days /dayz /' 'templates/root.cnf: \[profile\] dayz: unknown name'
     broken tfw.cnf 's/^extensions .*//' 'templates/tfw.cnf: \[profile\] extensions: missing'
+    broken tee.cnf 's/^not_after.*/&\nrequested = keyUsage, keyUsag/' \
+        "templates/tee.cnf: \[profile\] requested: 'keyUsag' is no extension"
     broken tfw.cnf '/^\[subject\]/s/\]//' 'templates/tfw.cnf: line [0-9]+'
     broken tam.cnf 's/^subjectKey.*/&\nsubjectAltName = DNS:x/' 'templates/tam.cnf: .*subjectAltName'
 }

@@ -293,6 +293,11 @@ notAfter=Dec 11 00:00:00 2026 GMT"
         assert_equal "$(stat -c %a "$key")" 600
         assert_equal "$(openssl x509 -in "$cert" -outform DER | openssl sha256 -binary | base64)" "$did"
         assert_equal "$(openssl pkey -in "$key" -pubout)" "$(openssl x509 -in "$cert" -noout -pubkey)"
+        # of its own key, also when it was made out of the one before
+        assert_equal "$(openssl x509 -in "$cert" -noout -ext subjectKeyIdentifier | tail -n 1 | tr -d ' :')" \
+            "$(openssl pkey -in "$key" -pubout -outform DER | tail -c 65 | sha1sum | cut -c 1-40 | tr a-f A-F)"
+        assert_equal "$(openssl x509 -in "$cert" -noout -subject -nameopt RFC2253)" "subject=CN=$name,OU=TEE,O=OTrP"
+        assert_equal "$(openssl x509 -in "$cert" -noout -text | grep -c 'X509v3 ')" 5
     done < <(sed -n '2,6p' result.csv)
     find out -name '*-cert.pem' ! -name '*plus*' -exec openssl verify \
         -CAfile pki/tee/tee-rootca/tee-rootca-ec-cert.pem \

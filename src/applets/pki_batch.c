@@ -473,8 +473,11 @@ static bool do_row(const struct bench *w, const struct frame *head, struct span 
         return false;
     unpack((const char *)columns->data, text);
     AUTO(entity) *e = read_row(w->batch, text, &err);
-    if (e && make(w, head->row, e, &adopted, &err) && report(w, head->row, e, adopted, &err))
+    if (e && make(w, head->row, e, &adopted, &err) && report(w, head->row, e, adopted, &err)) {
+        if (!adopted && !w->batch->order->token) /* not one that was read from a file */
+            station_reuse(w->batch->station, e);
         return true;
+    }
     return report_failure(w, head->row, text, &err);
 }
 

@@ -74,8 +74,34 @@ static bool set_key(X509 *cert, const struct issue_order *order)
            X509_set_pubkey(cert, order->pkey);
 }
 
+/* What differs from the certificate before; false with err->rc RC_OK when that is not all. */
+static bool change(X509 *cert, const struct issue_order *order, struct error *err)
+{
+    if (!set_serial(cert) || !ec_key_publish(cert, order->pkey))
+        return error_openssl(err, RC_OK, "not again");
+    return profile_apply_again(order->profile, &order->use, cert, order->issuer, order->now, err) &&
+           check_end(cert, order, err);
+}
+
+static X509 *issue_again(const struct issue_order *order, struct error *err)
+{
+    AUTO(X509) *cert = TAKE(*order->again);
+    AUTO(EVP_MD_CTX) *signature = signature_begin(order->issuer_key);
+    if (!change(cert, order, err))
+        return NULL;
+    if (signature && X509_sign_ctx(cert, signature))
+        return TAKE(cert);
+    error_openssl(err, RC_INTERNAL, "cannot sign the certificate");
+    return NULL;
+}
+
 X509 *issue(const struct issue_order *order, struct error *err)
 {
+    if (order->again && *order->again) {
+        X509 *changed = issue_again(order, err);
+        if (changed || err->rc != RC_OK)
+            return changed;
+    }
     AUTO(X509) *cert = X509_new();
     X509 *issuer = order->issuer ? order->issuer : cert;
     EVP_PKEY *signer = order->issuer ? order->issuer_key : order->pkey;

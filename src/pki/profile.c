@@ -347,18 +347,72 @@ const char *profile_path(const profile *p)
     return p->path;
 }
 
-bool profile_apply(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
-                   time_t now, struct error *err)
+/* Subject and times. */
+static bool fill(const profile *p, const struct profile_use *use, X509 *cert, time_t now,
+                 struct error *err)
 {
     AUTO(X509_NAME) *subject = make_subject(p, use, err);
     AUTO(ASN1_TIME) *end = subject ? make_end(p, use, now, err) : NULL;
     if (!end)
         return false;
-    if (!X509_set_subject_name(cert, subject) || !X509_set1_notAfter(cert, end) ||
-        !ASN1_TIME_set(X509_getm_notBefore(cert), now))
-        return error_openssl(err, RC_INTERNAL, "%s: cannot fill a certificate", p->path);
+    return (X509_set_subject_name(cert, subject) && X509_set1_notAfter(cert, end) &&
+            ASN1_TIME_set(X509_getm_notBefore(cert), now)) ||
+           error_openssl(err, RC_INTERNAL, "%s: cannot fill a certificate", p->path);
+}
+
+bool profile_apply(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
+                   time_t now, struct error *err)
+{
+    if (!fill(p, use, cert, now, err))
+        return false;
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
     X509V3_set_nconf(&ctx, p->conf);
     return add_extensions(p, use, &ctx, cert, err);
+}
+
+/* Puts the extension that is made for this key in the place of the one before. */
+static bool replace_extension(const profile *p, const struct entry *line, X509 *cert,
+                              X509V3_CTX *ctx, struct error *err)
+{
+    int at = X509_get_ext_by_NID(cert, NID_subject_key_identifier, -1);
+    ERR_clear_error();
+    AUTO(X509_EXTENSION) *made = X509V3_EXT_nconf(p->conf, ctx, line->name, line->value);
+    if (!made || at < 0)
+        return fault_openssl(p, line, err);
+    X509_EXTENSION_free(X509_delete_ext(cert, at));
+    return X509_add_ext(cert, made, at) || error_memory(err);
+}
+
+bool profile_apply_again(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
+                         time_t now, struct error *err)
+{
+    /* those that depend on the issuer alone, or on nothing */
+    static const char *const lasting[] = {"basicConstraints", "keyUsage", "extendedKeyUsage",
+                                          "authorityKeyIdentifier"};
+    char room[32], own[32];
+    const char *const names[2] = {own, "extensions"};
+    struct entry at;
+    snprintf(own, sizeof own, "extensions_%s", use->family);
+    err->rc = RC_OK;
+    if (!find_entry(p, use->role, names, room, &at))
+        return false;
+    STACK_OF(CONF_VALUE) *rows = section_of(p, at.value);
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
+    X509V3_set_nconf(&ctx, p->conf);
+    for (int i = 0; rows && i < sk_CONF_VALUE_num(rows); i++) {
+        const CONF_VALUE *row = sk_CONF_VALUE_value(rows, i);
+        size_t k = 0;
+        while (k < COUNT(lasting) && strcmp(row->name, lasting[k]) != 0)
+            k++;
+        if (k < COUNT(lasting))
+            continue;
+        struct entry line = {at.value, row->name, row->value};
+        if (strcmp(row->name, "subjectKeyIdentifier") != 0)
+            return false;
+        if (!replace_extension(p, &line, cert, &ctx, err))
+            return false;
+    }
+    return rows && fill(p, use, cert, now, err);
 }

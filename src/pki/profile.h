@@ -44,6 +44,12 @@ struct profile_use {
 bool profile_apply(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
                    time_t now, struct error *err) MUST_CHECK;
 
+/* The same for a cert that this profile has been applied to before, for another subject and key of
+ * that family and role, and under the same issuer: much of it is as it was. False, with err->rc
+ * RC_OK, when something in this profile cannot be known to be. */
+bool profile_apply_again(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
+                         time_t now, struct error *err) MUST_CHECK;
+
 /* Whether a certificate request may bring the extension nid (the template's "requested"). */
 bool profile_allows(const profile *p, enum pki_role role, int nid);
 

@@ -157,8 +157,28 @@ void station_close(struct station *s)
         authority_free(at->ca);
         buffer_free(at->pem);
         profile_free(at->look);
+        X509_free(at->again[0]);
+        X509_free(at->again[1]);
         *at = (struct station_ca){.ca = NULL};
     }
+}
+
+static bool is_ec(const entity *e)
+{
+    return key_alg_family(e->alg)[0] == 'e';
+}
+
+/* Whether it differs from others of its kind by its name and key alone. */
+static bool is_plain(const entity *e)
+{
+    return !e->tamid && !e->requested && !e->days && is_ec(e);
+}
+
+void station_reuse(struct station *s, entity *e)
+{
+    X509 **kept = &s->ca[e->role].again[is_ec(e)];
+    if (is_plain(e) && e->cert && !*kept)
+        *kept = TAKE(e->cert);
 }
 
 /* What a template makes has to be accepted in its role: looked at once for each kind of key, as all
@@ -166,7 +186,7 @@ void station_close(struct station *s)
 static bool check_chain(struct station *s, const entity *e, struct error *err)
 {
     struct station_ca *at = &s->ca[e->role];
-    bool *tried = &at->tried[key_alg_family(e->alg)[0] == 'e'];
+    bool *tried = &at->tried[is_ec(e)];
     if (*tried)
         return true;
     AUTO(X509) *leaf = cert_from_der(buffer_span(e->der), "the new certificate", err);
@@ -201,6 +221,7 @@ bool station_issue(struct station *s, entity *e, struct error *err)
         .issuer = at->ca->cert,
         .issuer_key = at->key,
         .now = clock_now(s->clock),
+        .again = is_plain(e) ? &at->again[is_ec(e)] : NULL,
         .only_encode = true,
     };
     e->cert = issue(&order, err);

@@ -56,7 +56,8 @@ struct station_ca {
     EVP_PKEY *key; /* the caller's */
     buffer *pem;   /* of the CA's certificate */
     profile *look;
-    bool tried[2]; /* by family: a certificate of this template has been checked */
+    bool tried[2];  /* by family: a certificate of this template has been checked */
+    X509 *again[2]; /* by family: one that can be changed into the next (issue.h) */
 };
 
 struct station {
@@ -76,6 +77,9 @@ void station_close(struct station *s);
  * would outlive its CA or nobody would accept it in its role.
  */
 bool station_issue(struct station *s, entity *e, struct error *err) MUST_CHECK;
+
+/* Keeps e's certificate for the next one of its kind, which is then made faster. */
+void station_reuse(struct station *s, entity *e);
 
 /* The same with a certificate that was issued elsewhere for e. */
 bool station_take(entity *e, struct span der, struct error *err) MUST_CHECK;
