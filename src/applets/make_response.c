@@ -505,7 +505,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct make_response *o = call->options;
     enum error_code_id code;
-    enum rc rc;
+    enum rc rc = RC_OK;
     if (broken_is_list(&o->break_))
         return broken_list(call, MUTATION_RESPONSE, NULL, err);
     if (!read_code(o, &code, err))
