@@ -68,7 +68,7 @@ static void put_members(buffer *out, const struct part *p, const struct member *
 
 static void put_part(buffer *out, const struct part *p)
 {
-    buffer_put_format(out, "%s, from %s%s%s (draft: %s)\n", p->name, p->direction,
+    buffer_put_format(out, "%s, from %s%s%s (draft %s)\n", p->name, p->direction,
                       p->tbs_name ? ", signed as " : ", not signed", p->tbs_name ? p->tbs_name : "",
                       p->section);
     put_members(out, p, p->tbs, 0, text_member);
@@ -76,7 +76,7 @@ static void put_part(buffer *out, const struct part *p)
 
 static void put_mdoc_part(buffer *out, const struct part *p)
 {
-    buffer_put_format(out, ".Ss %s\nFrom %s", p->name, p->direction);
+    buffer_put_format(out, ".Ss %s\nDraft %s, from %s", p->name, p->section, p->direction);
     if (p->tbs_name)
         buffer_put_format(out, ", signed as\n.Li %s .\n", p->tbs_name);
     else

@@ -156,7 +156,7 @@ static const struct member update_sd_answer[] = {
     ANSWERED, MADE_AIK, {"cert", MEMBER_BASE64, OPTIONAL, NULL}, END};
 static const struct member plain_answer[] = {ANSWERED, END};
 
-#define TYPE(id, name, option, tbs, content, answer_content)                                       \
+#define TYPE(id, name, option, section, tbs, content, answer_content)                              \
     [id] = {id,                                                                                    \
             name,                                                                                  \
             option,                                                                                \
@@ -164,7 +164,7 @@ static const struct member plain_answer[] = {ANSWERED, END};
             name "TBSRequest",                                                                     \
             name "Response",                                                                       \
             name "TBSResponse",                                                                    \
-            name,                                                                                  \
+            section,                                                                               \
             tbs,                                                                                   \
             content,                                                                               \
             "content",                                                                             \
@@ -175,20 +175,20 @@ static const struct message_type types[MESSAGE_COUNT] = {
     [MESSAGE_GET_DEVICE_STATE] = {MESSAGE_GET_DEVICE_STATE, "GetDeviceState", "get-device-state",
                                   "GetDeviceStateRequest", "GetDeviceStateTBSRequest",
                                   "GetDeviceStateResponse", "GetDeviceTEEStateTBSResponse",
-                                  "GetDeviceState", get_device_state_tbs, NULL, "edsi",
-                                  device_answer, edsi_content},
-    TYPE(MESSAGE_CREATE_SD, "CreateSD", "create-sd", addressed_tbs, create_sd_content,
-         create_sd_answer),
-    TYPE(MESSAGE_UPDATE_SD, "UpdateSD", "update-sd", addressed_tbs, update_sd_content,
-         update_sd_answer),
-    TYPE(MESSAGE_DELETE_SD, "DeleteSD", "delete-sd", addressed_tbs, delete_sd_content,
-         plain_answer),
-    TYPE(MESSAGE_INSTALL_TA, "InstallTA", "install-ta", install_tbs, install_ta_content,
-         plain_answer),
-    TYPE(MESSAGE_UPDATE_TA, "UpdateTA", "update-ta", update_ta_tbs, update_ta_content,
-         plain_answer),
-    TYPE(MESSAGE_DELETE_TA, "DeleteTA", "delete-ta", addressed_tbs, delete_ta_content,
-         plain_answer),
+                                  "section 9.1", get_device_state_tbs, NULL, "edsi", device_answer,
+                                  edsi_content},
+    TYPE(MESSAGE_CREATE_SD, "CreateSD", "create-sd", "section 9.2.1", addressed_tbs,
+         create_sd_content, create_sd_answer),
+    TYPE(MESSAGE_UPDATE_SD, "UpdateSD", "update-sd", "section 9.2.2", addressed_tbs,
+         update_sd_content, update_sd_answer),
+    TYPE(MESSAGE_DELETE_SD, "DeleteSD", "delete-sd", "section 9.2.3", addressed_tbs,
+         delete_sd_content, plain_answer),
+    TYPE(MESSAGE_INSTALL_TA, "InstallTA", "install-ta", "section 9.3.1", install_tbs,
+         install_ta_content, plain_answer),
+    TYPE(MESSAGE_UPDATE_TA, "UpdateTA", "update-ta", "section 9.3.2", update_ta_tbs,
+         update_ta_content, plain_answer),
+    TYPE(MESSAGE_DELETE_TA, "DeleteTA", "delete-ta", "section 9.3.3", addressed_tbs,
+         delete_ta_content, plain_answer),
 };
 
 static const struct member query[] = {{"spid", MEMBER_NAME, MANDATORY, NULL},
@@ -212,10 +212,10 @@ static const struct member broker_error[] = {{"ver", MEMBER_TEXT, MANDATORY, NUL
                                              END};
 
 const struct other_message other_messages[] = {
-    {"TAQuery", NULL, "client application to TEE", "GetTAInformation", query},
-    {"TAInformation", "TAInformationTBS", "TEE to client application", "GetTAInformation",
+    {"TAQuery", NULL, "client application to TEE", "section 6.4.2", query},
+    {"TAInformation", "TAInformationTBS", "TEE to client application", "section 6.4.2",
      information},
-    {"OTrPBrokerError", NULL, "broker to TAM", "OTrP broker", broker_error},
+    {"OTrPBrokerError", NULL, "broker to TAM", "section 10", broker_error},
 };
 const size_t other_message_count = COUNT(other_messages);
 

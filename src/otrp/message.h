@@ -49,7 +49,7 @@ struct message_type {
     const char *option;                     /* "create-sd" */
     const char *request, *request_tbs_name; /* "CreateSDRequest", "CreateSDTBSRequest" */
     const char *response, *response_tbs_name;
-    const char *section;                   /* of the draft, by its title */
+    const char *section;                   /* of the draft */
     const struct member *request_tbs;      /* members of the signed part */
     const struct member *request_content;  /* of the decrypted content; NULL: none */
     const char *sealed;                    /* the encrypted member of the response */
@@ -62,7 +62,7 @@ struct other_message {
     const char *name;             /* its one member: "TAQuery" */
     const char *tbs_name;         /* of a signed one: "TAInformationTBS"; NULL: it is plain */
     const char *direction;        /* "client application to TEE" */
-    const char *section;          /* of the draft, by its title */
+    const char *section;          /* of the draft */
     const struct member *members; /* of the plain value, or of the signed part */
 };
 extern const struct other_message other_messages[];

@@ -49,8 +49,8 @@ static bool check_depth(struct span text, const char *name, struct error *err)
         else if (c == '"')
             inside = !inside;
         else if (!inside && (c == '[' || c == '{') && ++depth > limits.json_depth)
-            return error_set(err, RC_MALFORMED, "%s: nested deeper than the %d levels allowed",
-                             name, LIMIT_JSON_DEPTH);
+            return error_set(err, RC_MALFORMED, "%s: nested deeper than the %u levels allowed",
+                             name, limits.json_depth);
         else if (!inside && (c == ']' || c == '}') && depth)
             depth--;
     }
