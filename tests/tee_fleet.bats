@@ -67,6 +67,26 @@ report() {
     assert_equal "$(report rsa | jq -c '.devices[0] | [.name, .key, .tfw]')" '["r-1","RSA-2048",false]'
 }
 
+@test "a fleet takes the devices of a batch, with their firmware" {
+    own_pki
+    printf 'role,name,alg\ntee,d-1,ec-p256\ntfw,d-1,ec-p256\ntam,t,ec-p256\ntee,d-2,ec-p256\n' > m.csv
+    otrp pki-issue -q --pki pki --manifest m.csv --out out > result.csv
+    otrp tee-sim init -q --state fleet --pki pki --batch out/m.result.csv
+    assert_equal "$(report fleet | jq -c '[.devices[] | [.name, .tfw]]')" '[["d-1",true],["d-2",true]]'
+    assert_equal "$(report fleet | jq -r '.devices[].did')" \
+        "$(did out/tee/*/tee-d-1-ec-cert.pem; did out/tee/*/tee-d-2-ec-cert.pem)"
+    otrp make-request get-device-state --pki pki --tid t > gds.json
+    otrp tee-sim process -q --state fleet --device d-1 gds.json > answer.json
+    assert_equal "$(plaintext answer.json "$TAM-key.jwk" | jq -r .dsi.tfwdata.cert)" \
+        "$(der out/tfw/*/tfw-d-1-ec-cert.pem)"
+    otrp tee-sim init -q --state one --pki pki --batch out/m.result.csv --count 1
+    assert_equal "$(report one | jq -c '[.devices[].name]')" '["d-1"]'
+    run --separate-stderr otrp tee-sim init --state three --pki pki --batch out/m.result.csv --count 3
+    assert_equal "$status $output" "2 "
+    assert_regex "$stderr" 'm.result.csv: has 2 TEEs'
+    assert [ ! -e three ]
+}
+
 @test "a fleet is made as a whole or not at all" {
     own_pki
     otrp tee-sim init -q --state fleet --pki pki --name unit --count 2

@@ -27,7 +27,7 @@ enum { TEE_SIM_MOST_WAIT = 86400 };
 /* tee_sim_init.c */
 struct tee_init {
     const char *state, *pki, *name, *tee_key, *tee_cert, *tam_root, *tam_cert, *tfw_key, *tfw_cert,
-        *tfw_root, *version, *alg, *algorithms, *templates;
+        *tfw_root, *version, *alg, *batch, *algorithms, *templates;
     long count, max_sds, max_tas, max_bytes, max_replays;
     bool no_tfw, no_signerreq;
 };

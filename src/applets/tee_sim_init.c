@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "otrp/algorithm.h"
+#include "pki/csv.h"
 #include "pki/layout.h"
 #include "sim/fleet.h"
 #include "util/terminal.h"
@@ -21,6 +22,8 @@ const struct option_row tee_init_options[] = {
              "TEE of the PKI directory, and its name in messages (default mytee)"),
     OPT_NUMBER(tee_init, count, 0, "N", 1, MOST_DEVICES,
                "make N devices; what the PKI directory does not have of them, its CAs issue"),
+    OPT_TEXT(tee_init, batch, 0, "CSV", OPT_FILE,
+             "result of 'otrp pki-issue --manifest': make its TEEs, or the first N of them"),
     OPT_TEXT(tee_init, alg, 0, "ALG", 0,
              "key of the devices that are issued (default: as the TEEs of the directory have)"),
     OPT_TEXT(tee_init, templates, 0, "DIR", OPT_DIR, "folder of the X.509 templates for them"),
@@ -56,10 +59,18 @@ struct unit {
     struct fleet_member tee, tfw; /* tfw.key NULL: no firmware */
 };
 
+/* A row of what pki-issue made by the batch. */
+struct issued {
+    enum pki_role role;
+    char *name, *key_path, *chain_path;
+};
+
 /* All of them, and whom they trust. */
 typedef struct units {
     struct unit *units;
     size_t count;
+    struct issued *issued;
+    size_t issued_count;
     X509_stack *tam_roots, *tfw_roots, *pinned;
     json_t *algorithms;
 } units;
@@ -78,6 +89,12 @@ static void units_free(units *u)
         member_free(&u->units[i].tfw);
     }
     free(u->units);
+    for (size_t i = 0; i < u->issued_count; i++) {
+        free(u->issued[i].name);
+        free(u->issued[i].key_path);
+        free(u->issued[i].chain_path);
+    }
+    free(u->issued);
     sk_X509_pop_free(u->tam_roots, X509_free);
     sk_X509_pop_free(u->tfw_roots, X509_free);
     sk_X509_pop_free(u->pinned, X509_free);
@@ -150,8 +167,8 @@ static bool load_from_files(const struct applet_call *call, const char *name, un
         error_set(err, RC_USAGE, "no device to make");
         return error_hint(err, "give --pki DIR, or --tee-key, --tee-cert and --tam-root");
     }
-    if (o->count)
-        return error_set(err, RC_USAGE, "--count needs --pki, whose CAs issue the devices");
+    if (o->count || o->batch)
+        return error_set(err, RC_USAGE, "--count and --batch need --pki, whose roots are trusted");
     if (!units_add(u, name, err) ||
         !load_pair(call, o->tee_key, o->tee_cert, &u->units[0].tee, err))
         return false;
@@ -176,6 +193,80 @@ static bool load_one(const struct applet_call *call, const char *name, units *u,
         return false;
     return o->no_tfw || load_identity(call, ROLE_TFW, name, &u->units[0].tfw, err) ||
            error_hint(err, "--no-tfw makes a device without trusted firmware");
+}
+
+/* ---- from a batch ---- */
+
+/* The bundle beside the certificate: "tee-a-ec-cert.pem" and its intermediate. */
+static char *bundle_of(const char *cert_path)
+{
+    static const char end[] = "cert.pem";
+    size_t length = strlen(cert_path);
+    char *bundle = NULL;
+    if (length < sizeof end || strcmp(cert_path + length - (sizeof end - 1), end) != 0)
+        return strdup(cert_path);
+    if (asprintf(&bundle, "%.*scert-plus-intermediate-cert.pem", (int)(length - (sizeof end - 1)),
+                 cert_path) < 0)
+        return NULL;
+    return bundle;
+}
+
+static bool add_issued(units *u, enum pki_role role, const char *const column[3], struct error *err)
+{
+    struct issued *more = reallocarray(u->issued, u->issued_count + 1, sizeof *more);
+    if (!more)
+        return error_memory(err);
+    u->issued = more;
+    more[u->issued_count] = (struct issued){role, strdup(column[0]), strdup(column[2]),
+                                            bundle_of(column[1])};
+    struct issued *row = &more[u->issued_count++];
+    return (row->name && row->key_path && row->chain_path) || error_memory(err);
+}
+
+/* Reads the rows of TEEs and firmware that have a key and a certificate, and names the units. */
+static bool read_batch(const struct tee_init *o, units *u, struct error *err)
+{
+    static const char *const wanted[] = {"role", "name", "cert", "key"};
+    size_t at[COUNT(wanted)] = {CSV_FIELDS, CSV_FIELDS, CSV_FIELDS, CSV_FIELDS};
+    struct csv_record row;
+    enum csv_result result;
+    AUTO(csv) *table = csv_open(o->batch, err);
+    if (!table || csv_next(table, &row, err) == CSV_FAILED)
+        return false;
+    for (size_t i = 0; i < row.count; i++)
+        for (size_t w = 0; w < COUNT(wanted); w++)
+            if (strcmp(row.fields[i], wanted[w]) == 0)
+                at[w] = i;
+    for (size_t w = 0; w < COUNT(wanted); w++)
+        if (at[w] == CSV_FIELDS)
+            return error_set(err, RC_MALFORMED, "%s: there is no column '%s'", o->batch, wanted[w]);
+    while ((result = csv_next(table, &row, err)) == CSV_RECORD) {
+        bool whole = at[0] < row.count && at[1] < row.count && at[2] < row.count &&
+                     at[3] < row.count && *row.fields[at[2]] && *row.fields[at[3]];
+        bool tee = whole && strcmp(row.fields[at[0]], role_name(ROLE_TEE)) == 0;
+        bool tfw = whole && strcmp(row.fields[at[0]], role_name(ROLE_TFW)) == 0;
+        const char *const column[3] = {whole ? row.fields[at[1]] : NULL,
+                                       whole ? row.fields[at[2]] : NULL,
+                                       whole ? row.fields[at[3]] : NULL};
+        if ((tee || tfw) && !add_issued(u, tee ? ROLE_TEE : ROLE_TFW, column, err))
+            return false;
+        if (tee && (!o->count || u->count < (size_t)o->count) && !units_add(u, column[0], err))
+            return false;
+    }
+    if (result == CSV_FAILED)
+        return false;
+    if (u->count && (!o->count || u->count == (size_t)o->count))
+        return true;
+    return error_set(err, RC_USAGE, "%s: has %zu TEEs with key and certificate", o->batch,
+                     u->count);
+}
+
+static const struct issued *find_issued(const units *u, enum pki_role role, const char *name)
+{
+    for (size_t i = 0; i < u->issued_count; i++)
+        if (u->issued[i].role == role && strcmp(u->issued[i].name, name) == 0)
+            return &u->issued[i];
+    return NULL;
 }
 
 /* The names of a fleet. */
@@ -234,7 +325,11 @@ static bool furnish(const struct applet_call *call, enum pki_role role, enum key
     size_t *which = calloc(u->count, sizeof *which), missing = 0;
     bool done = (known && names && made && which) || (known ? error_memory(err) : false);
     for (size_t i = 0; done && i < u->count; i++) {
-        if (layout_list_has(known, u->units[i].name)) {
+        const struct issued *row = find_issued(u, role, u->units[i].name);
+        if (row) {
+            done = load_pair(call, row->key_path, row->chain_path, member_of(&u->units[i], role),
+                             err);
+        } else if (layout_list_has(known, u->units[i].name)) {
             done = load_identity(call, role, u->units[i].name, member_of(&u->units[i], role), err);
         } else {
             which[missing] = i;
@@ -298,7 +393,8 @@ static bool load_fleet(const struct applet_call *call, const char *name, units *
 {
     const struct tee_init *o = call->options;
     enum key_alg alg;
-    return choose_alg(o, name, &alg, err) && name_units(o, name, u, err) &&
+    return choose_alg(o, name, &alg, err) &&
+           (o->batch ? read_batch(o, u, err) : name_units(o, name, u, err)) &&
            check_names(o, u, err) && furnish(call, ROLE_TEE, alg, u, err) &&
            (o->no_tfw || furnish(call, ROLE_TFW, alg, u, err));
 }
@@ -311,7 +407,7 @@ static bool load_from_pki(const struct applet_call *call, const char *name, unit
         return error_set(err, RC_USAGE,
                          "--pki stands for --tee-key, --tee-cert, --tfw-key and "
                          "--tfw-cert: give the one or the others");
-    if (!(o->count ? load_fleet(call, name, u, err) : load_one(call, name, u, err)))
+    if (!(o->count || o->batch ? load_fleet(call, name, u, err) : load_one(call, name, u, err)))
         return false;
     u->tam_roots = o->tam_root ? cert_load_many(o->tam_root, err)
                                : layout_roots(o->pki, ROLE_TAM, err);
