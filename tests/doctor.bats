@@ -43,5 +43,15 @@ setup() {
     assert_equal "$status" 9
     assert_regex "$output" 'wrong +tam +.*tam\.cnf'
     # shellcheck disable=SC2154 # set by run
-    assert_regex "$stderr" 'error: 2 of what the program needs is missing or wrong'
+    assert_regex "$stderr" 'error: 2 findings: what is needed is missing or wrong'
+}
+
+@test "doctor --pki finds a private key that others can read" {
+    usr/bin/otrp pki-init -q --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256
+    usr/bin/otrp doctor --pki pki --json > report.json
+    assert_equal "$(jq -r '.findings[] | select(.group == "pki") | .name + " " + .state' report.json)" 'pki ok'
+    chmod 640 pki/tam/tam/tam-mytam-ec-key.pem
+    run -9 usr/bin/otrp doctor --pki pki
+    assert_line --regexp 'wrong .*tam-mytam-ec-key\.pem'
+    run -2 usr/bin/otrp doctor --pki nowhere
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp doctor: what this installation has, and what it lacks, each with a hint. */
-#include "applets/common.h"
+#include "applets/pki.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 #include <openssl/provider.h>
 
+#include "pki/audit.h"
 #include "pki/profile.h"
 #include "pki/role.h"
 #include "util/install.h"
@@ -25,6 +26,7 @@ static const struct option_row options[] = {
 enum state { STATE_OK, STATE_MISSING, STATE_WRONG };
 
 struct report {
+    const struct applet_call *call;
     json_t *findings;
     size_t bad; /* what the program needs and does not have */
 };
@@ -110,8 +112,10 @@ static void look_at_templates(struct report *r)
         add(r, "templates", "pki-templates", STATE_MISSING, false, NULL, err.message);
         return;
     }
-    for (int i = -2; i < ROLE_COUNT; i++) {
-        const char *kind = i == -2 ? "root" : i == -1 ? "ca" : role_name((enum pki_role)i);
+    static const char *const others[] = {"root", "ca", "ocsp"};
+    for (size_t i = 0; i < COUNT(others) + ROLE_COUNT; i++) {
+        const char *kind = i < COUNT(others) ? others[i]
+                                             : role_name((enum pki_role)(i - COUNT(others)));
         AUTO(profile) *p = profile_load(dir, kind, &err);
         add(r, "templates", kind, p ? STATE_OK : STATE_WRONG, false,
             p ? profile_path(p) : err.message, "--templates DIR takes a copy of one's own");
@@ -147,6 +151,40 @@ static void look_at_tools(struct report *r)
             tools[i][1], "install it where that is wanted");
 }
 
+static EVP_PKEY *load_key(void *context, const char *path, struct error *err)
+{
+    const struct report *r = context;
+    return pki_audit_key(r->call, path, err);
+}
+
+static void find(void *context, enum audit_kind kind, const char *path, const char *message)
+{
+    char detail[600];
+    snprintf(detail, sizeof detail, "%.300s: %.280s", path, message);
+    add(context, "pki", audit_kind_name(kind), STATE_WRONG, false, detail, audit_kind_hint(kind));
+}
+
+/* What pki-check finds with its usual limits. */
+static bool look_at_pki(struct report *r, const char *dir, struct error *err)
+{
+    size_t before = r->bad;
+    struct audit audit = {.pki = dir,
+                          .at = clock_now(&r->call->clock),
+                          .soon_days = 30,
+                          .staple_soon_hours = 24,
+                          .context = r,
+                          .load_key = load_key,
+                          .find = find};
+    if (!audit_run(&audit, err))
+        return false;
+    char detail[80];
+    snprintf(detail, sizeof detail, "%zu certificates and %zu keys", audit.certificates,
+             audit.keys);
+    if (r->bad == before)
+        add(r, "pki", dir, STATE_OK, false, detail, NULL);
+    return true;
+}
+
 static void print(const json_t *findings)
 {
     const char *group = "";
@@ -174,7 +212,8 @@ static void print(const json_t *findings)
 
 static enum rc run(const struct applet_call *call, struct error *err)
 {
-    struct report report = {.findings = json_array()};
+    const struct doctor *o = call->options;
+    struct report report = {.call = call, .findings = json_array()};
     AUTO(json_t) *findings = report.findings;
     look_at_libraries(&report);
     look_at_modules(&report);
@@ -182,6 +221,8 @@ static enum rc run(const struct applet_call *call, struct error *err)
     look_at_algorithms(&report);
     OSSL_PROVIDER_do_all(NULL, add_provider, &report);
     look_at_tools(&report);
+    if (o->pki && !look_at_pki(&report, o->pki, err))
+        return err->rc;
     if (call->common->json) {
         AUTO(json_t) *whole = json_pack("{s:b, s:O}", "sound", report.bad == 0, "findings",
                                         findings);
@@ -193,13 +234,13 @@ static enum rc run(const struct applet_call *call, struct error *err)
     }
     if (report.bad == 0)
         return RC_OK;
-    error_set(err, RC_PARTIAL, "%zu of what the program needs is missing or wrong", report.bad);
+    error_set(err, RC_PARTIAL, "%zu findings: what is needed is missing or wrong", report.bad);
     error_hint(err, "'make install' puts modules and templates where the program finds them");
     return err->rc;
 }
 
 const struct applet applet_doctor = {
-    .uses = USES_JSON,
+    .uses = USES_JSON | USES_KEYS | USES_NOW,
     .options = options,
     .size = sizeof(struct doctor),
     .run = run,

@@ -103,3 +103,18 @@ json_t *staple_set(const struct applet_call *call, const char *pki, X509 *cert, 
     }
     return TAKE(set);
 }
+
+EVP_PKEY *pki_audit_key(const struct applet_call *call, const char *path, struct error *err)
+{
+    AUTO(key_set) *keys = call_keys(call, path, KEY_PUBLIC, err);
+    if (!keys) {
+        if (err->rc == RC_USAGE && !call->common->passin && path_exists(path))
+            err->rc = RC_OK;
+        return NULL;
+    }
+    EVP_PKEY *pkey = keys->keys[0]->pkey;
+    if (pkey && EVP_PKEY_up_ref(pkey))
+        return pkey;
+    error_set(err, RC_MALFORMED, "%s: no RSA or EC key", path);
+    return NULL;
+}

@@ -33,17 +33,7 @@ struct report {
 static EVP_PKEY *load_key(void *context, const char *path, struct error *err)
 {
     const struct report *report = context;
-    AUTO(key_set) *keys = call_keys(report->call, path, KEY_PUBLIC, err);
-    if (!keys) {
-        if (err->rc == RC_USAGE && !report->call->common->passin && path_exists(path))
-            err->rc = RC_OK; /* encrypted: it is as it should be */
-        return NULL;
-    }
-    EVP_PKEY *pkey = keys->keys[0]->pkey;
-    if (pkey && EVP_PKEY_up_ref(pkey))
-        return pkey;
-    error_set(err, RC_MALFORMED, "%s: no RSA or EC key", path);
-    return NULL;
+    return pki_audit_key(report->call, path, err);
 }
 
 static void find(void *context, enum audit_kind kind, const char *path, const char *message)
