@@ -60,13 +60,13 @@ manifest "$many" > rows.csv
 pid=$!
 # samples: rows done, processor time of all processes in ticks
 while kill -0 $pid 2> /dev/null; do
-    done_rows=$(wc -l < out/rows.result.csv 2> /dev/null || echo 0)
+    done_rows=$(grep -c . out/rows.result.csv 2> /dev/null || true)
     ticks=0
     for p in $pid $(cat /proc/$pid/task/$pid/children 2> /dev/null); do
         ticks=$((ticks + $(awk '{ print $14 + $15 }' "/proc/$p/stat" 2> /dev/null || echo 0)))
         grep VmHWM "/proc/$p/status" 2> /dev/null | awk -v p="$p" '{ print p, $2 }' >> memory || true
     done
-    echo "$done_rows $ticks" >> samples
+    echo "${done_rows:-0} $ticks" >> samples
     sleep 0.2
 done
 wait $pid
