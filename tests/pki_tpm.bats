@@ -83,3 +83,9 @@ setup() {
     run openssl x509 -noout -pubkey -in out/tee/*/tee-own-ec-cert.pem
     assert_output "$(openssl pkey -in own.key -pubout)"
 }
+
+@test "sign signs with a key in a TPM, and openssl's view of the key verifies" {
+    otrp sign --key "handle:$HANDLE" --provider tpm2 -o jws.json <<< 'made in a TPM'
+    otrp verify -q --key $CA_CERT -o payload jws.json
+    assert_equal "$(< payload)" 'made in a TPM'
+}

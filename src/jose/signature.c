@@ -101,10 +101,12 @@ static buffer *sign_pieces(const struct jwa *alg, const key *k, const struct spa
 {
     AUTO(EVP_MD_CTX) *md = EVP_MD_CTX_new();
     EVP_PKEY_CTX *pctx = NULL; /* of md */
+    char wanted[128];
     size_t size = (size_t)EVP_PKEY_get_size(k->pkey);
     AUTO(buffer) *made = buffer_new(size);
     bool signing = md && made &&
-                   EVP_DigestSignInit_ex(md, &pctx, alg->digest, NULL, NULL, k->pkey, NULL) == 1 &&
+                   EVP_DigestSignInit_ex(md, &pctx, alg->digest, NULL,
+                                         pkey_properties(k->pkey, wanted), k->pkey, NULL) == 1 &&
                    set_padding(alg, pctx);
     if (signing && alg->family == JWA_EDDSA) {
         AUTO(buffer) *whole = join(pieces, count, err);

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include <openssl/core_names.h>
-#include <openssl/provider.h>
+
+#include "jose/key.h"
 
 bool asn1_time_read(const ASN1_TIME *time, time_t *at)
 {
@@ -28,33 +29,28 @@ buffer *bio_text(BIO *bio, bool secret)
     return b;
 }
 
-const EVP_MD *signature_digest(const EVP_PKEY *key)
+const EVP_MD *signature_digest(const EVP_PKEY *pkey)
 {
-    if (!EVP_PKEY_is_a(key, "EC"))
+    if (!EVP_PKEY_is_a(pkey, "EC"))
         return EVP_sha256();
-    int bits = EVP_PKEY_get_bits(key);
+    int bits = EVP_PKEY_get_bits(pkey);
     return bits > 384 ? EVP_sha512() : bits > 256 ? EVP_sha384() : EVP_sha256();
 }
 
-EVP_MD_CTX *signature_begin(EVP_PKEY *key)
+EVP_MD_CTX *signature_begin(EVP_PKEY *pkey)
 {
     char wanted[128];
-    const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(key);
-    const char *name = provider ? OSSL_PROVIDER_get0_name(provider) : "default";
-    bool own = strcmp(name, "default") != 0; /* the others have to be asked for */
-    const char *digest = EVP_MD_get0_name(signature_digest(key));
+    const char *digest = EVP_MD_get0_name(signature_digest(pkey));
     AUTO(EVP_MD_CTX) *ctx = EVP_MD_CTX_new();
-    if (own)
-        snprintf(wanted, sizeof wanted, "?provider=%.100s", name);
-    return ctx && EVP_DigestSignInit_ex(ctx, NULL, digest, NULL, own ? wanted : NULL, key, NULL) ==
-                       1
+    return ctx && EVP_DigestSignInit_ex(ctx, NULL, digest, NULL, pkey_properties(pkey, wanted),
+                                        pkey, NULL) == 1
                ? TAKE(ctx)
                : NULL;
 }
 
-const char *pkey_family(const EVP_PKEY *key)
+const char *pkey_family(const EVP_PKEY *pkey)
 {
-    return EVP_PKEY_is_a(key, "RSA") ? "rsa" : EVP_PKEY_is_a(key, "EC") ? "ec" : NULL;
+    return EVP_PKEY_is_a(pkey, "RSA") ? "rsa" : EVP_PKEY_is_a(pkey, "EC") ? "ec" : NULL;
 }
 
 bool signature_is_strong(int nid)
