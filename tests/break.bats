@@ -133,3 +133,20 @@ fed() {
     run comm -23 rows broken
     assert_output firmware
 }
+
+@test "why a TA is invalid is said beside the device, and not in its answer" {
+    local name why
+    while IFS='|' read -r name why; do
+        rm -rf copy answer.json
+        cp -r sd copy
+        request install-ta --break "$name"
+        run otrp tee-sim process --state copy -o answer.json request.json
+        assert_output --partial "ERR_TA_INVALID: $why"
+        otrp decrypt -q --key pki/tam/tam/tam-mytam-ec-key.pem answer.json | jq -c .reason >> reasons
+    done << 'END'
+ta-unsigned|TA package
+ta-other-signer|TA package: the signature
+value:content.taid|the package is for another taid
+END
+    assert_equal "$(sort -u reasons | wc -l)" 1
+}

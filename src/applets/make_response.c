@@ -189,18 +189,26 @@ static bool load_request(const struct applet_call *call, materials *m, struct er
     return !m->request->fields || m->fields;
 }
 
-static bool load_tam_cert(const struct make_response *o, materials *m, struct error *err)
+/* The TAM's certificate: given, or that of the PKI's mytam for a profile whose requests carry none.
+ */
+static bool load_tam_cert(const struct applet_call *call, materials *m, struct error *err)
 {
-    m->tam_chain = o->tam_cert ? cert_load(o->tam_cert, err) : NULL;
-    if (o->tam_cert && !m->tam_chain)
+    const struct make_response *o = call->options;
+    const struct profile *profile = profile_find(call->common->profile);
+    bool carried = !profile || profile->make.x5c != X5C_FORM_NONE;
+    AUTO(identity) *id = o->tam_cert || carried || !o->pki
+                             ? NULL
+                             : identity_find(o->pki, ROLE_TAM, "mytam", err);
+    const char *path = o->tam_cert ? o->tam_cert : id ? id->chain_path : NULL;
+    m->tam_chain = path ? cert_load(path, err) : NULL;
+    if (path && !m->tam_chain)
         return false;
     if (m->tam_chain)
-        m->tam_key = key_from_pkey(X509_get_pubkey(sk_X509_value(m->tam_chain, 0)), false,
-                                   o->tam_cert, err);
+        m->tam_key = key_from_pkey(X509_get_pubkey(sk_X509_value(m->tam_chain, 0)), false, path,
+                                   err);
     return !m->tam_chain || m->tam_key;
 }
 
-/* Where --tam-cert does not say it, the TAM is who signed the request. */
 static bool load_tam(materials *m, struct error *err)
 {
     if (!m->tam_key && m->request->signers)
@@ -414,7 +422,7 @@ static bool load(const struct applet_call *call, materials *m, struct error *err
 {
     const struct make_response *o = call->options;
     if (!load_identity(call, m, ROLE_TEE, err) || !load_identity(call, m, ROLE_TFW, err) ||
-        !load_tam_cert(call->options, m, err) || !load_request(call, m, err) || !load_tam(m, err))
+        !load_tam_cert(call, m, err) || !load_request(call, m, err) || !load_tam(m, err))
         return false;
     m->aiks = o->aik ? call_keys(call, o->aik, KEY_PUBLIC, err) : NULL;
     if (o->aik && !m->aiks)

@@ -227,10 +227,16 @@ static enum error_code_id delete_sd(device *dev, const request *r, fields *f,
 
 /* ---- InstallTA and UpdateTA ---- */
 
-static enum error_code_id ta_invalid(struct error *err)
+/* One answer for every fault, so that nobody learns which SPs or packages a device accepts: its
+ * text goes by the code. The cause is for who stands beside the device. */
+static enum error_code_id ta_invalid(const char *cause, struct error *err)
 {
-    /* one message for every fault, so that nobody learns which SPs or packages a device accepts */
-    return refuse(ERR_TA_INVALID, err, "the TA cannot be accepted");
+    struct error why = *err;
+    bool known = !cause && why.rc != RC_OK;
+    return refuse(ERR_TA_INVALID, err,
+                  known   ? why.message
+                  : cause ? cause
+                          : "the TA cannot be accepted");
 }
 
 /* What a request brings for a TA, opened. */
@@ -267,22 +273,24 @@ static enum error_code_id open_delivery(device *dev, const request *r, const fie
                                         struct error *err)
 {
     if (!read_candidates(dev, r, f, d, err))
-        return ta_invalid(err);
+        return ta_invalid(NULL, err);
     AUTO(key) *aik = device_aik(dev, r->tamid, f->spid, err);
     if (!aik)
-        return err->rc == RC_OK ? ta_invalid(err) : broken();
+        return err->rc == RC_OK ? ta_invalid("this SP has no AIK here", err) : broken();
     AUTO(buffer) *text = NULL;
     bool unsupported;
     const struct reading reading = {.profile = dev->profile};
     if (!encrypted_ta_read(json_member(r->tbs, "encrypted_ta"), r->type->id, aik,
                            dev->profile->forms ? &reading : NULL, &text, &d->pdata, &unsupported,
                            err))
-        return unsupported ? ERR_UNSUPPORTED_CRYPTO_ALG : ta_invalid(err);
+        return unsupported ? ERR_UNSUPPORTED_CRYPTO_ALG : ta_invalid(NULL, err);
     if (!text)
         return ERR_NONE;
     d->package = ta_package_open(buffer_span(text), d->candidates, err);
-    if (!d->package || (d->package->taid && strcmp(d->package->taid, f->taid) != 0))
-        return ta_invalid(err);
+    if (!d->package)
+        return ta_invalid(NULL, err);
+    if (d->package->taid && strcmp(d->package->taid, f->taid) != 0)
+        return ta_invalid("the package is for another taid", err);
     return ERR_NONE;
 }
 
@@ -429,7 +437,7 @@ static enum error_code_id update_ta(device *dev, const request *r, fields *f,
         !has_room(dev, d, ta, &room, err))
         return broken();
     if (d->package && d->package->version < version)
-        return ta_invalid(err);
+        return ta_invalid("its version is lower than the installed one", err);
     if (!room)
         return refuse(ERR_TEE_RESOURCE_FULL, err, "no room for the TA");
     return put_ta(dev, r, f, d, ta, err) ? ERR_NONE : broken();
