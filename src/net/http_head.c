@@ -55,6 +55,15 @@ static bool is_sound(struct span line)
     return true;
 }
 
+/* Something, without what a lax reader takes for white space. */
+static bool is_target(struct span target)
+{
+    for (size_t i = 0; i < target.size; i++)
+        if (target.data[i] <= ' ' || target.data[i] == 0x7f)
+            return false;
+    return target.size > 0;
+}
+
 static bool field_parse(struct http_head *head, struct span line, struct error *err)
 {
     const uint8_t *colon = memchr(line.data, ':', line.size);
@@ -103,8 +112,7 @@ bool http_request_parse(struct http_head *head, struct span text, struct error *
     head->target = SPAN(one + 1, (size_t)(two - one - 1));
     head->minor = minor_of(SPAN(two + 1, line.size - (size_t)(two + 1 - line.data)));
     head->status = 0;
-    if (!is_token(head->method) || !head->target.size ||
-        memchr(head->target.data, ' ', head->target.size) || head->minor < 0)
+    if (!is_token(head->method) || !is_target(head->target) || head->minor < 0)
         return error_set(err, RC_MALFORMED, "the first line is none of an HTTP/1 request");
     return true;
 }

@@ -31,7 +31,8 @@ struct client {
     int fd;
     bool idle; /* between requests: a stop need not wait for it */
     char peer[80];
-    buffer *in; /* read, not yet used */
+    buffer *in;      /* read, not yet used */
+    double until_ms; /* when its exchange must be over, by the monotonic clock; 0: none is on */
 };
 
 struct proxy {
@@ -41,6 +42,7 @@ struct proxy {
     pthread_t acceptor;
     atomic_ulong exchanges;
     atomic_size_t kept;   /* bytes of bodies that are told */
+    atomic_llong stop_ms; /* when what is under way must be over; 0: no stop is asked for */
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t changed;
     struct client *clients;
@@ -181,6 +183,17 @@ static long silence_ms(const proxy *p)
     return p->options.upstream.timeout_ms;
 }
 
+/* A whole exchange has so many times the time-out of a silence: one who sends a byte a second is
+ * never silent. */
+enum { EXCHANGE_TIMES = 10 };
+
+/* Whether the client's exchange has had its time, or the time that is left after a stop. */
+static bool overdue(const struct client *c)
+{
+    double now = now_ms(), stop = (double)atomic_load(&c->proxy->stop_ms);
+    return (c->until_ms > 0 && now > c->until_ms) || (stop > 0 && now > stop);
+}
+
 /* Appends what the client sends: bytes, 0 at its end, -1 when nothing is there. */
 static ssize_t client_read(struct client *c)
 {
@@ -206,7 +219,7 @@ static bool client_send(const struct client *c, struct span data)
         ssize_t n = send(c->fd, data.data, data.size, MSG_NOSIGNAL);
         if (n > 0)
             data = SPAN(data.data + n, data.size - (size_t)n);
-        else if (errno == EAGAIN && !client_wait(c, POLLOUT, silence_ms(c->proxy)))
+        else if (errno == EAGAIN && (overdue(c) || !client_wait(c, POLLOUT, silence_ms(c->proxy))))
             return false;
         else if (errno != EAGAIN && errno != EINTR)
             return false;
@@ -344,6 +357,7 @@ static bool read_request(exchange *x)
         return answer(x, 431, "the client's header is too large");
     drop(c->in, size);
     x->begun_ms = now_ms();
+    c->until_ms = x->begun_ms + EXCHANGE_TIMES * (double)silence_ms(c->proxy);
     if (!http_request_parse(&x->request, buffer_span(x->request_text), &err) ||
         !http_body_of_request(&x->request_body, &x->request, &err))
         return answer(x, 400, err.message);
@@ -359,7 +373,7 @@ static void swallow_request(exchange *x)
     struct error ignored;
     struct client *c = x->client;
     bool waits = http_field_find(&x->request, "Expect") != NULL;
-    while (!x->request_body.done && !waits) {
+    while (!x->request_body.done && !waits && !overdue(c)) {
         long long used = http_body_pass(&x->request_body, buffer_span(c->in), x->pending, &ignored);
         x->pending->size = 0;
         if (used < 0)
@@ -477,6 +491,10 @@ static bool exchange_heads(exchange *x)
             error_prefix(&err, "the upstream's answer is no HTTP");
             return answer(x, 502, err.message);
         }
+        if (overdue(x->client))
+            return x->request_body.done ? answer(x, 504, "no answer from the upstream in time")
+                                        : abandon(x, "the client's request did not come to its end "
+                                                     "in time");
         bool moved = false;
         if (!broken && !push_request(x, &moved, &broken) && strstr(broken, "chunks"))
             return answer(x, 400, broken);
@@ -513,6 +531,8 @@ static const char *pass_response(exchange *x)
             return "the client did not take the answer";
         if (x->response_body.done)
             return NULL;
+        if (overdue(x->client))
+            return "the upstream's answer did not come to its end in time";
         if (used > 0)
             continue;
         ssize_t n = up_read(x);
@@ -587,6 +607,7 @@ static bool serve(struct client *c)
     x->pending = buffer_new(0);
     if (!x->up_in || !x->pending)
         return false;
+    c->until_ms = 0;
     client_idle(c, true);
     if (!c->in->size && !client_wait(c, POLLIN, silence_ms(c->proxy)))
         return false;
@@ -763,6 +784,7 @@ void proxy_stop(proxy *p)
 {
     pthread_mutex_lock(&p->lock);
     p->stopping = true;
+    atomic_store(&p->stop_ms, (long long)now_ms() + silence_ms(p));
     for (struct client *c = p->clients; c; c = c->after)
         if (c->idle)
             shutdown(c->fd, SHUT_RD);
@@ -770,7 +792,7 @@ void proxy_stop(proxy *p)
     pthread_mutex_unlock(&p->lock);
     shutdown(p->listen_fd, SHUT_RDWR);
     pthread_join(p->acceptor, NULL);
-    /* each waits for its peers no longer than their time-out */
+    /* what is under way has one time-out more, and a silence at the end of it another */
     pthread_mutex_lock(&p->lock);
     while (p->count)
         pthread_cond_wait(&p->changed, &p->lock);
