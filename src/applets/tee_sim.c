@@ -90,6 +90,15 @@ static const struct applet_command commands[] = {
       .examples = EXAMPLES(
           "otrp tee-sim export-ta --state device --taid demo -o ta.bin",
           "otrp tee-sim export-ta --state device --taid demo --pdata | sha256sum")}},
+    {"export-aik",
+     "Write the public half of an SP AIK",
+     {.uses = USES_FORCE,
+      .options = tee_export_aik_options,
+      .size = sizeof(struct tee_export_aik),
+      .run = tee_export_aik_run,
+      .examples = EXAMPLES(
+          "otrp tee-sim export-aik --state device -o aik.jwk",
+          "otrp tee-sim export-aik --state device --spid xbank | otrp jwk --thumbprint")}},
     {"reset",
      "Empty the device",
      {.uses = 0,

@@ -27,7 +27,7 @@ enum { TEE_SIM_MOST_WAIT = 86400 };
 /* tee_sim_init.c */
 struct tee_init {
     const char *state, *pki, *name, *tee_key, *tee_cert, *tam_root, *tam_cert, *tfw_key, *tfw_cert,
-        *tfw_root, *version, *alg, *batch, *algorithms, *templates;
+        *tfw_root, *version, *alg, *batch, *algorithms, *templates, *sp_cert;
     long count, max_sds, max_tas, max_bytes, max_replays;
     bool no_tfw, no_signerreq;
 };
@@ -69,6 +69,12 @@ struct tee_export {
 };
 extern const struct option_row tee_export_options[];
 enum rc tee_export_run(const struct applet_call *call, struct error *err);
+
+struct tee_export_aik {
+    const char *state, *device, *tamid, *spid, *out;
+};
+extern const struct option_row tee_export_aik_options[];
+enum rc tee_export_aik_run(const struct applet_call *call, struct error *err);
 
 /* tee_sim_serve.c */
 struct tee_serve {

@@ -32,6 +32,8 @@ const struct option_row tee_init_options[] = {
     OPT_TEXT(tee_init, tam_root, 0, "ROOTS", OPT_FILE, "TAM roots to trust, a file or folder"),
     OPT_TEXT(tee_init, tam_cert, 0, "CHAIN", OPT_FILE,
              "certificate of the one TAM to listen to, whatever issued it (for --profile)"),
+    OPT_TEXT(tee_init, sp_cert, 0, "CERT", OPT_FILE,
+             "certificate of the SP whose TAs go to the default SD (for --profile aist)"),
     OPT_TEXT(tee_init, tfw_key, 0, "KEY", OPT_FILE, "private key of the trusted firmware"),
     OPT_TEXT(tee_init, tfw_cert, 0, "CHAIN", OPT_FILE, "its certificate and intermediates"),
     OPT_TEXT(tee_init, tfw_root, 0, "ROOTS", OPT_FILE,
@@ -71,7 +73,7 @@ typedef struct units {
     size_t count;
     struct issued *issued;
     size_t issued_count;
-    X509_stack *tam_roots, *tfw_roots, *pinned;
+    X509_stack *tam_roots, *tfw_roots, *pinned, *sp_chain;
     json_t *algorithms;
 } units;
 
@@ -98,6 +100,7 @@ static void units_free(units *u)
     sk_X509_pop_free(u->tam_roots, X509_free);
     sk_X509_pop_free(u->tfw_roots, X509_free);
     sk_X509_pop_free(u->pinned, X509_free);
+    sk_X509_pop_free(u->sp_chain, X509_free);
     json_decref(u->algorithms);
 }
 AUTO_DEFINE(units, units_free)
@@ -487,6 +490,20 @@ static bool load_pinned(const struct applet_call *call, units *u, struct error *
     return error_hint(err, "the TAM's certificate is pinned, as that implementation does");
 }
 
+/* The SP of the default SD. */
+static bool load_sp(const struct applet_call *call, units *u, struct error *err)
+{
+    const struct tee_init *o = call->options;
+    if (!o->sp_cert)
+        return true;
+    if (!profile_find(call->common->profile)->default_sd) {
+        error_set(err, RC_USAGE, "--sp-cert: a device of this profile has no default SD");
+        return error_hint(err, "that of --profile aist has; others get their SDs by CreateSD");
+    }
+    u->sp_chain = cert_load(o->sp_cert, err);
+    return u->sp_chain && sp_cert_check(sk_X509_value(u->sp_chain, 0), o->sp_cert, err);
+}
+
 static bool create(const struct applet_call *call, const units *u, struct error *err)
 {
     const struct tee_init *o = call->options;
@@ -509,7 +526,8 @@ static bool create(const struct applet_call *call, const units *u, struct error 
                                          .signerreq = !o->no_signerreq,
                                          .algorithms = u->algorithms,
                                          .profile = profile_find(call->common->profile),
-                                         .pinned = u->pinned};
+                                         .pinned = u->pinned,
+                                         .sp_cert = sk_X509_value(u->sp_chain, 0)};
     bool created = device_create(o->state, parts, u->count, err);
     free(parts);
     return created;
@@ -525,7 +543,7 @@ enum rc tee_init_run(const struct applet_call *call, struct error *err)
     AUTO(units) *u = &loaded;
     if (!(o->pki ? load_from_pki(call, name, u, err) : load_from_files(call, name, u, err)) ||
         !read_algorithms(o->algorithms, u, err) || !load_pinned(call, u, err) ||
-        !create(call, u, err))
+        !load_sp(call, u, err) || !create(call, u, err))
         return err->rc;
     if (u->count == 1)
         say(call, "device %s in %s", u->units[0].name, o->state);

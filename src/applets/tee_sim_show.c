@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* otrp tee-sim show, reset and export-ta: what a device holds. */
+/* otrp tee-sim show, reset, export-ta and export-aik: what a device holds. */
 #include "applets/tee_sim.h"
 
 #include <stdio.h>
@@ -54,8 +54,9 @@ static void put_device(buffer *out, const json_t *dev)
                           json_is_true(json_object_get(row, "changed")) ? " (changed since)" : "");
     }
     json_array_foreach (json_object_get(dev, "sds"), i, row) {
-        buffer_put_format(out, "  SD %s of SP %s, owned by TAM %s\n", text_of(row, "name"),
-                          text_of(row, "spid"), text_of(row, "tamid"));
+        const char *name = text_of(row, "name");
+        buffer_put_format(out, "  %s%s of SP %s, owned by TAM %s\n", *name ? "SD " : "default SD",
+                          name, text_of(row, "spid"), text_of(row, "tamid"));
         put_tas(out, row);
     }
     json_array_foreach (json_object_get(dev, "aiks"), i, row) {
@@ -154,4 +155,27 @@ enum rc tee_export_run(const struct applet_call *call, struct error *err)
     return bytes ? call_put(call, o->out, buffer_span(bytes),
                             o->pdata ? OUTPUT_PRIVATE : OUTPUT_PUBLIC, err)
                  : err->rc;
+}
+
+/* ---- export-aik ---- */
+
+const struct option_row tee_export_aik_options[] = {
+    OPT_TEXT(tee_export_aik, state, 's', "DIR", OPT_REQUIRED | OPT_DIR, "state folder"),
+    OPT_TEXT(tee_export_aik, device, 0, "NAME", 0, "device of the folder (default: the only one)"),
+    OPT_TEXT(tee_export_aik, spid, 0, "ID", 0, "service provider, where several have an AIK"),
+    OPT_TEXT(tee_export_aik, tamid, 0, "ID", 0, "TAM, where that of several has one"),
+    OPT_TEXT(tee_export_aik, out, 'o', "FILE", OPT_FILE,
+             "write the JWK to FILE (default: standard output)"),
+    OPT_END};
+
+enum rc tee_export_aik_run(const struct applet_call *call, struct error *err)
+{
+    const struct tee_export_aik *o = call->options;
+    AUTO(device) *dev = tee_sim_open(call, o->state, o->device, 0, err);
+    AUTO(json_t) *jwk = dev ? tee_export_aik(dev, o->tamid, o->spid, err) : NULL;
+    if (!jwk)
+        return err->rc;
+    AUTO(buffer) *text = json_pretty(jwk);
+    return text ? call_put(call, o->out, buffer_span(text), OUTPUT_PUBLIC, err)
+                : (error_memory(err), err->rc);
 }

@@ -26,9 +26,9 @@ struct jwe_recipient {
 
 typedef struct jwe {
     enum serialization serialization;
-    char *what;                    /* what messages call it */
-    json_doc *doc;                 /* owned, when parsed from JSON text */
-    buffer *text; /* owned, when the slices point into a text made for it; otherwise NULL */
+    char *what;    /* what messages call it */
+    json_doc *doc; /* owned, when parsed from JSON text */
+    buffer *text;  /* owned, when the slices point into a text made for it; otherwise NULL */
     struct span encoded_protected; /* base64url, slice of the text */
     json_t *protected, *unprotected;
     struct jwe_recipient recipients[LIMIT_RECIPIENTS];

@@ -27,6 +27,7 @@ const struct profile profiles[] = {
         .waived = NAMES("revocation", "replay", "dsihash", "sd"),
         .any_rid = true,
         .no_certificate = true,
+        .default_sd = true,
         .make = {.jwe = JWE_FORM_PROTECTED,
                  .x5c = X5C_FORM_NONE,
                  .kid = true,

@@ -64,6 +64,7 @@ struct profile {
     const char *const *waived;        /* rows of the requests' and the answers' tables */
     bool any_rid;                     /* the rid of an answer is not that of its request */
     bool no_certificate;              /* its DSI names no TEE certificate: its key must be pinned */
+    bool default_sd;                  /* InstallTA and DeleteTA name no SD: its device has one */
     struct profile_make make;
     struct profile_http http;
 };

@@ -201,7 +201,7 @@ bool profile_encrypted_ta(const struct profile *profile, key *aik, const buffer 
 
 /* ---- answers ---- */
 
-/* cnt as a number, ta_list in each SD. */
+/* cnt as a number, ta_list in each SD; that of the default one is all there is to it. */
 static void write_aist(json_t *tee)
 {
     json_t *list = json_object_get(tee, "sdlist"), *sds = json_object_get(list, "sd"), *sd;
@@ -211,6 +211,11 @@ static void write_aist(json_t *tee)
     json_array_foreach (sds, i, sd) {
         json_object_set(sd, "ta_list", json_object_get(sd, "talist"));
         json_object_del(sd, "talist");
+        const char *name = json_string_value(json_object_get(sd, "name"));
+        if (!name || *name)
+            continue;
+        json_object_del(sd, "name");
+        json_object_del(sd, "spid");
     }
 }
 

@@ -133,6 +133,29 @@ static bool check_fuse(sqlite3 *db, const uint8_t *fuse, struct error *err)
     return known != NULL;
 }
 
+/* Whose objects those of a pinned TAM are: old certificates have no tamid, their owner is their
+ * hash. */
+static char *owner_of(const X509 *cert, struct error *err)
+{
+    struct error ignored;
+    char *tamid = cert_tamid(cert, &ignored);
+    return tamid ? tamid : cert_sha256_hex(cert, err);
+}
+
+/* The default SD of the device that was inserted last. */
+static bool insert_default_sd(sqlite3 *db, const uint8_t *fuse, const struct device_parts *parts,
+                              struct error *err)
+{
+    if (!parts->sp_cert)
+        return true;
+    device made = {.db = db, .id = sqlite->last_insert_rowid(db), .tee_key = (key *)parts->tee_key};
+    AUTO(char) *tamid = owner_of(sk_X509_value(parts->pinned, 0), err);
+    memcpy(made.fuse, fuse, sizeof made.fuse);
+    bool added = tamid && device_add_default_sd(&made, tamid, parts->sp_cert, err);
+    OPENSSL_cleanse(made.fuse, sizeof made.fuse);
+    return added;
+}
+
 static bool insert_device(sqlite3 *db, const uint8_t *fuse, const struct device_parts *parts,
                           struct error *err)
 {
@@ -180,7 +203,7 @@ static bool add_device(sqlite3 *db, const char *dir, const uint8_t *fuse,
                     parts->name))
         return false;
     if (!there)
-        return insert_device(db, fuse, parts, err);
+        return insert_device(db, fuse, parts, err) && insert_default_sd(db, fuse, parts, err);
     error_set(err, RC_USAGE, "%s: has a device \"%s\" already", dir, parts->name);
     return error_hint(err,
                       "'otrp tee-sim reset' empties it; another --name or --state makes another");
@@ -259,10 +282,7 @@ static bool load_pinned(device *dev, sqlite3_stmt *row, struct error *err)
     X509 *cert = dev->pinned ? sk_X509_value(dev->pinned, 0) : NULL;
     EVP_PKEY *pkey = cert ? X509_get_pubkey(cert) : NULL;
     dev->pinned_key = pkey ? key_from_pkey(pkey, false, "pinned TAM", err) : NULL;
-    struct error ignored;
-    dev->pinned_tamid = cert ? cert_tamid(cert, &ignored) : NULL;
-    if (cert && !dev->pinned_tamid) /* old certificates have none: their owner is their key */
-        dev->pinned_tamid = cert_sha256_hex(cert, err);
+    dev->pinned_tamid = cert ? owner_of(cert, err) : NULL;
     return dev->pinned_key && dev->pinned_tamid;
 }
 
@@ -425,8 +445,14 @@ json_t *device_names(const char *dir, struct error *err)
 bool device_reset(device *dev, struct error *err)
 {
     return sql_run(dev->db, err, "BEGIN IMMEDIATE", "") &&
-           sql_run(dev->db, err, "DELETE FROM sd WHERE device = ?", "i", dev->id) &&
-           sql_run(dev->db, err, "DELETE FROM aik WHERE device = ?", "i", dev->id) &&
+           sql_run(dev->db, err, "DELETE FROM sd WHERE device = ? AND name <> ?", "it", dev->id,
+                   DEFAULT_SD) &&
+           sql_run(dev->db, err, "DELETE FROM ta WHERE sd IN (SELECT id FROM sd WHERE device = ?)",
+                   "i", dev->id) &&
+           sql_run(dev->db, err,
+                   "DELETE FROM aik WHERE device = ?1 AND (tamid, spid) NOT IN"
+                   " (SELECT tamid, spid FROM sd WHERE device = ?1)",
+                   "i", dev->id) &&
            sql_run(dev->db, err, "DELETE FROM signer WHERE device = ?", "i", dev->id) &&
            sql_run(dev->db, err, "DELETE FROM ocsp WHERE device = ?", "i", dev->id) &&
            sql_run(dev->db, err, "DELETE FROM answer WHERE device = ?", "i", dev->id) &&

@@ -70,7 +70,11 @@ struct device_parts {
     const json_t *algorithms;      /* NULL: all of OTrP */
     const struct profile *profile; /* NULL: ietf */
     const X509_stack *pinned; /* of the one TAM that it is to listen to, or NULL: any trusted */
+    const X509 *sp_cert; /* of the SP of its default SD, which is that TAM's; NULL: it has none */
 };
+
+/* The name of the default SD: no request can name it, as a name has a byte at least. */
+#define DEFAULT_SD ""
 
 /* Makes count devices in the state folder, which is made where it is not there; all or none.
  * RC_USAGE when it has a device of such a name. */
@@ -94,7 +98,7 @@ void device_roll_back(device *dev);
 bool device_supports(const json_t *algorithms, const struct jwa *alg);
 
 /* Empties the device of everything but its identity; the replay record and the proofs of
- * revocation stay. */
+ * revocation stay, and a default SD, empty, with its AIK. */
 bool device_reset(device *dev, struct error *err) MUST_CHECK;
 
 /* The database of a state folder, for what concerns all its devices; sql_close it. */
@@ -108,12 +112,22 @@ json_t *device_names(const char *dir, struct error *err) MUST_CHECK;
 /* Row of the SD, 0 when there is none. spid NULL: any; *count gets how many fit. */
 bool device_find_sd(device *dev, const char *tamid, const char *spid, const char *name,
                     long long *sd, int *count, struct error *err) MUST_CHECK;
+/* Makes an SD; *sd gets its row. */
+bool device_add_sd(device *dev, const char *tamid, const char *spid, const char *name,
+                   long long *sd, struct error *err) MUST_CHECK;
 /* Row of the TA in the SD, 0 when there is none. */
 bool device_find_ta(device *dev, long long sd, const char *taid, long long *ta,
                     struct error *err) MUST_CHECK;
 /* The SP certificates that an SD stores. */
 X509_stack *device_sd_certs(device *dev, long long sd, struct error *err) MUST_CHECK;
 bool device_add_sd_cert(device *dev, long long sd, const X509 *cert, struct error *err) MUST_CHECK;
+/* Whether an SP certificate can be one of an SD: its key is strong enough, and a self-issued one
+ * carries its own right signature. RC_UNTRUSTED or RC_MALFORMED. */
+bool sp_cert_check(X509 *cert, const char *what, struct error *err) MUST_CHECK;
+/* The default SD, which takes what cert's SP signs, with its AIK; the spid is the common name in
+ * cert, or else its SHA-256. */
+bool device_add_default_sd(device *dev, const char *tamid, const X509 *cert,
+                           struct error *err) MUST_CHECK;
 
 /* The private SP AIK; NULL with err->rc RC_OK when there is none. */
 key *device_aik(device *dev, const char *tamid, const char *spid, struct error *err) MUST_CHECK;

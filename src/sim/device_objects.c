@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/err.h>
 #include <openssl/x509.h>
 
 #include "jose/jws.h"
 #include "otrp/dsi.h"
 #include "pki/keygen.h"
 #include "pki/x5c.h"
+#include "util/limits.h"
 #include "util/openssl_error.h"
 
 AUTO_DEFINE(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
@@ -34,6 +36,16 @@ bool device_find_sd(device *dev, const char *tamid, const char *spid, const char
         }
     }
     return rows != NULL;
+}
+
+bool device_add_sd(device *dev, const char *tamid, const char *spid, const char *name,
+                   long long *sd, struct error *err)
+{
+    if (!sql_run(dev->db, err, "INSERT INTO sd (device, tamid, spid, name) VALUES (?, ?, ?, ?)",
+                 "ittt", dev->id, tamid, spid, name))
+        return false;
+    *sd = sqlite->last_insert_rowid(dev->db);
+    return true;
 }
 
 bool device_find_ta(device *dev, long long sd, const char *taid, long long *ta, struct error *err)
@@ -65,6 +77,17 @@ bool device_add_sd_cert(device *dev, long long sd, const X509 *cert, struct erro
     return der &&
            sql_run(dev->db, err, "INSERT OR IGNORE INTO sd_cert (sd, sha256, der) VALUES (?, ?, ?)",
                    "itb", sd, sha256, buffer_span(der));
+}
+
+bool sp_cert_check(X509 *cert, const char *what, struct error *err)
+{
+    bool self_issued = X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0;
+    EVP_PKEY *own = X509_get0_pubkey(cert);
+    if (!own || (self_issued && X509_verify(cert, own) != 1))
+        return error_set(err, RC_UNTRUSTED, "%s: %s", what,
+                         own ? "its own signature is wrong" : "its key cannot be read");
+    AUTO(key) *k = key_from_pkey(X509_get_pubkey(cert), false, what, err);
+    return k && pkey_check_strength(k->pkey, what, false, err);
 }
 
 /* A sealed AIK cannot stand in for that of another SP or TAM. */
@@ -133,6 +156,36 @@ bool device_drop_unused_aik(device *dev, const char *tamid, const char *spid, st
                    "DELETE FROM aik WHERE device = ?1 AND tamid = ?2 AND spid = ?3 AND NOT EXISTS"
                    " (SELECT 1 FROM sd WHERE device = ?1 AND tamid = ?2 AND spid = ?3)",
                    "itt", dev->id, tamid, spid);
+}
+
+/* ---- the default SD ---- */
+
+/* The first common name in the subject of cert, or its SHA-256 where it has none that is a name. */
+static char *sp_name(const X509 *cert, struct error *err)
+{
+    const X509_NAME *subject = X509_get_subject_name(cert);
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    const X509_NAME_ENTRY *entry = at >= 0 ? X509_NAME_get_entry(subject, at) : NULL;
+    unsigned char *text = NULL;
+    int size = entry ? ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry)) : 0;
+    bool good = size > 0 && size <= LIMIT_NAME_BYTES && !memchr(text, '\0', (size_t)size);
+    char *name = good ? span_dup(SPAN(text, (size_t)size)) : cert_sha256_hex(cert, err);
+    OPENSSL_free(text);
+    ERR_clear_error();
+    if (good && !name)
+        error_memory(err);
+    return name;
+}
+
+bool device_add_default_sd(device *dev, const char *tamid, const X509 *cert, struct error *err)
+{
+    long long sd;
+    AUTO(char) *spid = sp_name(cert, err);
+    if (!spid || !device_add_sd(dev, tamid, spid, DEFAULT_SD, &sd, err) ||
+        !device_add_sd_cert(dev, sd, cert, err))
+        return false;
+    AUTO(key) *aik = device_make_aik(dev, tamid, spid, err);
+    return aik != NULL;
 }
 
 /* ---- the DSI ---- */

@@ -46,6 +46,11 @@ buffer *tee_query(device *dev, struct span query, enum error_code_id *code,
 buffer *tee_export_ta(device *dev, const char *tamid, const char *spid, const char *sdname,
                       const char *taid, bool pdata, struct error *err) MUST_CHECK;
 
+/* The public half of an SP AIK as a JWK, owned by the caller. tamid and spid may be NULL when what
+ * is left names one. RC_USAGE when there is none or several fit. */
+json_t *tee_export_aik(device *dev, const char *tamid, const char *spid,
+                       struct error *err) MUST_CHECK;
+
 /* {"devices":[...]}: what is on the devices of a state folder, or on the one of that name. Owned by
  * the caller. */
 json_t *device_report(const char *dir, const char *name, struct error *err) MUST_CHECK;

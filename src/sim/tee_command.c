@@ -37,11 +37,20 @@ static enum error_code_id broken(void)
     return ERR_TEE_FAIL;
 }
 
+/* What the profile asks of the default SD: to install what the package names, with content {}, or
+ * to delete. */
+static bool is_for_default(const device *dev, const request *r)
+{
+    if (!dev->profile->default_sd || json_member(r->fields, "sdname"))
+        return false;
+    return r->fields ? r->type->id == MESSAGE_DELETE_TA : r->type->id == MESSAGE_INSTALL_TA;
+}
+
 static bool read_fields(device *dev, const request *r, fields *f, struct error *err)
 {
     int count;
     f->spid = member_text(r->fields, "spid");
-    f->sdname = member_text(r->fields, "sdname");
+    f->sdname = is_for_default(dev, r) ? strdup(DEFAULT_SD) : member_text(r->fields, "sdname");
     f->taid = member_text(r->fields, "taid");
     if (!f->sdname || !device_find_sd(dev, r->tamid, f->spid, f->sdname, &f->sd, &count, err))
         return f->sdname ? false : error_memory(err);
@@ -61,22 +70,12 @@ static bool count_rows(device *dev, const char *query, long long *count, struct 
     return sql_number(dev->db, count, 0, err, query, "i", dev->id);
 }
 
-/* A certificate in BASE64; a self-issued one must carry its own right signature. NULL when not. */
+/* A certificate in BASE64 that can be one of an SD. */
 static X509 *sp_certificate(struct span base64, struct error *err)
 {
     AUTO(buffer) *der = base64_decode(base64, "spcert", err);
     AUTO(X509) *cert = der ? cert_from_der(buffer_span(der), "spcert", err) : NULL;
-    if (!cert)
-        return NULL;
-    bool self_issued = X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0;
-    EVP_PKEY *own = X509_get0_pubkey(cert);
-    if (!own || (self_issued && X509_verify(cert, own) != 1)) {
-        error_set(err, RC_UNTRUSTED, "spcert: %s",
-                  own ? "its own signature is wrong" : "its key cannot be read");
-        return NULL;
-    }
-    AUTO(key) *k = key_from_pkey(X509_get_pubkey(cert), false, "spcert", err);
-    return k && pkey_check_strength(k->pkey, "spcert", false, err) ? TAKE(cert) : NULL;
+    return cert && sp_cert_check(cert, "spcert", err) ? TAKE(cert) : NULL;
 }
 
 /* ---- CreateSD ---- */
@@ -94,11 +93,8 @@ static enum error_code_id create_sd(device *dev, const request *r, fields *f,
         return broken();
     if (sds >= dev->limits.sds)
         return refuse(ERR_TEE_RESOURCE_FULL, err, "no room for another SD");
-    if (!sql_run(dev->db, err, "INSERT INTO sd (device, tamid, spid, name) VALUES (?, ?, ?, ?)",
-                 "ittt", dev->id, r->tamid, f->spid, f->sdname))
-        return broken();
-    f->sd = sqlite->last_insert_rowid(dev->db);
-    if (!device_add_sd_cert(dev, f->sd, cert, err))
+    if (!device_add_sd(dev, r->tamid, f->spid, f->sdname, &f->sd, err) ||
+        !device_add_sd_cert(dev, f->sd, cert, err))
         return broken();
     AUTO(key) *there = device_aik(dev, r->tamid, f->spid, err);
     if (!there && err->rc == RC_OK)
@@ -289,9 +285,24 @@ static enum error_code_id open_delivery(device *dev, const request *r, const fie
     d->package = ta_package_open(buffer_span(text), d->candidates, err);
     if (!d->package)
         return ta_invalid(NULL, err);
-    if (d->package->taid && strcmp(d->package->taid, f->taid) != 0)
+    if (f->taid && d->package->taid && strcmp(d->package->taid, f->taid) != 0)
         return ta_invalid("the package is for another taid", err);
     return ERR_NONE;
+}
+
+/* The taid of a TA whose request has none: what its SP has signed, or else its SHA-256. */
+static bool name_ta(fields *f, const ta_package *package, struct error *err)
+{
+    uint8_t hash[32];
+    AUTO(buffer) *text = buffer_new(2 * sizeof hash + 1);
+    if (!text)
+        return error_memory(err);
+    if (package->taid)
+        buffer_put_text(text, package->taid);
+    else if (EVP_Digest(package->ta->data, package->ta->size, hash, NULL, EVP_sha256(), NULL) == 1)
+        buffer_put_hex(text, SPAN(hash, sizeof hash));
+    f->taid = text->failed ? NULL : span_dup(buffer_span(text));
+    return f->taid || error_memory(err);
 }
 
 static bool has_room(device *dev, const delivery *d, long long replaced, bool *room,
@@ -382,19 +393,42 @@ static bool put_ta(device *dev, const request *r, const fields *f, const deliver
                    "i", ta);
 }
 
+static enum error_code_id check_new(device *dev, const fields *f, struct error *err)
+{
+    long long ta;
+    if (!device_find_ta(dev, f->sd, f->taid, &ta, err))
+        return broken();
+    return ta ? refuse(ERR_TA_ALREADY_INSTALLED, err, "there is a TA of that taid in the SD")
+              : ERR_NONE;
+}
+
+/* Opens what is to be installed, under a taid that is new. */
+static enum error_code_id receive_ta(device *dev, const request *r, fields *f, delivery *d,
+                                     struct error *err)
+{
+    enum error_code_id code = f->taid ? check_new(dev, f, err) : ERR_NONE;
+    if (code == ERR_NONE)
+        code = open_delivery(dev, r, f, d, err);
+    if (code != ERR_NONE || f->taid)
+        return code;
+    if (!d->package)
+        return ta_invalid("no TA that its SP has signed", err);
+    if (!name_ta(f, d->package, err))
+        return broken();
+    size_t size = strlen(f->taid);
+    return size && size <= LIMIT_NAME_BYTES ? check_new(dev, f, err)
+                                            : ta_invalid("a taid of more than 255 bytes", err);
+}
+
 static enum error_code_id install_ta(device *dev, const request *r, fields *f,
                                      command_result *result, struct error *err)
 {
     (void)result;
-    long long ta, tas;
+    long long tas;
     bool room;
-    if (!device_find_ta(dev, f->sd, f->taid, &ta, err))
-        return broken();
-    if (ta)
-        return refuse(ERR_TA_ALREADY_INSTALLED, err, "there is a TA of that taid in the SD");
     delivery opened = {NULL};
     AUTO(delivery) *d = &opened;
-    enum error_code_id code = open_delivery(dev, r, f, d, err);
+    enum error_code_id code = receive_ta(dev, r, f, d, err);
     if (code != ERR_NONE)
         return code;
     if (!count_rows(dev, "SELECT count(*) FROM ta JOIN sd ON sd.id = ta.sd WHERE sd.device = ?",
@@ -477,10 +511,11 @@ enum error_code_id tee_command(device *dev, const request *r, command_result *re
         return error_memory(err), broken();
     if (!commands[r->type->id]) /* GetDeviceState changes nothing */
         return ERR_NONE;
-    if (!json_member(r->fields, "sdname")) /* of a profile that knows no SDs */
-        return refuse(ERR_SD_NOT_FOUND, err, "the request names no SD, and there is no default");
-    if (!read_fields(dev, r, f, err))
+    bool nameless = !json_member(r->fields, "sdname"); /* of a profile that knows no SDs */
+    if ((!nameless || is_for_default(dev, r)) && !read_fields(dev, r, f, err))
         return broken();
+    if (!f->sd && nameless)
+        return refuse(ERR_SD_NOT_FOUND, err, "the request names no SD, and there is no default");
     if (!f->sd && r->type->id != MESSAGE_CREATE_SD)
         return refuse(ERR_SD_NOT_FOUND, err, "this TAM has no such SD");
     return commands[r->type->id](dev, r, f, result, err);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Local questions to a device: GetTAInformation, the bytes of a TA. */
+/* Local questions to a device: GetTAInformation, the bytes of a TA, an SP AIK. */
 #include "sim/tee.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "jose/jwk.h"
+#include "otrp/dsi.h"
 #include "otrp/response.h"
 #include "otrp/ta_information.h"
 #include "sim/tee_command.h"
@@ -86,5 +88,31 @@ buffer *tee_export_ta(device *dev, const char *tamid, const char *spid, const ch
         return TAKE(bytes);
     error_set(err, RC_USAGE, "several TAs \"%s\" are installed", taid);
     error_hint(err, "say which with --spid, --sdname or --tamid");
+    return NULL;
+}
+
+json_t *tee_export_aik(device *dev, const char *tamid, const char *spid, struct error *err)
+{
+    AUTO(sqlite3_stmt) *row = sql_query(
+        dev->db, err,
+        "SELECT spaik FROM aik WHERE device = ?1 AND (?2 IS NULL OR tamid = ?2)"
+        " AND (?3 IS NULL OR spid = ?3) LIMIT 2",
+        "itt", dev->id, tamid, spid);
+    bool more;
+    if (!row || !sql_next(dev->db, row, &more, err))
+        return NULL;
+    if (!more) {
+        error_set(err, RC_USAGE, "the device \"%s\" has no such SP AIK", dev->name);
+        error_hint(err, "'otrp tee-sim show' lists what the device holds");
+        return NULL;
+    }
+    AUTO(key) *aik = spaik_decode((const char *)sqlite->column_text(row, 0), "spaik", err);
+    AUTO(json_t) *jwk = aik ? jwk_from_key(aik, KEY_PUBLIC, err) : NULL;
+    if (!jwk || !sql_next(dev->db, row, &more, err))
+        return NULL;
+    if (!more)
+        return TAKE(jwk);
+    error_set(err, RC_USAGE, "the device \"%s\" has several SP AIKs", dev->name);
+    error_hint(err, "say which with --spid or --tamid");
     return NULL;
 }
