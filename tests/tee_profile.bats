@@ -294,3 +294,29 @@ by_hand() {
     assert_regex "$stderr" 'has several SP AIKs'
     otrp tee-sim export-aik --state device --spid xbank | cmp - only.jwk
 }
+
+# ---- with a TAM ----
+
+# over_http PATH: a whole session of the device at that place of its TAM.
+over_http() {
+    run --separate-stderr otrp send --url "${URL%/api/*}$1" --profile aist --tee device --timeout 10
+    assert_success
+    steps=$(grep ': pass' <<< "$stderr" | cut -d: -f2 | xargs)
+}
+
+@test "aist: its TAM installs a TA over HTTP, and deletes it" {
+    ready
+    printf '%s' "$SP" | jq -R '{require_tfw: false, remove_unlisted: true, sps: [{spid: "xbank",
+        cert: (. + "-cert.pem"), key: (. + "-key.pem"),
+        sds: [{name: "any", tas: [{taid: "demo", file: "ta.bin", version: 1}]}]}]}' > policy.json
+    start_server otrp tam-stub --pki "$P" --policy policy.json --profile aist --tee-key "$TEE-cert.pem" \
+        --aik aik.jwk --listen 127.0.0.1:0
+    over_http /api/tam_jose
+    assert_equal "$steps" 'GetDeviceState InstallTA'
+    otrp tee-sim export-ta --state device --taid demo | cmp - ta.bin
+    over_http /api/tam_jose # nothing is left to do
+    assert_equal "$steps" GetDeviceState
+    over_http /api/tam_jose_delete
+    assert_equal "$steps" 'GetDeviceState DeleteTA'
+    assert_equal "$(holdings | jq -c '[.sds[].tas]')" '[[]]'
+}
