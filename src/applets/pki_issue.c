@@ -55,6 +55,20 @@ static const struct option_row options[] = {
     OPT_TEXT(pki_issue, templates, 0, "DIR", OPT_DIR, "folder of the X.509 templates"),
     OPT_END};
 
+/* The bytes at at that move a terminal's cursor or turn its text around: controls of ASCII and of
+ * Unicode (U+0080 to U+009F), and what sets the direction of writing. */
+static size_t unprintable(const uint8_t *at, size_t left)
+{
+    if (at[0] < ' ' || at[0] == 0x7f)
+        return 1;
+    if (left >= 2 && at[0] == 0xc2 && at[1] < 0xa0)
+        return 2;
+    bool marks = left >= 3 && at[0] == 0xe2 && at[1] == 0x80 &&
+                 (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae));
+    bool isolates = left >= 3 && at[0] == 0xe2 && at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9;
+    return marks || isolates ? 3 : 0;
+}
+
 void issued_put(buffer *out, const struct issued *issued)
 {
     char row[24];
@@ -66,8 +80,7 @@ void issued_put(buffer *out, const struct issued *issued)
     for (size_t i = 0; i < ISSUED_FIELDS; i++)
         csv_put(out, fields[i] ? fields[i] : "", i == 0);
     for (size_t i = start; !out->failed && i < out->size; i++)
-        if (out->data[i] < ' ' || out->data[i] == 0x7f)
-            out->data[i] = ' ';
+        memset(out->data + i, ' ', unprintable(out->data + i, out->size - i));
     buffer_put_char(out, '\n');
 }
 

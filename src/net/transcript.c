@@ -202,12 +202,17 @@ bool transcript_put(transcript *t, const struct transcript_entry *entry, struct 
     if (!line)
         return error_memory(err);
     struct span left = buffer_span(line);
-    while (left.size) { /* once, unless a signal or a pipe cuts it in two */
+    off_t end = lseek(t->fd, 0, SEEK_END); /* -1: no file */
+    while (left.size) {                    /* once, unless a signal or a pipe cuts it in two */
         ssize_t n = write(t->fd, left.data, left.size);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return error_errno(err, RC_INTERNAL, "%s: cannot write", t->path);
+        if (n < 0) {
+            error_errno(err, RC_INTERNAL, "%s: cannot write", t->path);
+            if (end >= 0 && left.size < line->size && ftruncate(t->fd, end) != 0)
+                error_hint(err, "its last line is cut off");
+            return false;
+        }
         left = SPAN(left.data + n, left.size - (size_t)n);
     }
     return true;

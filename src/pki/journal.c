@@ -215,6 +215,17 @@ static bool take_up(journal *j, struct error *err)
     return journal_tidy(j, err);
 }
 
+/* Asked before the lock, so that nothing is made for a batch that was begun, and with it, since
+ * another may have begun it meanwhile. */
+static bool is_new(const char *path, bool resume, struct error *err)
+{
+    if (resume || !path_exists(path))
+        return true;
+    error_set(err, RC_USAGE, "%s: this batch has been begun already", path);
+    return error_hint(err, "--resume goes on with it; for another batch, give the manifest another "
+                           "name or --out");
+}
+
 journal *journal_open(const char *path, const char *header, bool resume, struct error *err)
 {
     AUTO(journal) *j = calloc(1, sizeof *j);
@@ -229,13 +240,7 @@ journal *journal_open(const char *path, const char *header, bool resume, struct 
         error_memory(err);
         return NULL;
     }
-    if (!resume && path_exists(path)) {
-        error_set(err, RC_USAGE, "%s: this batch has been begun already", path);
-        error_hint(err, "--resume goes on with it; for another batch, give the manifest another "
-                        "name or --out");
-        return NULL;
-    }
-    if (!take_lock(j, err))
+    if (!is_new(path, resume, err) || !take_lock(j, err) || !is_new(path, resume, err))
         return NULL;
     j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (j->fd < 0) {

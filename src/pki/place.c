@@ -101,6 +101,17 @@ static void draft_drop(struct draft *draft)
     errno = reason;
 }
 
+/* Puts the draft where there is something already, which is whole until then. */
+static bool draft_replace(struct draft *draft, const char *path)
+{
+    AUTO(char) *beside = NULL;
+    if (asprintf(&beside, "%s.new", path) < 0)
+        return false;
+    if (unlink(beside) != 0 && errno != ENOENT)
+        return false;
+    return draft_name(draft, beside) && rename(beside, path) == 0;
+}
+
 bool place_file(const char *path, struct span data, enum place_how how, mode_t mode,
                 struct error *err)
 {
@@ -111,7 +122,7 @@ bool place_file(const char *path, struct span data, enum place_how how, mode_t m
     bool written = opened && draft_write(&draft, data);
     bool named = written && draft_name(&draft, path);
     if (written && !named && errno == EEXIST && how == PLACE_INSTEAD)
-        named = unlink(path) == 0 && draft_name(&draft, path);
+        named = draft_replace(&draft, path);
     draft_drop(&draft);
     if (named)
         return true;

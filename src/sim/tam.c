@@ -255,6 +255,25 @@ static enum tam_outcome ask_state(tam *t, session *s, buffer **request)
 }
 
 /* The next step of the scenario, or the end. */
+static bool note_scripted(tam *t, const session *s)
+{
+    pthread_mutex_lock(&t->lock);
+    free(t->scripted);
+    t->scripted = strdup(s->tid);
+    bool noted = t->scripted != NULL;
+    pthread_mutex_unlock(&t->lock);
+    return noted;
+}
+
+/* Owned by the caller; NULL when no session has walked through the scenario. */
+static char *scripted_tid(tam *t)
+{
+    pthread_mutex_lock(&t->lock);
+    char *tid = t->scripted ? strdup(t->scripted) : NULL;
+    pthread_mutex_unlock(&t->lock);
+    return tid;
+}
+
 static enum tam_outcome ask_scripted(tam *t, session *s, buffer **request)
 {
     struct error err;
@@ -298,7 +317,7 @@ static enum tam_outcome start(tam *t, bool deletes, buffer **request, session **
     s->tamid = t->tamid;
     s->self = choose_identity(t, s->policy, false, NULL);
     tell(t, s, "begins");
-    if (t->parts.scenario && !(t->scripted = strdup(s->tid)))
+    if (t->parts.scenario && !note_scripted(t, s))
         return TAM_FAILED;
     enum tam_outcome outcome = TAM_FAILED;
     if (s->self)
@@ -574,8 +593,9 @@ enum tam_outcome tam_answer(tam *t, struct span message, bool deletes, buffer **
     AUTO(char) *tid = message.size ? response_tid(message) : NULL;
     AUTO(session) *s = tid ? session_take(t, tid) : NULL;
     *request = NULL;
-    if (message.size && !s && t->scripted) /* in answer to what could not be read */
-        s = session_take(t, t->scripted);
+    AUTO(char) *scripted = message.size && !s ? scripted_tid(t) : NULL;
+    if (scripted) /* in answer to what could not be read */
+        s = session_take(t, scripted);
     if (message.size && !s) {
         tell(t, NULL, "refused: a message that belongs to no session");
         return TAM_STRANGER;
