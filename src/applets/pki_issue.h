@@ -1,44 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pki_issue.h: what one certificate and a batch of them have in common: rows of the result. */
+/*
+ * pki_issue.h: what pki-issue does, a file for each: one certificate of an entity (pki_issue.c),
+ * one that serves a CA (pki_issue_service.c), a manifest of many (pki_batch.c); and what they
+ * share.
+ */
 #ifndef OTRP_APPLETS_PKI_ISSUE_H
 #define OTRP_APPLETS_PKI_ISSUE_H
 
 #include "applets/pki.h"
 #include "pki/csv.h"
+#include "pki/issued.h"
 #include "pki/station.h"
 
-#define ISSUED_HEADER "row,role,name,serial,sha256,did,cert,key,status,message\n"
-#define ISSUED_FIELDS 10
-#define ISSUED_STATUS 8 /* index of the field */
-#define ISSUED_GOOD   "issued"
-#define ISSUED_FAILED "failed"
-
-/* A row of the result; what is NULL is empty. */
-struct issued {
-    size_t row;
-    const char *role, *name, *serial, *sha256, *did, *cert, *key, *status, *message;
+struct pki_issue {
+    const char *pki, *role, *name, *alg, *csr, *key, *tamid, *manifest, *out, *ca_key, *templates,
+        *passout, *kind;
+    long days, jobs;
+    bool renew, resume;
 };
 
-/* Appends it as a line of CSV: control characters become blanks, so it is always one line. */
-void issued_put(buffer *out, const struct issued *issued);
+/* For --kind: the certificate of a CA, or of an OCSP signer. */
+enum rc issue_service(const struct applet_call *call, const struct station *s, struct error *err);
 
-/* The row of an entity that got its certificate. */
-bool issued_put_entity(buffer *out, const struct station *s, const entity *e, size_t row,
-                       const char *message, struct error *err) MUST_CHECK;
+/* For --manifest. RC_PARTIAL when rows failed or it was interrupted. */
+enum rc issue_many(const struct applet_call *call, struct station *s, struct error *err);
 
-/* Writes a result to standard output, as --json says. */
+/* Gives the entity the key at source: the user's, or that of the certificate that is renewed. */
+bool issue_take_key(const struct applet_call *call, entity *e, const char *source,
+                    struct error *err) MUST_CHECK;
+
+/* Writes a result, a table or its text, to standard output, as --json says. */
 bool issued_print(const struct applet_call *call, csv *result, struct error *err) MUST_CHECK;
-
-struct batch_order {
-    const char *manifest;
-    const char *role, *alg; /* of rows that do not say; or NULL */
-    long days, jobs;        /* 0: the template's; one a core */
-    bool resume;
-    bool token; /* the CA's key is in a token: one process signs */
-};
-
-/* Works through a manifest. RC_PARTIAL when rows failed or it was interrupted. */
-enum rc batch_run(const struct applet_call *call, struct station *station,
-                  const struct batch_order *order, struct error *err);
+bool issued_print_text(const struct applet_call *call, const buffer *result,
+                       struct error *err) MUST_CHECK;
 
 #endif

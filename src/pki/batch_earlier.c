@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/batch_earlier.h"
+
+#include <string.h>
+
+#include "pki/issued.h"
+
+/* The next record of what the journal had. */
+static bool earlier_next(struct batch_earlier *e, struct error *err)
+{
+    e->ready = false;
+    if (!e->table || !e->left)
+        return true;
+    if (csv_next(e->table, &e->row, err) == CSV_FAILED)
+        return false;
+    e->left--;
+    if (e->row.count != ISSUED_FIELDS)
+        return error_set(err, RC_MALFORMED, "%s: line %zu: not a row of a result",
+                         journal_path(e->batch->journal), e->row.line);
+    e->ready = true;
+    return true;
+}
+
+bool batch_earlier_open(struct batch_earlier *e, const struct batch *b, struct error *err)
+{
+    *e = (struct batch_earlier){.batch = b};
+    const char *path = journal_path(e->batch->journal);
+    e->left = journal_lines(e->batch->journal);
+    if (!e->left)
+        return true;
+    struct csv_record header;
+    e->table = csv_open(path, err);
+    return e->table && csv_next(e->table, &header, err) == CSV_RECORD && earlier_next(e, err);
+}
+
+void batch_earlier_close(struct batch_earlier *e)
+{
+    csv_free(e->table);
+    free(e->adopted);
+}
+
+bool batch_earlier_has(struct batch_earlier *e, size_t number,
+                       const char *const text[MANIFEST_COLUMNS], bool *kept, struct error *err)
+{
+    *kept = false;
+    while (e->ready && strtoul(e->row.fields[0], NULL, 10) < number)
+        if (!earlier_next(e, err))
+            return false;
+    const char *const *fields = e->row.fields;
+    if (!e->ready || strtoul(fields[0], NULL, 10) != number ||
+        strcmp(fields[ISSUED_STATUS], ISSUED_GOOD) != 0)
+        return true;
+    *kept = true;
+    if (strcmp(fields[1], text[MANIFEST_ROLE]) == 0 && strcmp(fields[2], text[MANIFEST_NAME]) == 0)
+        return true;
+    error_set(err, RC_USAGE, "%s: row %zu was %s '%s' there, and is %s '%s' in %s",
+              journal_path(e->batch->journal), number, fields[1], fields[2], text[MANIFEST_ROLE],
+              text[MANIFEST_NAME], e->batch->order->manifest);
+    return error_hint(err, "a batch is resumed with the manifest that it was begun with");
+}
+
+bool batch_earlier_adopt(struct batch_earlier *e, enum pki_role role, const buffer *entry,
+                         bool *in_ledger)
+{
+    AUTO(buffer) *serial = buffer_new(64);
+    const char *start = (const char *)entry->data;
+    for (int tabs = 0; *start && tabs < 3; start++)
+        tabs += *start == '\t';
+    if (!serial)
+        return false;
+    buffer_put(serial, start, strcspn(start, "\t"));
+    const char *text = (const char *)serial->data;
+    uint64_t h = text_hash(TEXT_HASH_START, text);
+    for (size_t i = 0; i < e->adopted_count; i++)
+        if (e->adopted[i] == h)
+            return false;
+    *in_ledger = ledger_filter_has_serial(e->batch->known[role], text);
+    if (*in_ledger && file_has_line(journal_path(e->batch->journal), text))
+        return false;
+    uint64_t *list = realloc(e->adopted, (e->adopted_count + 1) * sizeof *list);
+    if (!list)
+        return false;
+    e->adopted = list;
+    list[e->adopted_count++] = h;
+    return true;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/batch_worker.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "pki/batch_channel.h"
+#include "pki/batch_row.h"
+#include "pki/issued.h"
+#include "pki/ledger.h"
+
+#define REPORT_BYTES 2048 /* a few rows: nobody waits long for a slow one */
+
+struct worker {
+    const struct batch *batch;
+    struct channel *channel; /* to the process that hands out the rows */
+    keygen *keys;
+};
+
+struct worker_row {
+    const struct worker *worker;
+    uint64_t row;
+};
+
+/* Has the certificate made by the process that holds the token. */
+static bool issue_elsewhere(void *context, entity *e, struct error *err)
+{
+    const struct worker_row *r = context;
+    unsigned char *der = NULL;
+    int size = i2d_PUBKEY(e->pkey, &der);
+    struct frame head = {.kind = FRAME_SIGN, .row = r->row};
+    bool sent = size > 0 &&
+                frame_send(r->worker->channel, head, SPAN(der, (size_t)size), SPAN(NULL, 0));
+    OPENSSL_free(der);
+    AUTO(buffer) *answer = sent ? frame_await(r->worker->channel, FRAME_CERT, &head) : NULL;
+    if (!answer)
+        return error_set(err, RC_INTERNAL, "the signing process does not answer");
+    if (head.rc != RC_OK)
+        return error_set(err, (enum rc)head.rc, "%s", (const char *)answer->data);
+    return station_take(e, buffer_span(answer), err);
+}
+
+/* What went wrong with a row; what went wrong with the machine concerns them all. */
+static bool report_failure(const struct worker *w, uint64_t row,
+                           const char *const text[MANIFEST_COLUMNS], const struct error *why)
+{
+    struct frame head = {.kind = FRAME_FAILED, .row = row, .rc = why->rc};
+    if (why->rc == RC_INTERNAL) {
+        head.kind = FRAME_BROKEN;
+        frame_put(w->channel, head, span_text(why->message), SPAN(NULL, 0));
+        return true;
+    }
+    AUTO(buffer) *line = buffer_new(256);
+    AUTO(buffer) *message = buffer_new(256);
+    if (!line || !message)
+        return false;
+    buffer_put_format(message, "%s%s%s", why->message, why->hint[0] ? ": " : "", why->hint);
+    issued_put(line, &(struct issued){.row = row,
+                                      .role = text[MANIFEST_ROLE],
+                                      .name = text[MANIFEST_NAME],
+                                      .status = ISSUED_FAILED,
+                                      .message = (const char *)message->data});
+    frame_put(w->channel, head, buffer_span(line), SPAN(NULL, 0));
+    return !line->failed;
+}
+
+static bool report(const struct worker *w, uint64_t row, const entity *e, bool adopted,
+                   struct error *err)
+{
+    struct frame head = {.kind = FRAME_ISSUED, .row = row, .role = e->role, .adopted = adopted};
+    AUTO(char) *file = station_ledger_file(w->batch->station, e);
+    AUTO(buffer) *entry = file ? buffer_new(256) : NULL;
+    AUTO(buffer) *line = buffer_new(512);
+    if (!entry || !line)
+        return error_memory(err);
+    if (!ledger_put_row(entry, e->cert, file, err) ||
+        !issued_put_entity(line, w->batch->station, e, row, NULL, err))
+        return false;
+    frame_put(w->channel, head, buffer_span(entry), buffer_span(line));
+    return true;
+}
+
+static bool work_row(const struct worker *w, const struct frame *head, struct span body)
+{
+    const char *text[MANIFEST_COLUMNS];
+    struct error err = {.rc = RC_INTERNAL};
+    bool adopted = false;
+    AUTO(buffer) *columns = buffer_copy(body); /* a signature may come in its place */
+    if (!columns)
+        return false;
+    columns_unpack((const char *)columns->data, text);
+    AUTO(entity) *e = batch_read_row(w->batch, text, &err);
+    struct batch_bench bench = {.keys = w->keys,
+                                .issue = w->batch->order->token ? issue_elsewhere : NULL,
+                                .context = &(struct worker_row){w, head->row}};
+    if (e && batch_row_make(w->batch, e, &bench, &adopted, &err) &&
+        report(w, head->row, e, adopted, &err)) {
+        if (!adopted && !w->batch->order->token) /* not one that was read from a file */
+            station_reuse(w->batch->station, e);
+        return true;
+    }
+    return report_failure(w, head->row, text, &err);
+}
+
+void batch_work(const struct batch *b, int fd, pid_t parent)
+{
+    struct channel channel;
+    if (!channel_open(&channel, fd))
+        return;
+    AUTO(keygen) *keys = keygen_new();
+    const struct worker *w = &(struct worker){b, &channel, keys};
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct frame head;
+    struct span body;
+    bool alive = w->keys && getppid() == parent;
+    while (alive) {
+        while (alive && frame_take(w->channel, &head, &body)) {
+            alive = work_row(w, &head, body);
+            if (w->channel->out->size > REPORT_BYTES)
+                alive = alive && channel_flush(w->channel);
+        }
+        alive = alive && channel_flush(w->channel) && channel_fill(w->channel);
+    }
+    channel_close(&channel);
+}
