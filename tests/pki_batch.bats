@@ -206,3 +206,14 @@ teardown() {
     assert [ "$calls" -gt 3 ]
     assert [ "$calls" -lt 20 ]
 }
+
+@test "a batch says what it made, and what an earlier run made only where there is some" {
+    manifest 1 3 > units.csv
+    run --separate-stderr otrp pki-issue --pki pki --manifest units.csv --out out
+    assert_success
+    assert_equal "$stderr" "otrp pki-issue: out/units.result.csv: 3 certificates"
+    manifest 1 5 > units.csv
+    run --separate-stderr otrp pki-issue --pki pki --manifest units.csv --out out --resume
+    assert_success
+    assert_equal "$stderr" "otrp pki-issue: out/units.result.csv: 2 certificates, and 3 from before"
+}

@@ -68,6 +68,14 @@ static bool print_result(const struct applet_call *call, const char *path, struc
     return table && issued_print(call, table, err);
 }
 
+static void say_done(const struct applet_call *call, const char *path, const struct dispatched *how)
+{
+    if (how->kept)
+        say(call, "%s: %zu certificates, and %zu from before", path, how->done, how->kept);
+    else
+        say(call, "%s: %zu certificates", path, how->done);
+}
+
 static enum rc conclude(const struct applet_call *call, const struct batch *b,
                         const struct dispatched *how, struct error *err)
 {
@@ -86,8 +94,7 @@ static enum rc conclude(const struct applet_call *call, const struct batch *b,
     if (!journal_tidy(b->journal, err) || !print_result(call, journal_path(b->journal), err))
         return err->rc;
     if (!how->failed) {
-        say(call, "%s: %zu certificates, and %zu from before", journal_path(b->journal), how->done,
-            how->kept);
+        say_done(call, journal_path(b->journal), how);
         return RC_OK;
     }
     error_set(err, RC_PARTIAL, "%zu of %zu rows failed", how->failed, how->total);
