@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pki/issued.h"
 
-#include <string.h>
-
 #include <stdio.h>
+#include <string.h>
 
 #include "pki/csv.h"
 #include "pki/ledger.h"
