@@ -173,6 +173,92 @@ right"
     found_in dump.txt "out of UTF-16"
 }
 
+# chunked SIZE FILE: an answer of HTTP that carries the file in chunks of that size.
+chunked() {
+    local at=0 size
+    printf 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\ntransfer-encoding: gzip, chunked\r\n'
+    printf 'Server: x\r\n\r\n'
+    while size=$(tail -c +$((at + 1)) "$2" | head -c "$1" | wc -c) && [ "$size" -gt 0 ]; do
+        printf '%x%s\r\n' "$size" "$3"
+        tail -c +$((at + 1)) "$2" | head -c "$1"
+        printf '\r\n'
+        at=$((at + size))
+    done
+    printf '0\r\n\r\n'
+}
+
+@test "a message that HTTP carries in chunks, once and twice" {
+    local message=$SAMPLES/create-sd-request.json
+    chunked 1000 "$message" > chunks.txt
+    found_in chunks.txt "chunk sizes left out"
+    chunked 256 "$message" ';name=value' > chunks.txt
+    found_in chunks.txt "chunk sizes left out"
+    { chunked 300 "$message" && chunked 3000 "$SAMPLES/delete-sd-request.json"; } > chunks.txt
+    run report '.items[] | "\(.name) \(.verdicts[] | select(.check == "signature").verdict)"' chunks.txt
+    assert_output "CreateSDRequest right
+DeleteSDRequest right"
+    # cut off within a chunk
+    chunked 256 "$message" | head -c 3000 > chunks.txt
+    run report '.items[] | .name, (.found | join(", "))' chunks.txt
+    assert_output "CreateSDRequest
+it ends too early: closed, chunk sizes left out"
+    # it says chunks, but there are none
+    { printf 'Transfer-Encoding: chunked\r\n\r\n' && cat "$message"; } > chunks.txt
+    found_in chunks.txt ""
+}
+
+# packet PORT SEQUENCE: a segment of TCP with what stands on standard input, as tcpdump -X has it.
+packet() {
+    local data
+    data=$(xxd -p | tr -d '\n')
+    echo "12:00:00.000001 IP 127.0.0.1.$1 > 127.0.0.1.80: Flags [P.], seq $2, length $((${#data} / 2))"
+    printf '4500%04x00004000400600007f0000017f000001%04x0050%08x000000005018020000000000%s' \
+        $((40 + ${#data} / 2)) "$1" "$2" "$data" | xxd -r -p | xxd -g 2 | sed 's/^/\t0x/; s/^\t0x0000/\t0x/'
+}
+
+@test "a message in several dumps, and in packets" {
+    local message=$SAMPLES/create-sd-request.json
+    split -b 1448 -d "$message" piece-
+    for piece in piece-*; do
+        echo "and:"
+        xxd "$piece"
+    done > dump.txt
+    found_in dump.txt "lines joined, out of a hexadecimal dump, several dumps joined"
+    # two messages of one dump each stay two
+    { xxd "$message" && xxd "$SAMPLES/delete-sd-request.json"; } > dump.txt
+    run report '.items[] | "\(.name) \(.line) \(.found | join(", "))"' dump.txt
+    assert_output "CreateSDRequest 1 lines joined, out of a hexadecimal dump
+DeleteSDRequest $(($(xxd "$message" | wc -l) + 1)) lines joined, out of a hexadecimal dump"
+
+    # the head of HTTP in a segment of its own, an acknowledgement and a segment sent twice
+    local head='POST / HTTP/1.1\r\nHost: tam\r\n\r\n' at=4294967000
+    {
+        printf '%b' "$head" | packet 50000 "$at"
+        at=$(((at + 32) % 4294967296))
+        for piece in piece-*; do
+            packet 50000 "$at" < "$piece"
+            packet 40000 7 < /dev/null
+            packet 50000 "$at" < "$piece"
+            at=$(((at + $(wc -c < "$piece")) % 4294967296))
+        done
+    } > packets.txt
+    found_in packets.txt "lines joined, out of a hexadecimal dump, several dumps joined"
+    chunked 700 "$message" > chunks.txt
+    split -b 1000 -d chunks.txt chunk-
+    at=1
+    for piece in chunk-*; do
+        packet 50000 "$at" < "$piece"
+        at=$((at + $(wc -c < "$piece")))
+    done > packets.txt
+    found_in packets.txt "lines joined, out of a hexadecimal dump, chunk sizes left out, several dumps joined"
+    # where a segment is missing, nothing is made of the rest
+    packet 50000 1 < piece-00 > packets.txt
+    packet 50000 2897 < piece-02 >> packets.txt
+    run report '.items[0] | .name, (.found | join(", "))' packets.txt
+    assert_output "CreateSDRequest
+lines joined, out of a hexadecimal dump, it ends too early: closed"
+}
+
 @test "quotes of a word processor, of HTML and of Python" {
     local message=$SAMPLES/create-sd-request.json
     sed 's/"\([A-Za-z0-9]*\)":/“\1”:/g' "$message" > quotes.txt

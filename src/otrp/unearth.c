@@ -7,6 +7,7 @@
 #include "otrp/unearth_dump.h"
 #include "otrp/unearth_form.h"
 #include "otrp/unearth_json.h"
+#include "otrp/unearth_wire.h"
 #include "util/base64.h"
 
 enum {
@@ -32,7 +33,9 @@ const char *unearthed_how_name(unsigned bit_number)
                                         "out of percent-encoding",
                                         "it ends too early: closed",
                                         "a superfluous comma left out",
-                                        "inside other JSON"};
+                                        "inside other JSON",
+                                        "chunk sizes left out",
+                                        "several dumps joined"};
     return bit_number < COUNT(names) ? names[bit_number] : NULL;
 }
 
@@ -423,6 +426,17 @@ static bool take_hex_dump(struct scan *s, size_t *i, bool *taken)
     AUTO(buffer) *bytes = dump.bytes;
     if (!bytes)
         return true;
+    struct dump all;
+    if (!hex_dumps_join(s->text, &dump, &s->budget, &all))
+        return error_memory(s->err);
+    AUTO(buffer) *joined = all.bytes;
+    if (joined && !search_inside(s, buffer_span(joined), *i,
+                                 UNEARTHED_HEX | UNEARTHED_JOINED | UNEARTHED_DUMPS, taken))
+        return false;
+    if (*taken) {
+        *i = all.end;
+        return true;
+    }
     if (!search_inside(s, buffer_span(bytes), *i,
                        UNEARTHED_HEX | (dump.joined ? UNEARTHED_JOINED : 0), taken))
         return false;
@@ -431,6 +445,21 @@ static bool take_hex_dump(struct scan *s, size_t *i, bool *taken)
         *i = dump.end;
         *taken = true;
     }
+    return true;
+}
+
+/* The body of an HTTP message that comes in chunks. */
+static bool take_chunks(struct scan *s, size_t *i, bool *taken)
+{
+    *taken = false;
+    AUTO(buffer) *body = buffer_secret(1024);
+    size_t end = body ? chunks_join(s->text, *i, body) : 0;
+    if (!body || body->failed)
+        return error_memory(s->err);
+    if (end && !search_inside(s, buffer_span(body), *i, UNEARTHED_CHUNKS, taken))
+        return false;
+    if (*taken)
+        *i = end;
     return true;
 }
 
@@ -464,12 +493,16 @@ static bool scan_text(struct scan *s)
 {
     s->budget = s->text.size * BUDGET_FACTOR + BUDGET_BASE;
     bool line_start = true;
+    size_t chunks = 0;
     for (size_t i = 0; i < s->text.size;) {
         if (line_start) {
-            bool taken;
-            if (!take_hex_dump(s, &i, &taken))
+            bool taken = false;
+            size_t body = chunked_body(s->text, i);
+            if ((chunks && i == chunks && !take_chunks(s, &i, &taken)) ||
+                (!taken && !take_hex_dump(s, &i, &taken)))
                 return false;
-            line_start = false;
+            chunks = body ? body : chunks;
+            line_start = taken && i && s->text.data[i - 1] == '\n';
             if (taken)
                 continue;
         }

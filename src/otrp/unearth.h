@@ -40,7 +40,9 @@ enum unearthed_how {
     UNEARTHED_PERCENT = 1 << 8,
     UNEARTHED_CUT = 1 << 9,
     UNEARTHED_COMMA = 1 << 10,
-    UNEARTHED_NESTED = 1 << 11
+    UNEARTHED_NESTED = 1 << 11,
+    UNEARTHED_CHUNKS = 1 << 12,
+    UNEARTHED_DUMPS = 1 << 13
 };
 
 /* What a bit is called: "lines joined"; NULL behind the last one. */

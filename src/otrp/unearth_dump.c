@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "otrp/unearth_json.h"
+#include "otrp/unearth_wire.h"
 #include "util/base64.h"
 
 enum {
@@ -13,6 +14,8 @@ enum {
     DUMP_LEAST = 4,        /* bytes a line, but for the last */
     DIGITS_LEAST = 40,     /* a shorter token is a name */
     REPEAT_MOST = 1 << 20, /* bytes that one "*" may stand for */
+    BETWEEN_LINES = 8,     /* from one dump to the next */
+    REQUEST_LINE = 400,    /* bytes in which HTTP shows */
 };
 
 static int hex_value(uint8_t c)
@@ -141,6 +144,99 @@ bool hex_dump_read(struct span text, size_t start, struct dump *dump)
     if (lines == 1 && bytes->size > 16)
         bytes->size = 16;
     *dump = (struct dump){.bytes = TAKE(bytes), .end = at, .joined = lines > 1};
+    return true;
+}
+
+/* ---- dumps in a row ---- */
+
+/* Whether what was read so far promises more: JSON that is not closed, or a head of HTTP. */
+static bool is_open(struct span bytes)
+{
+    size_t stopped;
+    const uint8_t *brace = bytes.size ? memchr(bytes.data, '{', bytes.size) : NULL;
+    if (brace)
+        return json_plain_end(bytes, (size_t)(brace - bytes.data), &stopped) == 0;
+    return bytes.size &&
+           memmem(bytes.data, bytes.size < REQUEST_LINE ? bytes.size : REQUEST_LINE, "HTTP/1.", 7);
+}
+
+/* The dump that begins within a few lines behind at. False without memory. */
+static bool next_dump(struct span text, size_t at, struct dump *dump)
+{
+    *dump = (struct dump){.bytes = NULL};
+    for (size_t lines = 0; lines < BETWEEN_LINES; lines++) {
+        const uint8_t *newline = at < text.size ? memchr(text.data + at, '\n', text.size - at)
+                                                : NULL;
+        if (!newline)
+            return true;
+        at = (size_t)(newline - text.data) + 1;
+        if (!hex_dump_read(text, at, dump))
+            return false;
+        if (dump->bytes)
+            return true;
+    }
+    return true;
+}
+
+enum fit { FIT_GOES_ON, FIT_PASS, FIT_STOP };
+
+/* How a dump goes with what was joined up to now; *part what it adds. */
+static enum fit fits_on(const struct segment *before, bool packets, struct span bytes,
+                        struct segment *part)
+{
+    bool packet = segment_read(bytes, part);
+    if (packet != packets)
+        return FIT_STOP;
+    if (!packet) {
+        part->payload = bytes;
+        return FIT_GOES_ON;
+    }
+    if (part->payload.size == 0)
+        return FIT_PASS;
+    if (memcmp(part->flow, before->flow, sizeof part->flow) != 0)
+        return FIT_STOP;
+    uint32_t ahead = part->sequence - before->sequence - (uint32_t)before->payload.size;
+    return ahead == 0 ? FIT_GOES_ON : ahead > UINT32_MAX / 2 ? FIT_PASS : FIT_STOP;
+}
+
+bool hex_dumps_join(struct span text, const struct dump *first, size_t *budget, struct dump *all)
+{
+    *all = (struct dump){.bytes = NULL};
+    struct segment last;
+    bool packets = segment_read(buffer_span(first->bytes), &last);
+    if (!packets)
+        last.payload = buffer_span(first->bytes);
+    AUTO(buffer) *joined = buffer_secret(last.payload.size + 64);
+    if (!joined)
+        return false;
+    buffer_put_span(joined, last.payload);
+    bool open = is_open(last.payload);
+    size_t end = first->end, count = 1;
+    while (open && joined->size < *budget) {
+        struct dump next;
+        struct segment part;
+        if (!next_dump(text, end, &next))
+            return false;
+        AUTO(buffer) *bytes = next.bytes;
+        enum fit fit = bytes ? fits_on(&last, packets, buffer_span(bytes), &part) : FIT_STOP;
+        if (fit == FIT_STOP)
+            break;
+        end = next.end;
+        if (fit == FIT_PASS)
+            continue;
+        buffer_put_span(joined, part.payload);
+        last = part;
+        count++;
+        *budget -= bytes->size < *budget ? bytes->size : *budget;
+        if (memchr(part.payload.data, '}', part.payload.size)) {
+            *budget -= joined->size < *budget ? joined->size : *budget;
+            open = is_open(buffer_span(joined));
+        }
+    }
+    if (joined->failed)
+        return false;
+    if (count > 1)
+        *all = (struct dump){.bytes = TAKE(joined), .end = end, .joined = true};
     return true;
 }
 
