@@ -302,6 +302,40 @@ chain not checked"
     assert_output --partial tam-mytam-rsa-key.pem
 }
 
+@test "a revocation list and signing requests" {
+    local size
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem \
+        -subj '/O=Example/CN=device1' -out device.csr 2> openssl.log
+    run inspect device.csr
+    assert_success
+    assert_line --regexp '^CERTIFICATE REQUEST +\(signing request, line 1, [0-9]+ bytes\)$'
+    assert_line --regexp '^ +request +signing request; CN=device1,O=Example; EC P-256; signed with its own key$'
+    openssl req -in device.csr -outform DER -out device.der
+    run report '.items[0] | .kind, .layers[0].rows[0].csr.possession' device.der
+    assert_output 'signing request
+true'
+    # the last byte is of the signature
+    size=$(wc -c < device.der)
+    { head -c $((size - 1)) device.der && tail -c 1 device.der | tr '\000-\377' '\001-\377\000'; } > changed.der
+    run report '.items[0].layers[0].rows[0].csr | .subject, .possession' changed.der
+    assert_output 'CN=device1,O=Example
+false'
+
+    printf '[ca]\ndatabase = index\ncrlnumber = number\ndefault_md = sha256\n' > ca.cnf
+    printf 'R\t301231235959Z\t261120000000Z\t%s\tunknown\t/CN=%s\n' 0A a 0B b 0C c 0D d 0E e 0F f > index
+    echo 2A > number
+    openssl req -x509 -key key.pem -subj '/CN=list maker' -days 30 -out ca.pem
+    openssl ca -gencrl -config ca.cnf -name ca -keyfile key.pem -cert ca.pem -crldays 30 -out list.pem 2> openssl.log
+    run report '.items[0] | .kind, (.layers[0].rows[0].crl | .issuer, .number, .entries, (.serials | join(" ")))' list.pem
+    assert_output 'revocation list
+CN=list maker
+2A
+6
+0A 0B 0C 0D 0E'
+    run inspect list.pem
+    assert_line --regexp '; 6 revoked: 0A, 0B, 0C, 0D, 0E, \.\.\.$'
+}
+
 @test "a transcript: its entries, and what is in them" {
     local name
     for name in get-device-state-request get-device-state-response; do
@@ -328,6 +362,10 @@ unknown member
 ends too early: what is missing was closed"
     run value rid
     assert_output sample-2
+    # what is missing is no reason to accuse anybody
+    run report '.items[].verdicts[] | select(.check == "signature") | "\(.verdict): \(.reason)"' \
+        --pki "$SAMPLES/pki" cut.json
+    assert_output "not checked: cut off: what was signed is not whole"
     # the next line is something else, and the next message is whole
     { head -c 3000 "$SAMPLES/create-sd-request.json" && echo && cat "$SAMPLES/delete-sd-request.json"; } > two.log
     run report '.items[] | .name, (.found | join(" "))' two.log

@@ -320,12 +320,25 @@ static bool take_pem(look *l, const struct unearthed *found)
     }
     struct span der = SPAN(data, (size_t)size);
     bool private = strstr(label, "PRIVATE KEY") != NULL;
-    bool certificate = strstr(label, "CERTIFICATE") != NULL && !strstr(label, "REQUEST");
-    item_begin(&l->report, certificate ? "certificate" : private ? "private key" : "PEM", label);
+    bool request = strstr(label, "CERTIFICATE REQUEST") != NULL;
+    bool certificate = strstr(label, "CERTIFICATE") != NULL && !request;
+    bool list = strcmp(label, "X509 CRL") == 0;
+    item_begin(&l->report,
+               certificate ? "certificate"
+               : request   ? "signing request"
+               : list      ? "revocation list"
+               : private   ? "private key"
+                           : "PEM",
+               label);
     struct layer layer = layer_add(&l->report, "PEM", "%s, %ld bytes", label, size);
     if (strstr(header, "ENCRYPTED") || strcmp(label, "ENCRYPTED PRIVATE KEY") == 0)
         row_words(&layer, "key", TONE_NOTE, "encrypted");
-    else if (!show_der(l, &layer, certificate ? "certificate" : "key", der)) {
+    else if (!show_der(l, &layer,
+                       certificate ? "certificate"
+                       : request   ? "request"
+                       : list      ? "crl"
+                                   : "key",
+                       der)) {
         if (private)
             row_secret(&layer, "key", der);
         else
@@ -346,6 +359,8 @@ static bool take_der(look *l, const struct unearthed *found)
     const json_t *row = json_array_get(layer.rows, 0);
     const char *kind = json_object_get(row, "certificate") ? "certificate"
                        : json_object_get(row, "ocsp")      ? "OCSP response"
+                       : json_object_get(row, "crl")       ? "revocation list"
+                       : json_object_get(row, "csr")       ? "signing request"
                                                            : "key";
     json_object_set_new(l->report.item, "kind", json_string(kind));
     return true;

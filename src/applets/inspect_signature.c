@@ -305,12 +305,12 @@ void signature_judge(look *l, const char *path, const struct signature *s, const
 {
     struct error err;
     AUTO(buffer) *bytes = part_decode(l, path, s->signature, &err);
-    if (!bytes) {
+    if (!bytes && !l->cut) {
         verdict_add(&l->report, "signature", "wrong", "%s", err.message);
         return;
     }
     size_t tries = s->payload.size > LARGE_BYTES ? LARGE_TRIES : c->count;
-    for (size_t i = 0; i < c->count && i < tries; i++) {
+    for (size_t i = 0; bytes && i < c->count && i < tries; i++) {
         const struct jwa *alg = try_algorithms(s, c->list[i].key, buffer_span(bytes));
         if (!alg)
             continue;
@@ -324,8 +324,12 @@ void signature_judge(look *l, const char *path, const struct signature *s, const
         }
         return;
     }
-    explain(l, s, h, c, buffer_span(bytes));
-    if (c->count == 0)
+    if (!l->cut)
+        explain(l, s, h, c, buffer_span(bytes));
+    if (l->cut)
+        verdict_add(&l->report, "signature", "not checked",
+                    "cut off: what was signed is not whole");
+    else if (c->count == 0)
         verdict_add(&l->report, "signature", "not checked",
                     "no key at hand (--key, --pki, --device)");
     else if (s->told && !s->alg)

@@ -184,6 +184,35 @@ static void show_ocsp(look *l, struct layer *layer, const char *path, json_t *fa
         json_object_set(row, "ocsp", facts);
 }
 
+static void show_crl(struct layer *layer, const char *path, json_t *facts)
+{
+    char serials[400] = "";
+    size_t i, length = 0;
+    const json_t *serial, *list = json_object_get(facts, "serials");
+    json_int_t count = json_integer_value(json_object_get(facts, "entries"));
+    json_array_foreach (list, i, serial)
+        length += (size_t)snprintf(serials + length, sizeof serials - length, "%s%.42s",
+                                   i ? ", " : ": ", json_string_value(serial));
+    json_t *row = row_words(
+        layer, path, TONE_PLAIN, "revocation list %s; issuer %s; %s to %s; %lld revoked%s%s",
+        fact(facts, "number"), fact(facts, "issuer"), fact(facts, "this_update"),
+        fact(facts, "next_update"), (long long)count, serials,
+        count > (json_int_t)json_array_size(list) ? ", ..." : "");
+    if (row)
+        json_object_set(row, "crl", facts);
+}
+
+static void show_csr(struct layer *layer, const char *path, json_t *facts)
+{
+    bool possession = json_is_true(json_object_get(facts, "possession"));
+    json_t *row = row_words(
+        layer, path, possession ? TONE_PLAIN : TONE_BAD, "signing request; %s; %s; %s",
+        fact(facts, "subject"), fact(facts, "key"),
+        possession ? "signed with its own key" : "not signed with the key that it is for");
+    if (row)
+        json_object_set(row, "csr", facts);
+}
+
 static bool show_key_der(look *l, struct layer *layer, const char *path, struct span der)
 {
     char about[40];
@@ -225,6 +254,14 @@ bool show_der(look *l, struct layer *layer, const char *path, struct span der)
         show_ocsp(l, layer, path, facts, updated);
         return true;
     }
+    AUTO(json_t) *crl = crl_facts(der);
+    AUTO(json_t) *csr = crl ? NULL : csr_facts(der);
+    if (crl)
+        show_crl(layer, path, crl);
+    if (csr)
+        show_csr(layer, path, csr);
+    if (crl || csr)
+        return true;
     return show_key_der(l, layer, path, der);
 }
 

@@ -7,10 +7,11 @@
 #include <openssl/err.h>
 
 #include "pki/asn1.h"
+#include "pki/csr.h"
 #include "util/clock.h"
 #include "util/json.h"
 
-enum { SINGLES_MOST = 20 };
+enum { SINGLES_MOST = 20, SERIALS_MOST = 5 };
 
 bool cert_times(const X509 *cert, time_t *from, time_t *to)
 {
@@ -94,6 +95,47 @@ json_t *cert_facts(X509 *cert)
         put_identity(facts, cert, ca);
         json_object_set_new(facts, "sha256", json_string(sha256 ? sha256 : ""));
     }
+    ERR_clear_error();
+    return facts;
+}
+
+json_t *crl_facts(struct span der)
+{
+    const unsigned char *p = der.data;
+    AUTO(X509_CRL) *crl = d2i_X509_CRL(NULL, &p, (long)der.size);
+    if (!crl || p != der.data + der.size) {
+        ERR_clear_error();
+        return NULL;
+    }
+    ASN1_INTEGER *number = X509_CRL_get_ext_d2i(crl, NID_crl_number, NULL, NULL);
+    const STACK_OF(X509_REVOKED) *revoked = X509_CRL_get_REVOKED(crl);
+    int count = revoked ? sk_X509_REVOKED_num(revoked) : 0;
+    json_t *serials = json_array();
+    for (int i = 0; i < count && i < SERIALS_MOST; i++)
+        json_array_append_new(serials, serial_text(X509_REVOKED_get0_serialNumber(
+                                           sk_X509_REVOKED_value(revoked, i))));
+    json_t *facts = json_pack("{s:o*, s:o*, s:o*, s:o*, s:i, s:o*}", "issuer",
+                              name_text(X509_CRL_get_issuer(crl)), "number", serial_text(number),
+                              "this_update", asn1_text(X509_CRL_get0_lastUpdate(crl)),
+                              "next_update", asn1_text(X509_CRL_get0_nextUpdate(crl)), "entries",
+                              count, "serials", serials);
+    ASN1_INTEGER_free(number);
+    ERR_clear_error();
+    return facts;
+}
+
+json_t *csr_facts(struct span der)
+{
+    const unsigned char *p = der.data;
+    AUTO(X509_REQ) *csr = d2i_X509_REQ(NULL, &p, (long)der.size);
+    if (!csr || p != der.data + der.size) {
+        ERR_clear_error();
+        return NULL;
+    }
+    EVP_PKEY *pkey = X509_REQ_get0_pubkey(csr);
+    json_t *facts = json_pack("{s:o*, s:o*, s:b}", "subject",
+                              name_text(X509_REQ_get_subject_name(csr)), "key", key_text(pkey),
+                              "possession", pkey && X509_REQ_verify(csr, pkey) == 1);
     ERR_clear_error();
     return facts;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * describe.h: certificates and OCSP responses told to people and programs: nothing is judged.
+ * describe.h: certificates, revocation lists, requests and OCSP responses told to people and
+ * programs: nothing is judged.
  *
  *     AUTO(json_t) *facts = cert_facts(cert);     subject, issuer, not_before, not_after, key, ...
  */
@@ -22,5 +23,13 @@ json_t *cert_facts(X509 *cert);
  * this_update, next_update, revoked_at, reason. NULL when der is no OCSP response. *updated (or
  * NULL) gets the newest this_update, 0 when there is none. */
 json_t *ocsp_facts(struct span der, time_t *updated);
+
+/* A revocation list: issuer, number, this_update, next_update, entries, and of the first few the
+ * serials. NULL when der is none. */
+json_t *crl_facts(struct span der);
+
+/* A signing request: subject, key, possession (whether it is signed with the key that it is for).
+ * NULL when der is none. */
+json_t *csr_facts(struct span der);
 
 #endif
