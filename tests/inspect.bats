@@ -652,6 +652,22 @@ shown() {
     assert_line --partial 'nested deeper than allowed'
 }
 
+@test "who reads the first lines only gets no complaint" {
+    for _ in {1..200}; do
+        cat "$SAMPLES/create-sd-request.json"
+    done > many.log
+    local codes
+    inspect many.log 2> stderr | head -n 1 > first.txt
+    codes=("${PIPESTATUS[@]}")
+    assert_equal "${codes[0]}" 0
+    assert_equal "$(< stderr)" ""
+    assert_regex "$(< first.txt)" '^CreateSDRequest '
+    # a full disk is another thing
+    run --separate-stderr bash -c '"$0" inspect "$1" > /dev/full' "$OTRP" "$SAMPLES/create-sd-request.json"
+    assert_equal "$status" 1
+    assert_regex "$stderr" 'No space left'
+}
+
 @test "wrong options and files are exit code 2" {
     shown 2 nowhere.json
     shown 2 --key nowhere.pem "$SAMPLES/ta-query.json"

@@ -4,6 +4,7 @@
  * wrong. */
 #include "applets/inspect.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,12 +30,20 @@ static const struct option_row options[] = {
 
 AUTO_DEFINE(look, look_free)
 
+static bool put_span(look *l, struct span text)
+{
+    if (stdout_write(text, l->err))
+        return true;
+    l->unread = errno == EPIPE;
+    l->failed = true;
+    return false;
+}
+
 static bool put(look *l, const buffer *text)
 {
-    if (text && stdout_write(buffer_span(text), l->err))
-        return true;
-    if (!text)
-        error_memory(l->err);
+    if (text)
+        return put_span(l, buffer_span(text));
+    error_memory(l->err);
     l->failed = true;
     return false;
 }
@@ -69,8 +78,10 @@ static void put_text(look *l)
             size = 0;
     }
     AUTO(char) *own = text;
-    if (!size || !stdout_write(SPAN(own, size), l->err))
-        l->failed = true;
+    if (!size)
+        l->failed = !error_memory(l->err);
+    else
+        put_span(l, SPAN(own, size));
 }
 
 static void put_names(json_t *item, unsigned how)
@@ -154,12 +165,12 @@ static enum rc run(const struct applet_call *call, struct error *err)
 
     /* act, and output as it comes: a log may be long */
     if (!unearth(buffer_span(text), item_take, l, err) || l->failed)
-        return err->rc;
+        return l->unread ? RC_OK : err->rc; /* as in "otrp inspect | head" */
     if (l->report.items == 0)
         return nothing_found(l, err);
     if (json && !put_words(l, "\n],\"summary\":{\"items\":%zu,\"deviations\":%zu}}\n",
                            l->report.items, l->report.deviations))
-        return err->rc;
+        return l->unread ? RC_OK : err->rc;
     return RC_OK;
 }
 
