@@ -1262,3 +1262,42 @@ later() {
     # tamid, SD before the package
     refused ERR_SD_NOT_FOUND content request delete-ta --sdname a --taid t
 }
+
+# ---- what verify says besides its verdict ----
+
+@test "verify says how much of a request it could check" {
+    local dir=$ROOT/samples/messages
+    verify_sample() {
+        run --separate-stderr otrp verify --now 2026-11-21T10:00:00Z --trust "$dir/pki/tam/tam-rootca" \
+            "$@" "$dir/create-sd-request.json"
+    }
+    verify_sample --explain
+    local passed all
+    passed=$(grep -c '^ *[0-9]*  passed ' <<< "$stderr")
+    all=$(grep -c '^ *[0-9]*  [a-z]' <<< "$stderr")
+    assert_equal "$all" 19
+    assert_regex "$stderr" "good: CreateSDRequest .*, tid sample-session \\($passed of $all checks; the others need the device\\)"
+    verify_sample --no-revocation
+    assert_equal "$status" 0
+    assert_regex "$stderr" "\\($((passed - 1)) of $all checks; the others need the device or OCSP responses\\)"
+}
+
+@test "verify names the next step for what it cannot read or open" {
+    local dir=$ROOT/samples/messages text
+    for text in 'Nov 21 10:00:00 host broker: {"CreateSDRequest":{}}' '{"direction":"request"} {}' \
+        '-----BEGIN CERTIFICATE-----' '{"CreateSDRequest":{"payl'; do
+        printf %s "$text" > text
+        run --separate-stderr otrp verify --trust "$dir/pki/tam/tam-rootca" text
+        assert_equal "$status" 6
+        assert_regex "$stderr" "hint: 'otrp inspect' finds messages in logs, mails and dumps"
+    done
+    { printf '\xef\xbb\xbf' && cat "$dir/create-sd-request.json"; } > text
+    run --separate-stderr otrp verify --trust "$dir/pki/tam/tam-rootca" text
+    assert_equal "$status" 6
+    assert_regex "$stderr" 'error: text: begins with a byte order mark'
+    assert_regex "$stderr" "hint: 'otrp inspect'"
+    run --separate-stderr otrp verify --now 2026-11-21T10:00:00Z --trust "$dir/pki/tee/tee-rootca" \
+        "$dir/get-device-state-response.json"
+    assert_equal "$status" 5
+    assert_regex "$stderr" "hint: give the TAM's private key with --tam-key"
+}

@@ -288,6 +288,8 @@ static bool verify_response(evidence *e, struct span text, struct error *err)
                                "or --device, or --key");
     }
     AUTO(response) *r = response_explain(text, &question, note_response_check, e, err);
+    if (!r && err->rc == RC_DECRYPT && !e->tam_keys && !e->cek && !err->hint[0])
+        error_hint(err, "give the TAM's private key with --tam-key, or the CEK with --cek");
     if (!r)
         return false;
     if (r->novelty)
@@ -482,16 +484,30 @@ static bool check_name(const struct verify *o, const struct json_value *outer, s
                      outer ? (const char *)outer->name.data : "");
 }
 
+/* What is no message by itself may have one in it. */
+static bool not_readable(struct error *err)
+{
+    if (err->rc == RC_MALFORMED && !err->hint[0])
+        error_hint(err, "'otrp inspect' finds messages in logs, mails and dumps");
+    return false;
+}
+
 static bool verify_text(evidence *e, struct span text, struct error *err)
 {
     struct error not_json = {.rc = RC_OK};
     text = span_trim(text);
     if (text.size == 0)
         return error_set(err, RC_MALFORMED, "%s: empty", input_name(e->options->text));
+    if (text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) {
+        error_set(err, RC_MALFORMED, "%s: begins with a byte order mark",
+                  input_name(e->options->text));
+        error_rule(err, "RFC 8259 section 8.1");
+        return not_readable(err);
+    }
     AUTO(json_doc) *doc = text.data[0] == '{' ? json_doc_parse(text, "message", &not_json) : NULL;
     if (text.data[0] == '{' && !doc) {
         *err = not_json;
-        return false;
+        return not_readable(err);
     }
     const struct json_value *outer = outer_member(doc);
     if (!check_name(e->options, outer, err))
@@ -505,7 +521,23 @@ static bool verify_text(evidence *e, struct span text, struct error *err)
     AUTO(char) *name = outer ? span_dup(outer->name) : NULL;
     AUTO(jws) *message = outer ? foreign_jws(outer, name ? name : "message", false, e->reading, err)
                                : jws_parse(text, "JWS", err);
-    return message && verify_jws(e, message, err);
+    return message ? verify_jws(e, message, err) : not_readable(err);
+}
+
+/* " (10 of 19 checks; ...)" where not everything could be checked; else "". */
+static void put_extent(const evidence *e, char text[120])
+{
+    size_t i, passed = 0, open = 0;
+    json_t *check;
+    json_array_foreach (e->checks, i, check) {
+        const char *verdict = json_string_value(json_object_get(check, "verdict"));
+        passed += strcmp(verdict, "passed") == 0;
+        open += strcmp(verdict, "not checked") == 0;
+    }
+    text[0] = '\0';
+    if (open)
+        snprintf(text, 120, " (%zu of %zu checks; the others need the device%s)", passed,
+                 json_array_size(e->checks), e->options->no_revocation ? " or OCSP responses" : "");
 }
 
 static void print_checks(const evidence *e)
@@ -595,8 +627,10 @@ static enum rc run(const struct applet_call *call, struct error *err)
     }
     if (!call->common->json && !o->explain)
         tell_deviations(e);
+    char extent[120];
+    put_extent(e, extent);
     if (!call->common->json)
-        say(call, "good: %s", e->subject);
+        say(call, "good: %s%s", e->subject, extent);
     return RC_OK;
 }
 
