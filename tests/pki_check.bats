@@ -116,7 +116,26 @@ GOOD='basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nsu
     install -m 600 other.pem $TEE-key.pem
     run otrp pki-check -q --pki pki
     assert_success
+    assert_output ""
     finds "key-mismatch $TEE-key.pem" -- --passin pass:secret
+}
+
+@test "key-locked: an encrypted key that was not opened does not count as looked at" {
+    openssl pkcs8 -topk8 -in $TEE-key.pem -passout pass:secret -out other.pem
+    install -m 600 other.pem $TEE-key.pem
+    run --separate-stderr otrp pki-check --pki pki
+    assert_success
+    assert_equal "$stderr" "otrp pki-check: pki: encrypted keys that were not compared with their certificates: 1 (--passin opens them)
+otrp pki-check: pki: 12 certificates and 19 keys, and nothing to find fault with"
+    assert_equal "$(otrp pki-check --pki pki --json | jq -c '[.keys, .keys_not_opened]')" "[19,1]"
+    assert_equal "$(otrp pki-check --pki pki --json --passin pass:secret | jq -c '[.keys, .keys_not_opened]')" "[20,0]"
+    finds "key-locked $TEE-key.pem" -- --passin pass:wrong
+    assert_equal "$(jq -c '[.keys, .keys_not_opened]' <<< "$output")" "[19,1]"
+    # of many such keys the hint is given once
+    cp other.pem $SP-key.pem
+    run --separate-stderr otrp pki-check --pki pki --passin pass:wrong
+    assert_equal "$(grep -c '^key-locked' <<< "$output")" 2
+    assert_equal "$(grep -c 'is the passphrase right?' <<< "$output")" 1
 }
 
 @test "expired, expiring and not-yet-valid" {

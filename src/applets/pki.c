@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "applets/pki.h"
 
+#include <string.h>
+
 #include "pki/staple.h"
 
 key_set *authority_keys(const struct applet_call *call, const authority *a, const char *ca_key,
@@ -108,8 +110,10 @@ EVP_PKEY *pki_audit_key(const struct applet_call *call, const char *path, struct
 {
     AUTO(key_set) *keys = call_keys(call, path, KEY_PUBLIC, err);
     if (!keys) {
-        if (err->rc == RC_USAGE && !call->common->passin && path_exists(path))
+        if (strstr(err->message, "the key is encrypted"))
             err->rc = RC_OK;
+        else if (strstr(err->message, "cannot be decrypted with this passphrase"))
+            err->rc = RC_DECRYPT;
         return NULL;
     }
     EVP_PKEY *pkey = keys->keys[0]->pkey;

@@ -28,6 +28,7 @@ struct report {
     const struct applet_call *call;
     json_t *findings; /* with --json */
     size_t count;
+    bool locked; /* one key that the passphrase does not open was told: the others, less loudly */
 };
 
 static EVP_PKEY *load_key(void *context, const char *path, struct error *err)
@@ -51,7 +52,10 @@ static void find(void *context, enum audit_kind kind, const char *path, const ch
     terminal_put_line(stdout, path);
     fputs(": ", stdout);
     terminal_put_line(stdout, message);
-    printf("\n    %s\n", audit_kind_hint(kind));
+    putchar('\n');
+    if (kind != AUDIT_KEY_LOCKED || !report->locked)
+        printf("    %s\n", audit_kind_hint(kind));
+    report->locked |= kind == AUDIT_KEY_LOCKED;
 }
 
 static enum rc run(const struct applet_call *call, struct error *err)
@@ -70,9 +74,10 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (!audit_run(&audit, err))
         return err->rc;
     if (findings) {
-        AUTO(json_t) *whole = json_pack("{s:s, s:I, s:I, s:O}", "pki", o->pki, "certificates",
+        AUTO(json_t) *whole = json_pack("{s:s, s:I, s:I, s:I, s:O}", "pki", o->pki, "certificates",
                                         (json_int_t)audit.certificates, "keys",
-                                        (json_int_t)audit.keys, "findings", findings);
+                                        (json_int_t)audit.keys, "keys_not_opened",
+                                        (json_int_t)audit.keys_not_opened, "findings", findings);
         AUTO(buffer) *text = whole ? json_pretty(whole) : NULL;
         if (!text)
             return error_memory(err), err->rc;
@@ -81,6 +86,9 @@ static enum rc run(const struct applet_call *call, struct error *err)
     }
     if (fflush(stdout) != 0)
         return error_errno(err, RC_INTERNAL, "cannot write to standard output"), err->rc;
+    if (audit.keys_not_opened && !findings)
+        say(call, "%s: encrypted keys that were not compared with their certificates: %zu%s",
+            o->pki, audit.keys_not_opened, call->common->passin ? "" : " (--passin opens them)");
     if (!report.count) {
         say(call, "%s: %zu certificates and %zu keys, and nothing to find fault with", o->pki,
             audit.certificates, audit.keys);

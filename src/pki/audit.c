@@ -343,13 +343,15 @@ static void check_key(const struct walk *w, const char *folder, const char *stem
     AUTO(char) *path = path_of(folder, stem, length, end);
     if (!path || stat(path, &st) != 0)
         return;
-    w->audit->keys++;
     if (private && st.st_mode & 077)
         tell(w, AUDIT_KEY_MODE, path, "mode %03o: others than its owner can read or change it",
              (unsigned)st.st_mode & 0777);
     EVP_PKEY *pkey = w->audit->load_key(w->audit->context, path, &why);
+    bool locked = !pkey && (why.rc == RC_OK || why.rc == RC_DECRYPT);
+    w->audit->keys += !locked;
+    w->audit->keys_not_opened += locked;
     if (!pkey && why.rc != RC_OK)
-        tell(w, AUDIT_UNREADABLE, path, "%s", why.message);
+        tell(w, locked ? AUDIT_KEY_LOCKED : AUDIT_UNREADABLE, path, "%s", why.message);
     else if (pkey && cert && EVP_PKEY_eq(X509_get0_pubkey(cert), pkey) != 1)
         tell(w, AUDIT_KEY_MISMATCH, path, "it is not the key of the certificate");
     EVP_PKEY_free(pkey);

@@ -30,12 +30,13 @@ struct audit {
     time_t at;
     int soon_days, staple_soon_hours; /* what ends before then ends soon */
     void *context;
-    /* The key of a file, owned by the caller; NULL without err->rc for one that cannot be opened
-     * for want of its passphrase. */
+    /* The key of a file, owned by the caller; NULL without err->rc for one that is encrypted while
+     * there is no passphrase, RC_DECRYPT for one that the passphrase does not open. */
     EVP_PKEY *(*load_key)(void *context, const char *path, struct error *err);
     /* path is borrowed for the call. */
     void (*find)(void *context, enum audit_kind kind, const char *path, const char *message);
     size_t certificates, keys; /* results: looked at */
+    size_t keys_not_opened;    /* encrypted ones, of which only the mode could be looked at */
 };
 
 /* RC_USAGE when there is no PKI; what is wrong inside it are findings. */
