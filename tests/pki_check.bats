@@ -212,6 +212,41 @@ otrp pki-check: pki: 12 certificates and 19 keys, and nothing to find fault with
     finds "ledger-file $CA-index.txt"
 }
 
+@test "batch-missing and batch-differs: what the result of a batch names" {
+    printf 'role,name,alg\ntee,a,ec-p256\ntee,b,ec-p256\n' > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out > result.csv
+    local a b
+    a=$(echo out/tee/*/tee-a-ec-key.pem) b=$(echo out/tee/*/tee-b-ec-key.pem)
+    a=${a%key.pem} b=${b%key.pem}
+    run otrp pki-check -q --pki pki --out out
+    assert_success
+    cp -r out full
+    rm "$a"*
+    finds "batch-missing out/units.result.csv" -- --out out
+    assert_equal "$(jq -r '.findings[0].message' <<< "$output")" \
+        "row 1, tee 'a', serial number $(sed -n 2p result.csv | cut -d, -f4): the certificate ${a}cert.pem is not there"
+    # wherever the folder is now
+    mv out elsewhere
+    finds "batch-missing elsewhere/units.result.csv" -- --out elsewhere
+    mv elsewhere out
+    # what is revoked need not be there
+    otrp pki-revoke -q --pki pki --role tee --serial "$(sed -n 2p result.csv | cut -d, -f4)"
+    run otrp pki-check -q --pki pki --out out
+    assert_success
+    rm "${b}key.pem"
+    finds "batch-missing out/units.result.csv" -- --out out
+    assert_regex "$(jq -r '.findings[0].message' <<< "$output")" "tee 'b', .*: the key ${b}key.pem is not there"
+    cp "${b/out/full}key.pem" "$b"key.pem
+    local field
+    for field in 4 5 6; do
+        awk -F, -v OFS=, -v f=$field 'NR == 3 { $f = "00" } 1' full/units.result.csv > out/units.result.csv
+        finds "batch-differs out/units.result.csv" -- --out out
+    done
+    assert_regex "$(jq -r '.findings[0].message' <<< "$output")" 'has another did'
+    echo rubbish > out/units.result.csv
+    finds "unreadable out/units.result.csv" -- --out out
+}
+
 @test "stranger: a file of no name, a key without a certificate, a folder" {
     touch pki/tam/tam-ca/notes.txt
     cp $TEE-key.pem pki/tee/tee/tee-lost-ec-key.pem

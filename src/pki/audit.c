@@ -14,6 +14,7 @@
 #include "pki/layout.h"
 #include "pki/ledger.h"
 #include "pki/ocsp.h"
+#include "pki/result.h"
 #include "util/base64.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -198,6 +199,23 @@ static const struct issuer *issuer_of(const struct walk *w, X509 *cert)
     return NULL;
 }
 
+/* The row of a serial number, or NULL; the first of equals does not matter. */
+static const struct row *row_of(const struct issuer *issuer, const char *serial)
+{
+    size_t low = 0, high = issuer->issued ? ledger_count(issuer->issued) : 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcasecmp(issuer->rows[middle].serial, serial);
+        if (order == 0)
+            return &issuer->rows[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
 /* Whether the ledger of its issuer says the same as the certificate. */
 static void check_row(const struct walk *w, const struct issuer *issuer, X509 *cert,
                       const char *path)
@@ -205,22 +223,9 @@ static void check_row(const struct walk *w, const struct issuer *issuer, X509 *c
     struct ledger_entry entry;
     struct error ignored;
     AUTO(char) *serial = ledger_serial(cert);
-    struct row wanted = {serial, 0};
-    size_t count = issuer->issued && serial ? ledger_count(issuer->issued) : 0;
     if (!issuer->issued || !serial)
         return;
-    const struct row *row = NULL;
-    for (size_t low = 0, high = count;
-         low < high && !row;) { /* the first of equals does not matter */
-        size_t middle = low + (high - low) / 2;
-        int order = strcasecmp(issuer->rows[middle].serial, wanted.serial);
-        if (order == 0)
-            row = &issuer->rows[middle];
-        else if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    const struct row *row = row_of(issuer, serial);
     if (!row) {
         tell(w, AUDIT_LEDGER_UNKNOWN, path, "%s does not have its serial number %s",
              issuer->ledger_path, serial);
@@ -634,6 +639,54 @@ static void check_shards(struct walk *w)
     }
 }
 
+/* Whether a CA here has revoked it: its files may be gone. */
+static bool is_revoked(const struct walk *w, const char *serial)
+{
+    bool revoked = false;
+    for (size_t i = 0; i < w->issuer_count; i++) {
+        struct ledger_entry entry;
+        struct error ignored;
+        const struct row *row = row_of(&w->issuers[i], serial);
+        revoked |= row && ledger_row(w->issuers[i].issued, row->index, &entry, &ignored) &&
+                   entry.revoked;
+    }
+    return revoked;
+}
+
+/* What the result of a batch has issued in this role must be there, and be the same. */
+static void check_result(const struct walk *w, const char *path)
+{
+    struct error why;
+    struct csv_record record;
+    enum csv_result more = CSV_FAILED;
+    AUTO(csv) *table = csv_open(path, &why);
+    while (table && (more = csv_next(table, &record, &why)) == CSV_RECORD) {
+        char message[640];
+        if (!result_is_row(&record) && w->role == 0)
+            tell(w, AUDIT_UNREADABLE, path, "line %zu: not a row of a result", record.line);
+        if (!result_is_issued(&record) ||
+            strcmp(record.fields[RESULT_ROLE], role_name(w->role)) != 0 ||
+            is_revoked(w, record.fields[RESULT_SERIAL]))
+            continue;
+        enum result_state state = result_judge(w->audit->out, record.fields, message);
+        if (state != RESULT_SOUND)
+            tell(w, state == RESULT_GONE ? AUDIT_BATCH_MISSING : AUDIT_BATCH_DIFFERS, path,
+                 "row %s, %s '%s', serial number %s: %s", record.fields[RESULT_ROW],
+                 record.fields[RESULT_ROLE], record.fields[RESULT_NAME],
+                 record.fields[RESULT_SERIAL], message);
+    }
+    if (more == CSV_FAILED && w->role == 0)
+        tell(w, AUDIT_UNREADABLE, path, "%s", why.message);
+}
+
+static bool check_results(const struct walk *w)
+{
+    AUTO(result_list) *files = result_files(w->audit->out, w->err);
+    for (size_t i = 0; files && i < files->count; i++)
+        check_result(w, files->paths[i]);
+    return files != NULL;
+}
+
 static bool check_role(struct audit *audit, enum pki_role role, struct error *err)
 {
     static const char *const ends[FOLDERS] = {"-rootca", "-ca", ""};
@@ -651,8 +704,10 @@ static bool check_role(struct audit *audit, enum pki_role role, struct error *er
     }
     if (good)
         check_beside(&w);
-    if (good && audit->out)
+    if (good && audit->out) {
         check_shards(&w);
+        good = check_results(&w);
+    }
     forget_issuers(&w);
     return good;
 }
