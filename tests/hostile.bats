@@ -79,3 +79,16 @@ says() {
     otrp tee-sim export-ta --state device --taid t -o back.bin
     cmp ta.bin back.bin
 }
+
+@test "a dump that claims to stand for gigabytes is not believed" {
+    [[ ${VARIANT-} != asan ]] || skip "the sanitizer takes memory of its own"
+    local i
+    for ((i = 0; i < 1500; i++)); do
+        printf '%08x  7b 22 61 61\n*\n' $((i << 20))
+    done > "$BATS_TEST_TMPDIR/stars"
+    (
+        ulimit -v 300000 # KiB
+        otrp inspect "$BATS_TEST_TMPDIR/stars" > "$BATS_TEST_TMPDIR/shown" 2>&1 || [ $? = 6 ]
+    )
+    refute grep -q 'out of memory' "$BATS_TEST_TMPDIR/shown"
+}

@@ -421,7 +421,7 @@ static bool take_hex_dump(struct scan *s, size_t *i, bool *taken)
 {
     struct dump dump;
     *taken = false;
-    if (!hex_dump_read(s->text, *i, &dump))
+    if (!hex_dump_read(s->text, *i, &s->budget, &dump))
         return error_memory(s->err);
     AUTO(buffer) *bytes = dump.bytes;
     if (!bytes)

@@ -92,16 +92,18 @@ static bool find_dump_line(struct span line, size_t *column, struct dump_line *o
 }
 
 /* What "*" stands for: the line before, over and over, up to offset. */
-static bool repeat_line(buffer *bytes, const struct dump_line *last, size_t from, size_t to)
+static bool repeat_line(buffer *bytes, const struct dump_line *last, size_t from, size_t to,
+                        size_t *budget)
 {
-    if (to <= from || to - from > REPEAT_MOST || !last->count)
+    if (to <= from || to - from > REPEAT_MOST || to - from > *budget || !last->count)
         return false;
+    *budget -= to - from;
     for (size_t at = from; at < to; at += last->count)
         buffer_put(bytes, last->bytes, to - at < last->count ? to - at : last->count);
     return true;
 }
 
-bool hex_dump_read(struct span text, size_t start, struct dump *dump)
+bool hex_dump_read(struct span text, size_t start, size_t *budget, struct dump *dump)
 {
     *dump = (struct dump){.bytes = NULL};
     struct dump_line line, next;
@@ -132,7 +134,8 @@ bool hex_dump_read(struct span text, size_t start, struct dump *dump)
         else if (width && line.count > width)
             line.count = width;
         buffer_put(bytes, line.bytes, line.count);
-        if (star && !(more && repeat_line(bytes, &line, line.offset + line.count, next.offset)))
+        if (star &&
+            !(more && repeat_line(bytes, &line, line.offset + line.count, next.offset, budget)))
             more = false;
         if (!more)
             break;
@@ -161,7 +164,7 @@ static bool is_open(struct span bytes)
 }
 
 /* The dump that begins within a few lines behind at. False without memory. */
-static bool next_dump(struct span text, size_t at, struct dump *dump)
+static bool next_dump(struct span text, size_t at, size_t *budget, struct dump *dump)
 {
     *dump = (struct dump){.bytes = NULL};
     for (size_t lines = 0; lines < BETWEEN_LINES; lines++) {
@@ -170,7 +173,7 @@ static bool next_dump(struct span text, size_t at, struct dump *dump)
         if (!newline)
             return true;
         at = (size_t)(newline - text.data) + 1;
-        if (!hex_dump_read(text, at, dump))
+        if (!hex_dump_read(text, at, budget, dump))
             return false;
         if (dump->bytes)
             return true;
@@ -215,7 +218,7 @@ bool hex_dumps_join(struct span text, const struct dump *first, size_t *budget, 
     while (open && joined->size < *budget) {
         struct dump next;
         struct segment part;
-        if (!next_dump(text, end, &next))
+        if (!next_dump(text, end, budget, &next))
             return false;
         AUTO(buffer) *bytes = next.bytes;
         enum fit fit = bytes ? fits_on(&last, packets, buffer_span(bytes), &part) : FIT_STOP;

@@ -11,8 +11,9 @@ struct dump {
     bool joined;   /* of several lines */
 };
 
-/* Lines of hexdump, xxd, od or tcpdump, one of which begins at line. False without memory. */
-bool hex_dump_read(struct span text, size_t line, struct dump *dump) MUST_CHECK;
+/* Lines of hexdump, xxd, od or tcpdump, one of which begins at line. What a "*" stands for is taken
+ * off *budget; the dump ends at one that is beyond it. False without memory. */
+bool hex_dump_read(struct span text, size_t line, size_t *budget, struct dump *dump) MUST_CHECK;
 
 /* Dumps that go on with the first one, whose offsets start again: of a message in pieces, or of the
  * packets of TCP that carry it. bytes NULL: it is whole as it is, or nothing goes on with it. What
