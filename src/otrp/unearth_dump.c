@@ -14,6 +14,7 @@ enum {
     DUMP_LEAST = 4,        /* bytes a line, but for the last */
     DIGITS_LEAST = 40,     /* a shorter token is a name */
     REPEAT_MOST = 1 << 20, /* bytes that one "*" may stand for */
+    REPEAT_COST = 8,       /* of such a byte, which is looked at and was not there */
     BETWEEN_LINES = 8,     /* from one dump to the next */
     REQUEST_LINE = 400,    /* bytes in which HTTP shows */
 };
@@ -95,9 +96,12 @@ static bool find_dump_line(struct span line, size_t *column, struct dump_line *o
 static bool repeat_line(buffer *bytes, const struct dump_line *last, size_t from, size_t to,
                         size_t *budget)
 {
-    if (to <= from || to - from > REPEAT_MOST || to - from > *budget || !last->count)
+    if (to <= from || to - from > REPEAT_MOST || !last->count)
         return false;
-    *budget -= to - from;
+    size_t cost = (to - from) * REPEAT_COST;
+    if (cost > *budget)
+        return false;
+    *budget -= cost;
     for (size_t at = from; at < to; at += last->count)
         buffer_put(bytes, last->bytes, to - at < last->count ? to - at : last->count);
     return true;
