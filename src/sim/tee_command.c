@@ -416,8 +416,9 @@ static enum error_code_id receive_ta(device *dev, const request *r, fields *f, d
     if (!name_ta(f, d->package, err))
         return broken();
     size_t size = strlen(f->taid);
-    return size && size <= LIMIT_NAME_BYTES ? check_new(dev, f, err)
-                                            : ta_invalid("a taid of more than 255 bytes", err);
+    return size && size <= LIMIT_NAME_BYTES
+               ? check_new(dev, f, err)
+               : ta_invalid("its taid is empty or longer than 255 bytes", err);
 }
 
 static enum error_code_id install_ta(device *dev, const request *r, fields *f,
