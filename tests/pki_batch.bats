@@ -217,3 +217,13 @@ teardown() {
     assert_success
     assert_equal "$stderr" "otrp pki-issue: out/units.result.csv: 2 certificates, and 3 from before"
 }
+
+@test "a pipe in the place of a signing request fails its row, and keeps nobody waiting" {
+    mkfifo pipe
+    printf 'role,name,csr\ntee,b1,pipe\ntee,b2,-\ntee,b3,\n' > pipes.csv
+    run timeout 20 "$OTRP" pki-issue --pki pki --manifest pipes.csv --out pipes --alg ec-p256
+    assert_equal "$status" 9
+    assert_output --partial 'pipe: the signing request of a manifest is to be a file'
+    assert_output --partial -- '-: the signing request of a manifest is to be a file'
+    assert_output --regexp '3,tee,b3,.*issued'
+}

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "pki/files.h"
 #include "pki/issued.h"
@@ -73,6 +74,15 @@ static char *csr_path(const struct batch *b, const char *text)
     return beside && path_exists(beside) ? TAKE(beside) : strdup(text);
 }
 
+/* A device, a pipe or standard input would keep a whole batch waiting. */
+static bool may_be_read(const char *csr, struct error *err)
+{
+    struct stat found;
+    if (!*csr || (strcmp(csr, "-") != 0 && (stat(csr, &found) != 0 || S_ISREG(found.st_mode))))
+        return true;
+    return error_set(err, RC_USAGE, "%s: the signing request of a manifest is to be a file", csr);
+}
+
 entity *batch_read_row(const struct batch *b, const char *const text[MANIFEST_COLUMNS],
                        struct error *err)
 {
@@ -84,6 +94,8 @@ entity *batch_read_row(const struct batch *b, const char *const text[MANIFEST_CO
         error_memory(err);
         return NULL;
     }
+    if (!may_be_read(csr, err))
+        return NULL;
     const char *alg = *csr || !b->order->alg ? "" : b->order->alg;
     return entity_read(
         &(struct entity_text){.role = text[MANIFEST_ROLE],
