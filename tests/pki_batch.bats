@@ -100,6 +100,33 @@ whole() {
     assert_equal "$(grep -c . "$LEDGER")" 21
 }
 
+@test "what is renewed one by one is in the result of its batch, too" {
+    manifest 1 3 > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out > result.csv
+    otrp pki-issue -q --pki pki --role tee --name unit-2 --renew --out out > one.csv
+    assert_equal "$(cut -d, -f2-7 out/units.result.csv | sed -n 3p)" "$(cut -d, -f2-7 one.csv | sed -n 2p)"
+    assert_equal "$(openssl x509 -in "$(sed -n 3p out/units.result.csv | cut -d, -f7)" -noout -serial)" "serial=$(sed -n 3p out/units.result.csv | cut -d, -f4)"
+    run diff <(sed 3d result.csv) <(sed 3d out/units.result.csv)
+    assert_success
+    assert_equal "$(sed -n 3p out/units.result.csv | cut -d, -f1,8,9)" "$(sed -n 3p result.csv | cut -d, -f1,8,9)"
+    run --separate-stderr otrp pki-check --pki pki --out out
+    assert_success
+    otrp pki-issue -q --pki pki --manifest units.csv --out out --resume > again.csv
+    run diff out/units.result.csv again.csv
+    assert_success
+    # not while a batch writes to it
+    local lock
+    cp "$LEDGER" before
+    exec {lock}< out/units.result.csv.lock
+    flock -x "$lock"
+    run --separate-stderr otrp pki-issue --pki pki --role tee --name unit-3 --renew --out out
+    exec {lock}<&-
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'units.result.csv: a batch works on it'
+    run cmp before "$LEDGER"
+    assert_success
+}
+
 @test "an interrupt ends a batch cleanly, and --resume goes on" {
     manifest 1 4000 rsa-2048 > units.csv
     "$OTRP" pki-issue -q --pki pki --manifest units.csv --out out > result.csv 2> errors.txt &

@@ -8,6 +8,7 @@
 #include "jose/jwk.h"
 #include "pki/files.h"
 #include "pki/layout.h"
+#include "pki/result.h"
 #include "pki/staple.h"
 #include "util/install.h"
 #include "util/secret.h"
@@ -57,9 +58,10 @@ bool issue_take_key(const struct applet_call *call, entity *e, const char *sourc
     return entity_set_key(e, pkey, exportable, source, err);
 }
 
-/* The certificate that is to be renewed keeps its tamid and, unless told otherwise, its key. */
+/* The certificate that is to be renewed keeps its tamid and, unless told otherwise, its key.
+ * *replaced gets it, the caller's. */
 static bool take_old(const struct applet_call *call, const struct station *s, entity *e,
-                     struct error *err)
+                     X509_stack **replaced, struct error *err)
 {
     const struct pki_issue *o = call->options;
     char *found;
@@ -69,7 +71,7 @@ static bool take_old(const struct applet_call *call, const struct station *s, en
     if (!path)
         return error_set(err, RC_USAGE, "--renew: %s has no %s '%s'", s->out ? s->out : s->pki,
                          role_title(e->role), e->name);
-    AUTO(X509_stack) *old = cert_load(path, err);
+    X509_stack *old = *replaced = cert_load(path, err);
     if (!old)
         return false;
     if (e->role == ROLE_TAM) {
@@ -244,8 +246,12 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
 
     /* inputs */
     AUTO(entity) *e = read_one(o, err);
-    if (!e || !station_open(s, e->role, err) || (o->key && !issue_take_key(call, e, o->key, err)) ||
-        (o->renew && !take_old(call, s, e, err)) || !check_tamid(s, e, err))
+    if (!e || !station_open(s, e->role, err) || (o->key && !issue_take_key(call, e, o->key, err)))
+        return err->rc;
+    X509_stack *replaced = NULL;
+    bool taken = !o->renew || take_old(call, s, e, &replaced, err);
+    AUTO(X509_stack) *old = replaced;
+    if (!taken || !check_tamid(s, e, err))
         return err->rc;
     AUTO(key_set) *ca_keys = authority_keys(call, s->ca[e->role].ca, o->ca_key, err);
     AUTO(output_set) *outputs = ca_keys ? output_set_new(o->renew) : NULL;
@@ -267,6 +273,13 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
     if (!result)
         return error_memory(err), err->rc;
     buffer_put_text(result, ISSUED_HEADER);
+    result_edit *of_batch = NULL;
+    if (old && !result_renew(s->out ? s->out : s->pki, sk_X509_value(old, 0), buffer_span(e->der),
+                             &of_batch, err))
+        return err->rc;
+    AUTO(result_edit) *edit = of_batch;
+    if (edit && !output_add(outputs, edit->path, buffer_span(edit->text), OUTPUT_PUBLIC, err))
+        return err->rc;
     if (!issued_put_entity(result, s, e, 1, NULL, err) || !put_files(outputs, s, e, err) ||
         !enter(s, e, err) || !put_staple(call, outputs, s, e, err) || !output_commit(outputs, err))
         return err->rc;
