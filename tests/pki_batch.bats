@@ -127,6 +127,23 @@ whole() {
     assert_success
 }
 
+@test "a manifest from a pipe is refused before anything is made" {
+    local source
+    manifest 1 2 > units.csv
+    for source in - /dev/stdin /dev/fd/0 .; do
+        run --separate-stderr bash -c "cat units.csv | \"\$0\" pki-issue --pki pki --manifest $source --out out" "$OTRP"
+        assert_equal "$status" 2
+        assert_equal "$output" ""
+        assert_regex "$stderr" '--manifest: (standard input|/dev/stdin|/dev/fd/0|\.) is no regular file'
+        assert_regex "$stderr" 'hint: write it to a file'
+        assert [ ! -e out ]
+    done
+    run find pki -name '*.result.csv*'
+    assert_output ""
+    otrp pki-issue -q --pki pki --manifest /dev/stdin --out out < units.csv > result.csv
+    assert_equal "$(grep -c ',issued,$' result.csv)" 2
+}
+
 @test "an interrupt ends a batch cleanly, and --resume goes on" {
     manifest 1 4000 rsa-2048 > units.csv
     "$OTRP" pki-issue -q --pki pki --manifest units.csv --out out > result.csv 2> errors.txt &

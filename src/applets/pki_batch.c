@@ -6,6 +6,7 @@
 #include "applets/pki_issue.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include <openssl/provider.h>
 
@@ -33,6 +34,11 @@ static bool load_ca_keys(const struct applet_call *call, struct station *s,
  * made. */
 static bool survey(const struct pki_issue *o, bool needed[ROLE_COUNT], struct error *err)
 {
+    struct stat st;
+    if (strcmp(o->manifest, "-") == 0 || (stat(o->manifest, &st) == 0 && !S_ISREG(st.st_mode))) {
+        error_set(err, RC_USAGE, "--manifest: %s is no regular file", input_name(o->manifest));
+        return error_hint(err, "write it to a file: it is read several times, and by --resume");
+    }
     AUTO(manifest) *m = manifest_open(o->manifest, err);
     struct manifest_row row;
     if (!m)
