@@ -206,3 +206,32 @@ row() {
     assert_equal "$status" 2
     assert_regex "$stderr" 'tam-ca-1-ec-key.pem: is not the key of the new certificate'
 }
+
+@test "who relies on a stapling set that is no good is told what helps" {
+    local trust=(--trust pki/tam/tam-rootca)
+    local request=(make-request get-device-state --pki pki --tam mytam)
+    otrp pki-ocsp --pki pki --days 1 --now 2026-11-21T10:00:00Z $TAM > old.json
+    otrp pki-revoke -q --pki pki $TAM
+    otrp pki-ocsp -q --pki pki $TAM > revoked.json
+    run --separate-stderr otrp "${request[@]}" --ocsp old.json --now 2026-11-21T11:00:00Z -o fresh.otrp
+    assert_success
+    assert_equal "$stderr" ""
+    # make-request says that devices will not take it, verify why
+    run --separate-stderr otrp "${request[@]}" --ocsp old.json --now 2027-01-01 -o stale.otrp
+    assert_success
+    assert_regex "$stderr" "warning: devices will refuse the stapling set: CN=mytam.* is stale since 2026-11-22T10:00:00Z"
+    assert_regex "$stderr" "hint: 'otrp pki-ocsp --force'"
+    run --separate-stderr otrp verify "${trust[@]}" --now 2027-01-01 stale.otrp
+    assert_equal "$status" 4
+    assert_regex "$stderr" 'is stale since 2026-11-22T10:00:00Z'
+    assert_regex "$stderr" "hint: .*'otrp pki-ocsp --force'"
+    run --separate-stderr otrp "${request[@]}" --ocsp revoked.json -o revoked.otrp
+    assert_success
+    assert_regex "$stderr" 'warning: devices will refuse the stapling set: CN=mytam.*: revoked at'
+    refute_regex "$stderr" 'pki-ocsp'
+    run --separate-stderr otrp verify "${trust[@]}" revoked.otrp
+    assert_equal "$status" 4
+    assert_regex "$stderr" ': revoked at'
+    refute_regex "$stderr" '--no-revocation'
+    assert_regex "$stderr" 'hint: what is revoked stays revoked: have a new certificate issued'
+}

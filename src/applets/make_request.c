@@ -14,6 +14,7 @@
 #include "otrp/sealed.h"
 #include "otrp/ta_package.h"
 #include "pki/layout.h"
+#include "sim/tam_staple.h"
 #include "util/base64.h"
 
 struct make_request {
@@ -129,6 +130,18 @@ static void materials_free(materials *m)
 }
 AUTO_DEFINE(materials, materials_free)
 
+/* A set that devices refuse is no reason not to make the request: it may be meant so. */
+static void check_staple(const struct applet_call *call, const materials *m)
+{
+    struct error why;
+    time_t until;
+    if (staple_judge(m->ocsp, m->tam_chain, NULL, clock_now(&call->clock), &until, &why))
+        return;
+    warn(call, "warning: devices will refuse the stapling set: %s", why.message);
+    if (strstr(why.message, "is stale since "))
+        warn(call, "hint: 'otrp pki-ocsp --force' makes a new one");
+}
+
 static bool load_tam(const struct applet_call *call, materials *m, struct error *err)
 {
     const struct make_request *o = call->options;
@@ -138,6 +151,8 @@ static bool load_tam(const struct applet_call *call, materials *m, struct error 
     if (!m->ocsp && !profile_find(call->common->profile)->forms)
         warn(call,
              "warning: no stapling set: a TEE that has not seen this TAM before will refuse it");
+    if (m->ocsp)
+        check_staple(call, m);
     m->tamid = o->tamid ? strdup(o->tamid) : cert_tamid(sk_X509_value(m->tam_chain, 0), err);
     return m->tamid != NULL;
 }

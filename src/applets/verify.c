@@ -221,6 +221,17 @@ static enum rc request_rc(const struct check_result *result)
     return result->error.rc == RC_USAGE ? RC_UNTRUSTED : result->error.rc;
 }
 
+/* What helps where the revocation status is not "good". */
+static bool hint_revocation(struct error *err)
+{
+    if (strstr(err->message, ": revoked at "))
+        return error_hint(err, "what is revoked stays revoked: have a new certificate issued");
+    if (strstr(err->message, "is stale since "))
+        return error_hint(err, "have the stapling set made anew: 'otrp pki-ocsp --force', and give "
+                               "it with --ocsp; or --no-revocation to do without");
+    return error_hint(err, "give a stapling set with --ocsp, or --no-revocation to do without");
+}
+
 static bool verify_request(evidence *e, struct span text, struct error *err)
 {
     AUTO(request) *r = request_new(text);
@@ -246,7 +257,7 @@ static bool verify_request(evidence *e, struct span text, struct error *err)
         *err = result.error;
         err->rc = request_rc(&result);
         if (!err->hint[0] && strcmp(request_checks[result.row].name, "revocation") == 0)
-            error_hint(err, "give a stapling set with --ocsp, or --no-revocation to do without");
+            hint_revocation(err);
         else if (!err->hint[0])
             error_hint(err, "a TEE answers %s", error_code_name(result.code));
         return false;
@@ -376,8 +387,7 @@ static bool path_is_good(const evidence *e, const X509_stack *path, struct error
     for (int i = 0; i + 1 < sk_X509_num(path); i++)
         if (!ocsp_check(responses, e->ocsp_count, sk_X509_value(path, i),
                         sk_X509_value(path, i + 1), e->now, NULL, NULL, err))
-            return error_hint(err,
-                              "give a stapling set with --ocsp, or --no-revocation to do without");
+            return hint_revocation(err);
     return true;
 }
 
