@@ -185,6 +185,20 @@ otrp pki-check: pki: 12 certificates and 19 keys, and nothing to find fault with
     finds "staple-expiring $TAM-ocsp.json" -- --staple-soon 200
 }
 
+@test "staple-revoked: a set that still says good for what is revoked" {
+    run --separate-stderr otrp pki-revoke --pki pki $TAM-cert.pem
+    assert_success
+    assert_regex "$stderr" "warning: $TAM-ocsp.json still says good, until 20[0-9-]+T[0-9:]+Z"
+    assert_regex "$stderr" "hint: 'otrp pki-ocsp --force'"
+    finds "revoked $TAM-cert.pem" "staple-revoked $TAM-ocsp.json"
+    otrp pki-ocsp -q --pki pki --force -o $TAM-ocsp.json $TAM-cert.pem
+    finds "revoked $TAM-cert.pem" "staple-bad $TAM-ocsp.json"
+    # what has no set, or one that says revoked already, needs no words
+    run --separate-stderr otrp pki-revoke --pki pki $SP-cert.pem
+    assert_success
+    refute_regex "$stderr" 'warning'
+}
+
 @test "key-mode: of end entities, JWKs, CAs and roots" {
     chmod 644 $TEE-key.jwk $CA-key.pem pki/tee/tee-rootca/tee-rootca-ec-key.pem
     finds "key-mode pki/tee/tee-rootca/tee-rootca-ec-key.pem" "key-mode $CA-key.pem" "key-mode $TEE-key.jwk"

@@ -50,7 +50,7 @@ row() {
     run --separate-stderr otrp pki-revoke --pki pki --reason keyCompromise --now 2026-11-21T10:00:00Z $TAM
     assert_success
     assert_equal "$output" ""
-    assert_equal "$stderr" "otrp pki-revoke: CN=mytam,OU=TAM,O=OTrP: revoked in $CA-index.txt"
+    assert_equal "$(head -n 1 <<< "$stderr")" "otrp pki-revoke: CN=mytam,OU=TAM,O=OTrP: revoked in $CA-index.txt"
     run row
     assert_output "R	261121100000Z,keyCompromise"
     otrp pki-crl --pki pki --role tam --days 3 --now 2026-11-21T12:00:00Z -o crl.pem

@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "sim/tam_staple.h"
+#include "util/json.h"
+
 struct pki_revoke {
     const char *pki, *reason, *serial, *role, *cert;
 };
@@ -100,6 +103,37 @@ static bool check_change(const ledger *l, const struct target *t, size_t index, 
                      why ? ", reason " : "", why ? why : "");
 }
 
+/* Devices believe a stapling set that says good until it lapses: the one beside the certificate in
+ * the PKI, if there is one. */
+static void warn_of_staple(const struct applet_call *call, const authority *issuer,
+                           const struct ledger_entry *entry)
+{
+    static const char end[] = "cert.pem";
+    const struct pki_revoke *o = call->options;
+    const char *file = entry->file ? entry->file : "";
+    size_t length = strlen(file), stem = length < sizeof end ? 0 : length - (sizeof end - 1);
+    AUTO(char) *cert = path_join(o->pki, file);
+    AUTO(char) *set_path = NULL;
+    if (asprintf(&set_path, "%s/%.*socsp.json", o->pki, (int)stem, file) < 0) {
+        set_path = NULL;
+        return;
+    }
+    if (!cert || !stem || strcmp(file + stem, end) != 0 || !path_exists(set_path))
+        return;
+    struct error ignored;
+    time_t until;
+    char when[32];
+    AUTO(X509_stack) *chain = cert_load(cert, &ignored);
+    AUTO(buffer) *text = chain ? input_read(set_path, LIMIT_SMALL_JSON, &ignored) : NULL;
+    AUTO(json_t) *set = text ? json_load_span(buffer_span(text), set_path, &ignored) : NULL;
+    if (!set || !X509_add_cert(chain, issuer->cert, X509_ADD_FLAG_UP_REF) ||
+        !staple_judge(set, chain, NULL, clock_now(&call->clock), &until, &ignored))
+        return;
+    time_format(until, when);
+    warn(call, "warning: %s still says good, until %s", set_path, when);
+    warn(call, "hint: 'otrp pki-ocsp --force' puts one in its place that says revoked");
+}
+
 static bool revoke(const struct applet_call *call, const struct target *t, struct error *err)
 {
     const struct pki_revoke *o = call->options;
@@ -112,6 +146,9 @@ static bool revoke(const struct applet_call *call, const struct target *t, struc
     say(call, "%s: %s in %s", t->name,
         reason == ledger_reason("removeFromCRL") ? "no longer on hold" : "revoked",
         t->issuer->ledger_path);
+    struct ledger_entry entry;
+    if (reason != ledger_reason("removeFromCRL") && ledger_row(l, index, &entry, err))
+        warn_of_staple(call, t->issuer, &entry);
     return true;
 }
 

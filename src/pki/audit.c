@@ -216,6 +216,16 @@ static const struct row *row_of(const struct issuer *issuer, const char *serial)
     return NULL;
 }
 
+/* Whether the ledger of its issuer has it as revoked. */
+static bool says_revoked(const struct issuer *issuer, const X509 *cert)
+{
+    struct ledger_entry entry;
+    struct error ignored;
+    AUTO(char) *serial = ledger_serial(cert);
+    const struct row *row = serial ? row_of(issuer, serial) : NULL;
+    return row && ledger_row(issuer->issued, row->index, &entry, &ignored) && entry.revoked;
+}
+
 /* Whether the ledger of its issuer says the same as the certificate. */
 static void check_row(const struct walk *w, const struct issuer *issuer, X509 *cert,
                       const char *path)
@@ -422,6 +432,12 @@ static void judge_staples(const struct walk *w, const char *path, const struct s
         if (!ocsp_check(spans, count, cert, issuer->cert, w->audit->at, &until, NULL, &why)) {
             tell(w, strstr(why.message, "is stale") ? AUDIT_STAPLE_EXPIRED : AUDIT_STAPLE_BAD, path,
                  "%s", why.message);
+            return;
+        }
+        if (says_revoked(issuer, cert)) {
+            time_format(until, when);
+            tell(w, AUDIT_STAPLE_REVOKED, path, "it says good until %s for what %s has as revoked",
+                 when, issuer->ledger_path);
             return;
         }
         if (until - w->audit->at < (time_t)w->audit->staple_soon_hours * 3600) {
