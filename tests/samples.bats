@@ -179,6 +179,15 @@ foreign_tam() {
     assert_line --regexp '^ok 3 HTTP'
 }
 
+@test "CI: what is not set is named" {
+    run_ci tam TAM_URL=http://127.0.0.1:1/ TAM_ROOT=roots TEE_KEY=key
+    assert_failure
+    assert_output --partial "TEE_CERT: is not set: see the head of this file"
+    run_ci tee PKI="$PKI"
+    assert_failure
+    assert_output --partial "DEVICE: is not set: see the head of this file"
+}
+
 @test "CI of a TEE: a good one passes both scenarios, one without room for a TA fails at that" {
     otrp tee-sim init -q --state device --pki "$PKI"
     run_ci tee PKI="$PKI" DEVICE="otrp send --tee $PWD/device --url"

@@ -11,6 +11,10 @@
 # shellcheck disable=SC2154 # status, output: set by run
 
 setup_file() {
+    : "${TAM_URL:?is not set: see the head of this file}"
+    : "${TAM_ROOT:?is not set: see the head of this file}"
+    : "${TEE_KEY:?is not set: see the head of this file}"
+    : "${TEE_CERT:?is not set: see the head of this file}"
     export DEVICE=$BATS_FILE_TMPDIR/device
     otrp tee-sim init --state "$DEVICE" --tee-key "$TEE_KEY" --tee-cert "$TEE_CERT" --tam-root "$TAM_ROOT"
     export BATS_NO_PARALLELIZE_WITHIN_FILE=true # there is one device

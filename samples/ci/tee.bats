@@ -16,6 +16,8 @@
 # shellcheck disable=SC2154 # status, output: set by run
 
 setup_file() {
+    : "${PKI:?is not set: see the head of this file}"
+    : "${DEVICE:?is not set: see the head of this file}"
     export BATS_NO_PARALLELIZE_WITHIN_FILE=true # there is one device
     # Scenarios name files relative to their own folder.
     mkdir "$BATS_FILE_TMPDIR/samples"

@@ -114,7 +114,7 @@ static const char function_start[] =
     "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} key=${COMP_WORDS[1]} "
     "words= kind= head= text i\n"
     "  COMPREPLY=()\n"
-    "  text=${COMP_LINE:0:COMP_POINT}\n"
+    "  text=${COMP_LINE:0:$COMP_POINT}\n"
     "  if [[ ${text##* } == *:* && ${COMP_WORDS[COMP_CWORD]} != ?*:* ]]; then\n"
     "    cur=${text##* } head=${cur%:*}: text=${text% *} prev=${text##* }\n"
     "  fi\n";
@@ -138,6 +138,9 @@ static const char function_end[] =
     "  esac\n"
     "}\n"
     "complete -o filenames -F _otrp otrp\n";
+/* Where compinit has found the script, its first run is itself a completion. */
+static const char epilogue_zsh[] =
+    "[[ ${funcstack[1]} != _otrp ]] || _bash_complete -o filenames -F _otrp\n";
 
 static void put_script(buffer *out, const buffer *words, const buffer *values)
 {
@@ -193,9 +196,12 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return error_memory(err), err->rc;
     for (size_t i = 0; i < applet_count; i++)
         put_applet(words, values, applets[i].name, applets[i].applet);
-    if (strcmp(o->shell, "zsh") == 0)
+    bool zsh = strcmp(o->shell, "zsh") == 0;
+    if (zsh)
         buffer_put_text(out, prologue_zsh);
     put_script(out, words, values);
+    if (zsh)
+        buffer_put_text(out, epilogue_zsh);
     return out->failed                           ? (error_memory(err), err->rc)
            : stdout_write(buffer_span(out), err) ? RC_OK
                                                  : err->rc;

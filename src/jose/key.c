@@ -162,16 +162,6 @@ EVP_PKEY *pkey_from_pkcs8(struct span der)
     return pkey_decode(der, "PrivateKeyInfo", type, EVP_PKEY_KEYPAIR);
 }
 
-const char *pkey_properties(const EVP_PKEY *pkey, char text[128])
-{
-    const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(pkey);
-    const char *name = provider ? OSSL_PROVIDER_get0_name(provider) : "default";
-    if (strcmp(name, "default") == 0)
-        return NULL;
-    snprintf(text, 128, "?provider=%.100s", name);
-    return text;
-}
-
 bool provider_load(const char *name, struct error *err)
 {
     if (!OSSL_PROVIDER_try_load(NULL, "default", 1) || !OSSL_PROVIDER_load(NULL, name))

@@ -52,10 +52,6 @@ EVP_PKEY *pkey_decode(struct span der, const char *structure, const char *type, 
 bool pkey_check_strength(const EVP_PKEY *pkey, const char *name, bool small,
                          struct error *err) MUST_CHECK;
 
-/* The property query with which OpenSSL signs where the private key is: NULL for its own provider,
- * others have to be asked for; otherwise written to text. */
-const char *pkey_properties(const EVP_PKEY *pkey, char text[128]);
-
 /* Loads an OpenSSL provider (and the default one) for keys that are not files. */
 bool provider_load(const char *name, struct error *err) MUST_CHECK;
 

@@ -9,6 +9,7 @@
 #include <openssl/rsa.h>
 
 #include "util/openssl_error.h"
+#include "util/provider.h"
 #include "util/secret.h"
 
 AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)

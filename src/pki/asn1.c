@@ -6,7 +6,7 @@
 
 #include <openssl/core_names.h>
 
-#include "jose/key.h"
+#include "util/provider.h"
 
 bool asn1_time_read(const ASN1_TIME *time, time_t *at)
 {
