@@ -93,6 +93,20 @@ ok 3 - create-sd xbank/sd-2'
 </testsuite>'
 }
 
+@test "junit: a scenario that never ran is an error, not all skipped" {
+    steps "$GDS" "$(create sd-1)" "$(create sd-2)"
+    start_server otrp tam-stub --pki "$P" --scenario scenario.json --listen 127.0.0.1:0 --report junit
+    RC=0
+    stop_server || RC=$?
+    cat <&"$SERVER_OUT" > report.xml
+    xmllint --noout report.xml
+    assert_equal "$(xmllint --xpath 'concat(/*/@tests, " ", /*/@failures, " ", /*/@errors, " ", /*/@skipped)' report.xml)" \
+        '3 0 1 2'
+    assert_equal "$(xmllint --xpath 'concat(count(//error), " ", count(//skipped))' report.xml)" '1 2'
+    assert_equal "$(xmllint --xpath 'string(//testcase[1]/error/@message)' report.xml)" \
+        'expected pass, found not reached'
+}
+
 @test "an answer that is not believed is the outcome refused, and ends the session" {
     steps "$GDS" '{"request": "get-device-state", "expect": "refused"}' "$GDS"
     start_server otrp tam-stub --pki "$P" --scenario scenario.json --listen 127.0.0.1:0 --report json

@@ -183,6 +183,17 @@ static void put_xml(buffer *out, struct span text)
     buffer_put_char(out, '"');
 }
 
+/* The step at which a scenario stopped: the first that was not reached. What comes behind it is
+ * skipped; that it never came to the step itself is an error, or else a scenario that never ran
+ * would be green. */
+static size_t stopped_at(const scenario_run *run)
+{
+    size_t i = 0;
+    while (i < run->scenario->count && run->outcomes[i].found)
+        i++;
+    return i;
+}
+
 static void put_junit_case(buffer *out, const scenario_run *run, size_t index)
 {
     const struct scenario_step *step = &run->scenario->steps[index];
@@ -201,7 +212,10 @@ static void put_junit_case(buffer *out, const scenario_run *run, size_t index)
     }
     buffer_put_format(message, "expected %s, found %s%s%s", step->expected, found_of(o),
                       o->reason ? ": " : "", o->reason ? o->reason : "");
-    buffer_put_format(out, ">\n    <%s message=", o->found ? "failure" : "skipped");
+    buffer_put_format(out, ">\n    <%s message=",
+                      o->found                   ? "failure"
+                      : index == stopped_at(run) ? "error"
+                                                 : "skipped");
     put_xml(out, buffer_span(message));
     buffer_put_text(out, "/>\n  </testcase>\n");
 }
@@ -209,18 +223,18 @@ static void put_junit_case(buffer *out, const scenario_run *run, size_t index)
 static void put_junit(buffer *out, const scenario_run *run)
 {
     const scenario *s = run->scenario;
-    size_t failures = 0, skipped = 0;
+    size_t failures = 0, skipped = 0, errors = stopped_at(run) < s->count;
     double seconds = 0;
     for (size_t i = 0; i < s->count; i++) {
-        skipped += run->outcomes[i].found == NULL;
+        skipped += run->outcomes[i].found == NULL && i > stopped_at(run);
         failures += run->outcomes[i].found && !is_as_expected(run, i);
         seconds += run->outcomes[i].elapsed_ms / 1000;
     }
     buffer_put_text(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=");
     put_xml(out, span_text(s->name ? s->name : "scenario"));
     buffer_put_format(
-        out, " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"%.3f\">\n",
-        s->count, failures, skipped, seconds);
+        out, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" time=\"%.3f\">\n",
+        s->count, failures, errors, skipped, seconds);
     for (size_t i = 0; i < s->count; i++)
         put_junit_case(out, run, i);
     buffer_put_text(out, "</testsuite>\n");
