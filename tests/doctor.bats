@@ -46,6 +46,21 @@ setup() {
     assert_regex "$stderr" 'error: 2 findings: what is needed is missing or wrong'
 }
 
+@test "a module that is there but is none is wrong, and said to be for what needs it" {
+    rm usr/lib/otrp/jwt.so && echo garbage > usr/lib/otrp/jwt.so
+    run --separate-stderr usr/bin/otrp doctor --json
+    assert_equal "$status" 9
+    assert_equal "$(jq -r '.findings[] | select(.name == "jwt") | .state' <<< "$output")" wrong
+    assert_regex "$(jq -r '.findings[] | select(.name == "jwt") | .hint' <<< "$output")" \
+        'jwt\.so: .*: needed for token --check and the control interface of tam-stub alone$'
+    # and so it is: a token is made without it
+    jose jwk gen -i '{"alg":"ES256"}' -o key.jwk
+    run usr/bin/otrp token --key key.jwk --aud here -o token.jwt
+    assert_success
+    run usr/bin/otrp token --check --key key.jwk --aud here token.jwt
+    assert_failure
+}
+
 @test "doctor --pki finds a private key that others can read" {
     usr/bin/otrp pki-init -q --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256
     usr/bin/otrp doctor --pki pki --json > report.json

@@ -65,7 +65,7 @@ static void look_at_modules(struct report *r)
         {"http-server", "http_server_api", "libmicrohttpd", "MHD_get_version",
          "tam-stub, tee-sim serve and proxy"},
         {"sqlite", "sqlite_api", "SQLite", "sqlite3_libversion", "tee-sim and tam-stub"},
-        {"jwt", "jwt_api", "libjwt", NULL, "token and the control interface of tam-stub"},
+        {"jwt", "jwt_api", "libjwt", NULL, "token --check and the control interface of tam-stub"},
     };
     for (size_t i = 0; i < COUNT(modules); i++) {
         struct error why;
@@ -85,8 +85,13 @@ static void look_at_modules(struct report *r)
         char hint[400];
         snprintf(hint, sizeof hint, "%.300s: needed for %s alone", api ? "" : why.message,
                  modules[i].for_);
-        add(r, "modules", modules[i].name, api ? STATE_OK : STATE_MISSING, false,
-            api ? detail : NULL, hint);
+        struct error ignored;
+        AUTO(char) *path = api ? NULL : install_module(modules[i].name, &ignored);
+        add(r, "modules", modules[i].name,
+            api    ? STATE_OK
+            : path ? STATE_WRONG
+                   : STATE_MISSING,
+            false, api ? detail : NULL, hint);
     }
 }
 
