@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp tam-stub: a TAM over HTTP that brings devices into the state its policy describes, or walks
  * one through a scenario. */
+#include "applets/broken.h"
 #include "applets/tam_stub_control.h"
 #include "applets/tam_stub_setup.h"
 
@@ -253,24 +254,14 @@ static bool serve(tam_setup *s, const sigset_t *signals)
 /* Every fault: of the server, and of the messages. */
 static enum rc list_faults(const struct applet_call *call, struct error *err)
 {
-    AUTO(mutations) *all = mutations_new(MUTATION_REQUEST, err);
-    AUTO(json_t) *rows = json_array();
-    AUTO(buffer) *text = buffer_new(1 << 14);
-    if (!all)
-        return err->rc;
-    if (!rows || !text)
+    struct broken_row *own = calloc(server_fault_count, sizeof *own);
+    if (!own)
         return error_memory(err), err->rc;
-    for (size_t i = 0; i < server_fault_count + all->count; i++) {
-        bool server = i < server_fault_count;
-        const struct mutation *m = server ? NULL : &all->rows[i - server_fault_count];
-        const char *name = m ? m->name : server_faults[i].name;
-        const char *title = m ? mutation_title(m) : server_faults[i].title;
-        buffer_put_format(text, "%-40s %s\n", name, title);
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:s}", "name", name, "of",
-                                              m ? "message" : "server", "title", title));
-    }
-    AUTO(buffer) *json = call->common->json ? json_pretty(rows) : NULL;
-    return stdout_write(buffer_span(json ? json : text), err) ? RC_OK : err->rc;
+    for (size_t i = 0; i < server_fault_count; i++)
+        own[i] = (struct broken_row){server_faults[i].name, server_faults[i].title};
+    enum rc rc = broken_list_with(call, MUTATION_REQUEST, NULL, own, server_fault_count, err);
+    free(own);
+    return rc;
 }
 
 static bool check_options(const struct tam_stub *o, struct error *err)
