@@ -144,6 +144,41 @@ whole() {
     assert_equal "$(grep -c ',issued,$' result.csv)" 2
 }
 
+@test "--resume does not vouch for files that are gone, and issues nothing in their place" {
+    manifest 1 4 > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out > result.csv
+    cp -r out full
+    cp "$LEDGER" before
+    local gone other lost
+    gone=$(sed -n 2p result.csv | cut -d, -f7) lost=$(sed -n 3p result.csv | cut -d, -f8)
+    other=$(sed -n 4p result.csv | cut -d, -f7)
+    rm "$gone" "$lost"
+    cp "$(sed -n 5p result.csv | cut -d, -f7)" "$other"
+    for _ in 1 2; do
+        run --separate-stderr otrp pki-issue -q --pki pki --manifest units.csv --out out --resume
+        assert_equal "$status" 9
+        assert_regex "$stderr" '3 of 4 rows failed'
+        assert_equal "$(cut -d, -f9 <<< "$output" | tail -n +2 | paste -sd ' ')" "failed failed failed issued"
+        assert_equal "$(cut -d, -f1-8 <<< "$output")" "$(cut -d, -f1-8 result.csv)"
+        assert_regex "$(sed -n 2p <<< "$output")" "issued before, but the certificate $gone is not there: restore it, or revoke"
+        assert_regex "$(sed -n 3p <<< "$output")" "issued before, but the key $lost is not there"
+        assert_regex "$(sed -n 4p <<< "$output")" "issued before, but $other has another serial number"
+    done
+    run cmp before "$LEDGER"
+    assert_success
+    assert [ ! -e "$gone" ] && assert [ ! -e "$lost" ]
+    # restored, they count again
+    cp "${gone/out/full}" "$gone"
+    cp "${lost/out/full}" "$lost"
+    cp "${other/out/full}" "$other"
+    run --separate-stderr otrp pki-issue -q --pki pki --manifest units.csv --out out --resume
+    assert_success
+    run diff result.csv out/units.result.csv
+    assert_success
+    run cmp before "$LEDGER"
+    assert_success
+}
+
 @test "an interrupt ends a batch cleanly, and --resume goes on" {
     manifest 1 4000 rsa-2048 > units.csv
     "$OTRP" pki-issue -q --pki pki --manifest units.csv --out out > result.csv 2> errors.txt &

@@ -34,6 +34,7 @@ struct dispatcher {
     uint64_t base, next; /* slots of the rows begun: from base up to next */
     struct manifest_row row;
     bool row_ready, exhausted, stopped;
+    bool settled; /* row is not to be made: the earlier run's is entered anew */
     struct progress progress;
     struct dispatched *how;
     struct error *err;
@@ -79,7 +80,8 @@ static void enter(struct dispatcher *d, struct slot *slot)
                                                 .message = "the name is taken by an earlier row"});
     }
     batch_commit_put(&d->commit, buffer_span(slot->line), slot->role,
-                     slot->issued && !in_ledger ? buffer_span(slot->entry) : SPAN(NULL, 0));
+                     slot->entry && slot->issued && !in_ledger ? buffer_span(slot->entry)
+                                                               : SPAN(NULL, 0));
     d->how->done++;
     d->how->failed += !slot->issued;
 }
@@ -122,11 +124,12 @@ static bool read_ahead(struct dispatcher *d, struct error *err)
         }
         if (!*d->row.text[MANIFEST_ROLE] && d->batch->order->role)
             d->row.text[MANIFEST_ROLE] = d->batch->order->role;
-        bool kept;
-        if (!batch_earlier_has(&d->earlier, d->row.number, d->row.text, &kept, err))
+        enum batch_earlier_row what;
+        if (!batch_earlier_has(&d->earlier, d->row.number, d->row.text, &what, err))
             return false;
-        d->how->kept += kept;
-        d->row_ready = !kept;
+        d->how->kept += what == EARLIER_KEPT;
+        d->settled = what == EARLIER_SETTLED;
+        d->row_ready = what != EARLIER_KEPT;
     }
     return true;
 }
@@ -142,15 +145,17 @@ static bool is_under_way(const struct dispatcher *d, uint64_t name)
     return false;
 }
 
-/* A row that cannot even be read. */
-static void fail_row(struct dispatcher *d, struct slot *slot)
+/* A row that cannot even be read, or about which an earlier run has decided. */
+static void settle_row(struct dispatcher *d, struct slot *slot)
 {
+    const struct issued failed = {
+        .row = slot->row, .status = ISSUED_FAILED, .message = d->row.fault};
+    const struct issued *line = d->settled ? &d->earlier.settled : &failed;
     slot->line = buffer_new(256);
+    slot->issued = strcmp(line->status, ISSUED_GOOD) == 0;
     slot->done = true;
     if (slot->line)
-        issued_put(
-            slot->line,
-            &(struct issued){.row = slot->row, .status = ISSUED_FAILED, .message = d->row.fault});
+        issued_put(slot->line, line);
 }
 
 /* Hands out one row; false when there is none, or nobody to take it now. */
@@ -168,7 +173,7 @@ static bool hand_out(struct dispatcher *d)
         return false;
     uint64_t name = text_hash(text_hash(TEXT_HASH_START, d->row.text[MANIFEST_ROLE]),
                               d->row.text[MANIFEST_NAME]);
-    if (!d->row.fault && is_under_way(d, name))
+    if (!d->row.fault && !d->settled && is_under_way(d, name))
         return false;
     struct slot *slot = &d->slots[d->next % WINDOW];
     *slot = (struct slot){.used = true, .row = d->row.number, .name = name};
@@ -177,8 +182,8 @@ static bool hand_out(struct dispatcher *d)
         columns_pack(slot->columns, d->row.text);
     d->row_ready = false;
     d->next++;
-    if (d->row.fault) {
-        fail_row(d, slot);
+    if (d->row.fault || d->settled) {
+        settle_row(d, slot);
         return true;
     }
     struct frame head = {.kind = FRAME_ROW, .row = d->row.number};

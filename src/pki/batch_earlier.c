@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pki/batch_earlier.h"
 
+#include <stdio.h>
 #include <string.h>
-
-#include "pki/issued.h"
 
 /* The next record of what the journal had. */
 static bool earlier_next(struct batch_earlier *e, struct error *err)
@@ -14,7 +13,7 @@ static bool earlier_next(struct batch_earlier *e, struct error *err)
     if (csv_next(e->table, &e->row, err) == CSV_FAILED)
         return false;
     e->left--;
-    if (e->row.count != ISSUED_FIELDS)
+    if (e->row.count != RESULT_FIELDS)
         return error_set(err, RC_MALFORMED, "%s: line %zu: not a row of a result",
                          journal_path(e->batch->journal), e->row.line);
     e->ready = true;
@@ -39,23 +38,63 @@ void batch_earlier_close(struct batch_earlier *e)
     free(e->adopted);
 }
 
-bool batch_earlier_has(struct batch_earlier *e, size_t number,
-                       const char *const text[MANIFEST_COLUMNS], bool *kept, struct error *err)
+/* The row anew, as issued or as failed. Of a failed row only one whose files went has a serial
+ * number. */
+static void settle(struct batch_earlier *e, size_t number, const char *message)
 {
-    *kept = false;
-    while (e->ready && strtoul(e->row.fields[0], NULL, 10) < number)
+    const char *const *fields = e->row.fields;
+    e->settled = (struct issued){.row = number,
+                                 .role = fields[RESULT_ROLE],
+                                 .name = fields[RESULT_NAME],
+                                 .serial = fields[RESULT_SERIAL],
+                                 .sha256 = fields[RESULT_SHA256],
+                                 .did = fields[RESULT_DID],
+                                 .cert = fields[RESULT_CERT],
+                                 .key = fields[RESULT_KEY],
+                                 .status = message ? ISSUED_FAILED : ISSUED_GOOD,
+                                 .message = message};
+}
+
+static enum batch_earlier_row judge(struct batch_earlier *e, size_t number)
+{
+    const struct station *s = e->batch->station;
+    char why[640];
+    bool issued = result_is_issued(&e->row);
+    if (!issued && !*e->row.fields[RESULT_SERIAL])
+        return EARLIER_NONE;
+    if (result_judge(s->out ? s->out : s->pki, e->row.fields, why) != RESULT_SOUND) {
+        snprintf(
+            e->message, sizeof e->message,
+            "issued before, but %s: restore it, or revoke the certificate (pki-revoke --serial "
+            "%.80s)",
+            why, e->row.fields[RESULT_SERIAL]);
+        settle(e, number, e->message);
+        return EARLIER_SETTLED;
+    }
+    if (issued)
+        return EARLIER_KEPT;
+    settle(e, number, NULL);
+    return EARLIER_SETTLED;
+}
+
+bool batch_earlier_has(struct batch_earlier *e, size_t number,
+                       const char *const text[MANIFEST_COLUMNS], enum batch_earlier_row *what,
+                       struct error *err)
+{
+    *what = EARLIER_NONE;
+    while (e->ready && strtoul(e->row.fields[RESULT_ROW], NULL, 10) < number)
         if (!earlier_next(e, err))
             return false;
     const char *const *fields = e->row.fields;
-    if (!e->ready || strtoul(fields[0], NULL, 10) != number ||
-        strcmp(fields[ISSUED_STATUS], ISSUED_GOOD) != 0)
+    if (!e->ready || strtoul(fields[RESULT_ROW], NULL, 10) != number)
         return true;
-    *kept = true;
-    if (strcmp(fields[1], text[MANIFEST_ROLE]) == 0 && strcmp(fields[2], text[MANIFEST_NAME]) == 0)
+    *what = judge(e, number);
+    if (*what == EARLIER_NONE || (strcmp(fields[RESULT_ROLE], text[MANIFEST_ROLE]) == 0 &&
+                                  strcmp(fields[RESULT_NAME], text[MANIFEST_NAME]) == 0))
         return true;
     error_set(err, RC_USAGE, "%s: row %zu was %s '%s' there, and is %s '%s' in %s",
-              journal_path(e->batch->journal), number, fields[1], fields[2], text[MANIFEST_ROLE],
-              text[MANIFEST_NAME], e->batch->order->manifest);
+              journal_path(e->batch->journal), number, fields[RESULT_ROLE], fields[RESULT_NAME],
+              text[MANIFEST_ROLE], text[MANIFEST_NAME], e->batch->order->manifest);
     return error_hint(err, "a batch is resumed with the manifest that it was begun with");
 }
 

@@ -11,6 +11,8 @@
 #define OTRP_PKI_BATCH_EARLIER_H
 
 #include "pki/batch.h"
+#include "pki/issued.h"
+#include "pki/result.h"
 
 struct batch_earlier {
     const struct batch *batch;
@@ -18,6 +20,8 @@ struct batch_earlier {
     size_t left;
     struct csv_record row;
     bool ready;
+    struct issued settled; /* what becomes of the row in the result, without being made */
+    char message[1200];
     uint64_t *adopted; /* hashes of serial numbers */
     size_t adopted_count;
 };
@@ -27,10 +31,19 @@ bool batch_earlier_open(struct batch_earlier *e, const struct batch *b,
                         struct error *err) MUST_CHECK;
 void batch_earlier_close(struct batch_earlier *e);
 
-/* Whether a row of the manifest was issued: *kept. Rows are asked for in their order. RC_USAGE when
- * it was another row there. */
+enum batch_earlier_row {
+    EARLIER_NONE, /* it is to be made */
+    EARLIER_KEPT, /* it was issued, and its files are there */
+    /* It was issued and its files are gone or changed, which fails, as nobody is to get a second
+     * certificate unasked; or those of such a row are there again: e->settled until the next call.
+     */
+    EARLIER_SETTLED
+};
+
+/* What an earlier run has made of a row of the manifest. Rows are asked for in their order.
+ * RC_USAGE when it was another row there. */
 bool batch_earlier_has(struct batch_earlier *e, size_t number,
-                       const char *const text[MANIFEST_COLUMNS], bool *kept,
+                       const char *const text[MANIFEST_COLUMNS], enum batch_earlier_row *what,
                        struct error *err) MUST_CHECK;
 
 /* Takes up a certificate that an earlier run has made, by its entry for the ledger: once, and

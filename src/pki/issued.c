@@ -6,6 +6,7 @@
 
 #include "pki/csv.h"
 #include "pki/ledger.h"
+#include "pki/result.h"
 #include "util/base64.h"
 
 /* The bytes at at that move a terminal's cursor or turn its text around: controls of ASCII and of
@@ -26,11 +27,11 @@ void issued_put(buffer *out, const struct issued *issued)
 {
     char row[24];
     snprintf(row, sizeof row, "%zu", issued->row);
-    const char *const fields[ISSUED_FIELDS] = {
+    const char *const fields[RESULT_FIELDS] = {
         row,         issued->role, issued->name, issued->serial, issued->sha256,
         issued->did, issued->cert, issued->key,  issued->status, issued->message};
     size_t start = out->size;
-    for (size_t i = 0; i < ISSUED_FIELDS; i++)
+    for (size_t i = 0; i < RESULT_FIELDS; i++)
         csv_put(out, fields[i] ? fields[i] : "", i == 0);
     for (size_t i = start; !out->failed && i < out->size; i++)
         memset(out->data + i, ' ', unprintable(out->data + i, out->size - i));

@@ -12,8 +12,6 @@
 #include "pki/station.h"
 
 #define ISSUED_HEADER "row,role,name,serial,sha256,did,cert,key,status,message\n"
-#define ISSUED_FIELDS 10
-#define ISSUED_STATUS 8 /* index of the field */
 #define ISSUED_GOOD   "issued"
 #define ISSUED_FAILED "failed"
 

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "pki/issued.h"
 #include "pki/ledger.h"
 #include "pki/ledger_filter.h"
 #include "util/file.h"
@@ -53,7 +54,7 @@ bool result_is_row(const struct csv_record *record)
 
 bool result_is_issued(const struct csv_record *record)
 {
-    return result_is_row(record) && strcmp(record->fields[RESULT_STATUS], RESULT_ISSUED) == 0;
+    return result_is_row(record) && strcmp(record->fields[RESULT_STATUS], ISSUED_GOOD) == 0;
 }
 
 /* The last three parts of a path, below the folder. */

@@ -12,10 +12,7 @@
 #include "pki/cert.h"
 #include "pki/csv.h"
 
-#define RESULT_HEADER "row,role,name,serial,sha256,did,cert,key,status,message\n"
-#define RESULT_ISSUED "issued"
-#define RESULT_FAILED "failed"
-
+/* The fields of a row (issued.h). */
 enum result_field {
     RESULT_ROW,
     RESULT_ROLE,
