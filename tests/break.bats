@@ -150,3 +150,10 @@ value:content.taid|the package is for another taid
 END
     assert_equal "$(sort -u reasons | wc -l)" 1
 }
+
+@test "--break of what there is not names what is near" {
+    run --separate-stderr otrp make-request get-device-state --pki pki --break expird
+    assert_equal "$status $output" "2 "
+    assert_regex "$stderr" "there is no mutation 'expird'"
+    assert_regex "$stderr" "hint: did you mean 'expired'\\? 'list' names them all"
+}

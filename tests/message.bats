@@ -363,7 +363,7 @@ bad() {
             # shellcheck disable=SC2086
             request "$type" --rid r-1 --tid t-1 $fields > request.json
             rm -f payload.out
-            good "${name}Request of TAM mytam, rid r-1, tid t-1$" --trust "$P/tam/tam-rootca" -o payload.out request.json
+            good "${name}Request of TAM mytam, rid r-1, tid t-1( |$)" --trust "$P/tam/tam-rootca" -o payload.out request.json
             run cmp payload.out <(payload request.json)
             assert_success
             good "${name}Request, rid r-1, tid t-1$" --key "$TAM-cert.pem" --message "${name}Request" request.json

@@ -271,6 +271,27 @@ hint: choose from auto, always, never" sign -k "$KEY" --color=mauve
     refute_regex "$stderr" $'\e'
 }
 
+@test "help for what there is not names what is near, in capitals or not" {
+    local word meant
+    while read -r word meant; do
+        run --separate-stderr otrp help "$word"
+        assert_equal "$status" 2
+        assert_equal "$output" ""
+        assert_regex "$stderr" "hint: did you mean '$meant'\\?"
+    done << 'END'
+ERR_TA_INVALD ERR_TA_INVALID
+err_ta_invald ERR_TA_INVALID
+EXIT-CODES exit-codes
+creat-sd create-sd
+CreateSDReqest CreateSDRequest
+inspekt inspect
+erors errors
+END
+    run --separate-stderr otrp help 'something else altogether'
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'hint: topics are the commands, exit-codes, errors,'
+}
+
 @test "help knows the exit codes, the algorithms and the error codes" {
     run --separate-stderr otrp help exit-codes
     assert_success
@@ -291,6 +312,12 @@ hint: choose from auto, always, never" sign -k "$KEY" --color=mauve
     run otrp help ERR_DEV_STATE_MISMATCH
     assert_success
     assert_output --partial 'Sent by'
+    # one a line, and each is explained
+    otrp help errors > codes
+    assert_equal "$(cut -d' ' -f1 codes)" "$(sed -n 's/^CODE(\([A-Z_]*\),.*/ERR_\1/p' "$ROOT/src/otrp/error_code.def")"
+    assert_equal "$(grep -vcE '^ERR_[A-Z_]+ +[^ ]' codes)" 0
+    assert_equal "$(grep '^ERR_SD_NOT_FOUND ' codes | tr -s ' ' | cut -d' ' -f2-)" \
+        "$(otrp help ERR_SD_NOT_FOUND | sed -n '1s/^ERR_SD_NOT_FOUND: //p')"
     run --separate-stderr otrp help ERR_NO_SUCH_CODE
     assert_equal "$status" 2
     assert_equal "$output" ""

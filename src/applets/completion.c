@@ -51,7 +51,7 @@ static void put_topics(buffer *out)
 {
     for (size_t i = 0; i < applet_count; i++)
         buffer_put_format(out, " %s", applets[i].name);
-    buffer_put_text(out, " exit-codes algorithms messages");
+    buffer_put_text(out, " exit-codes errors algorithms messages");
     for (int i = 0; i < MESSAGE_COUNT; i++)
         buffer_put_format(out, " %s %s", message_type((enum message_id)i)->request,
                           message_type((enum message_id)i)->response);

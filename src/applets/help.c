@@ -9,6 +9,7 @@
 #include "applets/help_messages.h"
 #include "jose/jwa.h"
 #include "otrp/error_code.h"
+#include "otrp/message.h"
 #include "util/file.h"
 
 struct help {
@@ -19,10 +20,10 @@ struct help {
 static const struct option_row options[] = {
     OPT_FLAG(help, list, 0, 0, "list the commands, one a line"),
     OPT_FLAG(help, mdoc, 0, OPT_HIDDEN, "print the OPTIONS block of the man page"),
-    OPERAND(help, topic, "TOPIC", OPT_TOPIC,
-            "a command, exit-codes, algorithms, messages, a message such as CreateSDRequest, or an "
-            "error "
-            "code such as ERR_SD_NOT_FOUND"),
+    OPERAND(
+        help, topic, "TOPIC", OPT_TOPIC,
+        "a command, exit-codes, errors, algorithms, messages, a message such as CreateSDRequest, "
+        "or an error code such as ERR_SD_NOT_FOUND"),
     OPERAND(help, command, "COMMAND", 0, "a command of that command, such as tee-sim process"),
     OPT_END};
 
@@ -143,6 +144,81 @@ static bool put_error_code(buffer *out, const char *name)
     return code != NULL;
 }
 
+static void put_error_codes(buffer *out)
+{
+    for (int id = ERR_NONE + 1; id < ERR_COUNT; id++) {
+        const struct error_code *code = error_code_row((enum error_code_id)id);
+        buffer_put_format(out, "%-28s %s\n", code->name, code->meaning);
+    }
+}
+
+/* ---- topics that there are not ---- */
+
+enum { TOPICS_MOST = 160, TOPIC_BYTES = 48 };
+
+/* Every topic, in small letters for the comparison. */
+struct topics {
+    const char *names[TOPICS_MOST], *small[TOPICS_MOST];
+    char text[TOPICS_MOST][TOPIC_BYTES];
+    size_t count;
+};
+
+static void small_letters(char out[TOPIC_BYTES], const char *text)
+{
+    size_t i = 0;
+    for (; text[i] && i + 1 < TOPIC_BYTES; i++)
+        out[i] = (char)tolower((unsigned char)text[i]);
+    out[i] = '\0';
+}
+
+static void add_topic(struct topics *t, const char *name)
+{
+    if (t->count == TOPICS_MOST)
+        return;
+    small_letters(t->text[t->count], name);
+    t->small[t->count] = t->text[t->count];
+    t->names[t->count++] = name;
+}
+
+/* The topic that was meant, or NULL. */
+static const char *nearest_topic(const char *word)
+{
+    static const char *const others[] = {"exit-codes", "errors", "algorithms", "messages"};
+    struct topics t = {.count = 0};
+    for (size_t i = 0; i < applet_count; i++)
+        add_topic(&t, applets[i].name);
+    for (size_t i = 0; i < COUNT(others); i++)
+        add_topic(&t, others[i]);
+    for (int i = 0; i < MESSAGE_COUNT; i++) {
+        const struct message_type *type = message_type((enum message_id)i);
+        add_topic(&t, type->option);
+        add_topic(&t, type->request);
+        add_topic(&t, type->response);
+    }
+    for (size_t i = 0; i < other_message_count; i++)
+        add_topic(&t, other_messages[i].name);
+    for (int id = ERR_NONE + 1; id < ERR_COUNT; id++)
+        add_topic(&t, error_code_name((enum error_code_id)id));
+    char small[TOPIC_BYTES];
+    small_letters(small, word);
+    const char *near = nearest(small, t.small, t.count);
+    for (size_t i = 0; near && i < t.count; i++)
+        if (near == t.small[i])
+            return t.names[i];
+    return NULL;
+}
+
+static bool no_topic(const char *word, struct error *err)
+{
+    const char *near = nearest_topic(word);
+    error_set(err, RC_USAGE, "no help for '%s'", word);
+    if (near)
+        return error_hint(err, "did you mean '%s'?", near);
+    return error_hint(err,
+                      "topics are the commands, exit-codes, errors, algorithms, messages, the name "
+                      "of a message and the ERR_ codes");
+}
+
 static bool put_command(buffer *out, const struct applet_entry *entry, const char *command,
                         struct error *err)
 {
@@ -175,12 +251,10 @@ static bool put_topic(buffer *out, const struct help *o, struct error *err)
         put_algorithms(out);
     else if (strcmp(o->topic, "messages") == 0)
         put_messages(out, o->mdoc);
-    else if (!put_error_code(out, o->topic) && !put_message(out, o->topic)) {
-        error_set(err, RC_USAGE, "no help for '%s'", o->topic);
-        return error_hint(
-            err, "topics are the commands, exit-codes, algorithms, messages, the name of a "
-                 "message and the ERR_ codes");
-    }
+    else if (strcmp(o->topic, "errors") == 0)
+        put_error_codes(out);
+    else if (!put_error_code(out, o->topic) && !put_message(out, o->topic))
+        return no_topic(o->topic, err);
     return true;
 }
 

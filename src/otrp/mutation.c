@@ -2,10 +2,12 @@
 #include "otrp/mutation.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "otrp/json_path.h"
 #include "otrp/mutation_craft.h"
+#include "util/options.h"
 
 #define X32       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define TOO_LONG  "\"" X32 X32 X32 X32 X32 X32 X32 X32 "\"" /* 256 bytes: a name has 255 at most */
@@ -234,6 +236,19 @@ void mutations_free(mutations *all)
     free(all);
 }
 
+/* The name that was meant, among those that fit the type; NULL: none is near. */
+static const char *nearest_name(const mutations *all, enum message_id type, const char *name)
+{
+    const char **list = calloc(all->count + 1, sizeof *list);
+    size_t count = 0;
+    for (size_t i = 0; list && i < all->count; i++)
+        if (all->rows[i].fits & 1u << type)
+            list[count++] = all->rows[i].name;
+    const char *near = list ? nearest(name, list, count) : NULL;
+    free(list);
+    return near;
+}
+
 const struct mutation *mutation_find(const mutations *all, enum message_id type, const char *name,
                                      struct error *err)
 {
@@ -248,7 +263,11 @@ const struct mutation *mutation_find(const mutations *all, enum message_id type,
     }
     error_set(err, RC_USAGE, other ? "'%s' does not fit %s" : "there is no mutation '%s'", name,
               message_type(type)->name);
-    error_hint(err, "'list' names them all with the messages that they fit");
+    const char *near = other ? NULL : nearest_name(all, type, name);
+    if (near)
+        error_hint(err, "did you mean '%s'? 'list' names them all", near);
+    else
+        error_hint(err, "'list' names them all with the messages that they fit");
     return NULL;
 }
 
