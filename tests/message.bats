@@ -1301,3 +1301,27 @@ later() {
     assert_equal "$status" 5
     assert_regex "$stderr" "hint: give the TAM's private key with --tam-key"
 }
+
+# ---- what make-request says besides ----
+
+@test "make-request warns of what every TEE refuses, and makes it" {
+    local long
+    long=$(printf '%256s' '' | tr ' ' r)
+    warns() {
+        run --separate-stderr otrp make-request get-device-state --pki "$P" "${@:2}"
+        assert_equal "$status" 0
+        assert_regex "$stderr" "$1"
+        jq -e .GetDeviceStateRequest <<< "$output" > /dev/null
+    }
+    warns 'warning: --rid: empty: .* 1 to 255 bytes' --rid ''
+    warns 'warning: --rid: longer than 255 bytes' --rid "$long"
+    warns 'warning: --tid: longer than 128 bytes: .* 1 to 128 printable ASCII' --tid "$long"
+    warns 'warning: --tid: not printable ASCII' --tid 'ä'
+    run --separate-stderr otrp make-request get-device-state --pki "$P" --rid "${long:1}" --tid "${long:128}"
+    assert_equal "$status" 0
+    refute_regex "$stderr" 'warning: --[rt]id'
+    run --separate-stderr otrp make-request get-device-state --pki "$P" --break missing:rid --tbs
+    assert_equal "$status" 0
+    assert_regex "$stderr" 'warning: --break shows in the message alone'
+    assert_equal "$(jq '.[] | has("rid")' <<< "$output")" true
+}

@@ -261,6 +261,8 @@ static bool load_ta(const struct applet_call *call, materials *m, struct error *
     AUTO(buffer) *ta = o->ta ? input_read(o->ta, LIMIT_FILE_BYTES, err) : NULL;
     if (!ta)
         return !o->ta;
+    if (ta->size == 0)
+        warn(call, "warning: --ta: %s: a TA of 0 bytes", input_name(o->ta));
     if (ta_package_is(buffer_span(ta))) {
         m->package = TAKE(ta);
         return true;
@@ -323,9 +325,14 @@ static bool apply_changes(const struct make_request *o, materials *m, json_t *tb
     for (size_t i = 0; i < o->set.count; i++)
         if (!apply_change(o->set.items[i], true, m, tbs, content, err))
             return error_prefix(err, "--set");
-    for (size_t i = 0; i < o->unset.count; i++)
-        if (!apply_change(o->unset.items[i], false, m, tbs, content, err))
-            return error_prefix(err, "--unset");
+    for (size_t i = 0; i < o->unset.count; i++) {
+        const char *path = o->unset.items[i];
+        if (apply_change(path, false, m, tbs, content, err))
+            continue;
+        if (content && strcmp(path, "content") == 0) /* it is sealed later */
+            error_hint(err, "--break missing:content leaves it out");
+        return error_prefix(err, "--unset");
+    }
     return true;
 }
 
@@ -423,6 +430,35 @@ static bool check_fields(const struct make_request *o, const struct message_type
     return true;
 }
 
+/* What is asked for is made, also where every TEE will refuse it; but that is said. */
+static void warn_of_values(const struct applet_call *call, const struct message_type *type)
+{
+    const struct make_request *o = call->options;
+    const struct {
+        const char *member, *value;
+    } values[] = {{"rid", o->rid},
+                  {"tid", o->tid},
+                  {"spid", o->spid},
+                  {"sdname", o->sdname},
+                  {"taid", o->taid},
+                  {"taname", o->taname},
+                  {"newsdname", o->newsdname},
+                  {"newspid", o->newspid}};
+    for (size_t i = 0; i < COUNT(values); i++) {
+        struct span name = span_text(values[i].member);
+        const struct member *m = member_find(type->request_tbs, name);
+        if (!m && type->request_content)
+            m = member_find(type->request_content, name);
+        const char *fault = m && values[i].value ? member_fault(m, span_text(values[i].value))
+                                                 : NULL;
+        if (fault)
+            warn(call, "warning: --%s: %s: a TEE refuses that: it must be %s", values[i].member,
+                 fault, member_form(m->type));
+    }
+    if (o->tbs && o->break_.count)
+        warn(call, "warning: --break shows in the message alone: it is not in this TBS");
+}
+
 /* The mutations of --break, with what they take. */
 static bool load_broken(const struct applet_call *call, const struct request_draft *draft,
                         materials *m, struct error *err)
@@ -514,6 +550,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (!load_broken(call, &draft, m, err))
         return err->rc;
     draft.broken = broken_plan(m->broken);
+    warn_of_values(call, draft.type);
     return seal(call, m, &draft, err);
 }
 

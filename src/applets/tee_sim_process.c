@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "applets/broken.h"
+#include "otrp/ta_information.h"
 #include "otrp/response.h"
 #include "sim/tee_fault.h"
 
@@ -51,6 +52,15 @@ enum rc tee_sim_fault_list(const struct applet_call *call, struct error *err)
     return rc;
 }
 
+/* What a client application asks has a command of its own. */
+static void hint_query(struct span text, struct error *err)
+{
+    struct error ignored;
+    AUTO(json_t) *query = ta_query_read(text, &ignored);
+    if (query)
+        error_hint(err, "a TAQuery is for 'otrp tee-sim query'");
+}
+
 /* The device's answer, or that of one that misbehaves. */
 static buffer *ask_device(const struct applet_call *call, device *dev, struct span text,
                           struct tee_outcome *outcome, struct error *err)
@@ -65,6 +75,8 @@ static buffer *ask_device(const struct applet_call *call, device *dev, struct sp
     dev->faults = faults;
     buffer *answer = tee_answer(dev, r, outcome, err);
     dev->faults = NULL;
+    if (!answer && !r->type)
+        hint_query(text, err);
     return answer;
 }
 

@@ -334,6 +334,11 @@ static const char *string_fault(struct span s, enum member_type type)
     }
 }
 
+const char *member_fault(const struct member *member, struct span text)
+{
+    return string_fault(text, member->type);
+}
+
 static bool wrong_type(const struct json_value *value, const char *path, const char *name,
                        const char *wanted, struct error *err)
 {

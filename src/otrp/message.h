@@ -87,6 +87,9 @@ bool members_check(const struct json_value *object, const struct member *members
 /* The member of that name in a table, or NULL. */
 const struct member *member_find(const struct member *members, struct span name);
 
+/* What is wrong with text as the value of a member: "longer than 255 bytes"; NULL: nothing. */
+const char *member_fault(const struct member *member, struct span text);
+
 /* What a member must be, for people: "BASE64", "1 to 255 bytes". */
 const char *member_form(enum member_type type);
 
