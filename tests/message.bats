@@ -1305,6 +1305,7 @@ later() {
 # ---- what make-request says besides ----
 
 @test "make-request warns of what every TEE refuses, and makes it" {
+    take blank ec
     local long
     long=$(printf '%256s' '' | tr ' ' r)
     warns() {
@@ -1324,4 +1325,20 @@ later() {
     assert_equal "$status" 0
     assert_regex "$stderr" 'warning: --break shows in the message alone'
     assert_equal "$(jq '.[] | has("rid")' <<< "$output")" true
+}
+
+@test "a query, a content that is to go and an empty TA: what to do is said" {
+    take filled ec
+    otrp make-request ta-query --spid xbank --taid t > query.json
+    run --separate-stderr otrp tee-sim process --state device query.json
+    assert_equal "$status" 6
+    assert_regex "$stderr" "hint: a TAQuery is for 'otrp tee-sim query'"
+    run --separate-stderr otrp make-request create-sd --pki "$P" --device state.json --sp xbank --sdname new --unset content
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'hint: --break missing:content leaves it out'
+    : > empty.bin
+    run --separate-stderr otrp make-request install-ta --pki "$P" --device state.json --sp xbank --sdname sd-1 \
+        --taid empty --ta empty.bin
+    assert_equal "$status" 0
+    assert_regex "$stderr" 'warning: --ta: empty\.bin: a TA of 0 bytes'
 }

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "applets/broken.h"
-#include "otrp/ta_information.h"
 #include "otrp/response.h"
+#include "otrp/ta_information.h"
 #include "sim/tee_fault.h"
 
 /* ---- process ---- */
