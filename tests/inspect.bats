@@ -663,6 +663,7 @@ shown() {
     assert_equal "$(< stderr)" ""
     assert_regex "$(< first.txt)" '^CreateSDRequest '
     # a full disk is another thing
+    # shellcheck disable=SC2016 # expanded by that shell
     run --separate-stderr bash -c '"$0" inspect "$1" > /dev/full' "$OTRP" "$SAMPLES/create-sd-request.json"
     assert_equal "$status" 1
     assert_regex "$stderr" 'No space left'

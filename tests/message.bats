@@ -1266,6 +1266,7 @@ later() {
 # ---- what verify says besides its verdict ----
 
 @test "verify says how much of a request it could check" {
+    # shellcheck disable=SC2153 # of test_helper
     local dir=$ROOT/samples/messages
     verify_sample() {
         run --separate-stderr otrp verify --now 2026-11-21T10:00:00Z --trust "$dir/pki/tam/tam-rootca" \
