@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Every mutation of --break list, fed to the TEE: the answer must be the code that the list promises.
+# shellcheck disable=SC2154 # stderr is set by run --separate-stderr
 
 load test_helper
 
