@@ -179,6 +179,25 @@ whole() {
     assert_success
 }
 
+@test "a CSR is for one device: a second row with its key fails" {
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout a.key -subj /CN=a -out a.csr 2> /dev/null
+    openssl req -new -key a.key -subj /CN=again -outform DER -out again.csr
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout b.key -subj /CN=b -out b.csr 2> /dev/null
+    printf 'role,name,csr\ntee,a,a.csr\ntee,b,b.csr\ntee,c,a.csr\ntfw,d,again.csr\ntee,e,\n' > units.csv
+    local resume=()
+    for _ in 1 2; do
+        run --separate-stderr otrp pki-issue --pki pki --manifest units.csv --alg ec-p256 --out out --jobs 4 "${resume[@]}"
+        assert_equal "$status" 9
+        assert_equal "$(cut -d, -f2,3,9,10 <<< "$output" | tail -n +2)" "tee,a,issued,
+tee,b,issued,
+tee,c,failed,its CSR has the key of that of row 1
+tfw,d,failed,its CSR has the key of that of row 1
+tee,e,issued,"
+        resume=(--resume)
+    done
+    assert_equal "$(grep -c '^V' "$LEDGER")" 4
+}
+
 @test "an interrupt ends a batch cleanly, and --resume goes on" {
     manifest 1 4000 rsa-2048 > units.csv
     "$OTRP" pki-issue -q --pki pki --manifest units.csv --out out > result.csv 2> errors.txt &

@@ -415,7 +415,7 @@ END
     assert_equal "$status" 9
     cp out/units.result.csv first.csv
     refused 2 'units.result.csv: this batch has been begun already' --manifest units.csv --out out
-    cp one.csr two.csr
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k2 -out two.csr -subj /CN=y 2> /dev/null
     issue --manifest units.csv --out out --resume > second.csv
     assert_equal "$(column status second.csv | paste -sd ' ')" "issued issued"
     assert_equal "$(sed -n 2p first.csv)" "$(sed -n 2p second.csv)"

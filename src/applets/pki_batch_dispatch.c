@@ -3,12 +3,14 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "applets/pki_batch_crew.h"
 #include "pki/batch_commit.h"
 #include "pki/batch_earlier.h"
 #include "pki/issued.h"
+#include "pki/key_index.h"
 #include "util/terminal.h"
 
 #define WINDOW 1024 /* rows that are begun and not yet entered */
@@ -28,6 +30,8 @@ struct dispatcher {
     const struct batch *batch;
     manifest *manifest;
     struct batch_earlier earlier;
+    key_index *keys; /* of the CSRs: which row has a key first */
+    char same_key[96];
     struct crew crew;
     struct batch_commit commit;
     struct slot slots[WINDOW];
@@ -111,6 +115,20 @@ static void enter_done(struct dispatcher *d, bool all)
     progress_update(&d->progress, d->how->done + d->how->kept, d->how->total);
 }
 
+/* A key is one device's: a second row with the CSR of another fails. */
+static bool check_csr(struct dispatcher *d, struct error *err)
+{
+    EVP_PKEY *pkey = d->row.fault ? NULL : batch_csr_key(d->batch, d->row.text);
+    size_t first = d->row.number;
+    bool entered = !pkey || key_index_enter(d->keys, pkey, d->row.number, &first, err);
+    EVP_PKEY_free(pkey);
+    if (!entered || first == d->row.number)
+        return entered;
+    snprintf(d->same_key, sizeof d->same_key, "its CSR has the key of that of row %zu", first);
+    d->row.fault = d->same_key;
+    return true;
+}
+
 /* Reads on to a row that has to be made. */
 static bool read_ahead(struct dispatcher *d, struct error *err)
 {
@@ -125,7 +143,8 @@ static bool read_ahead(struct dispatcher *d, struct error *err)
         if (!*d->row.text[MANIFEST_ROLE] && d->batch->order->role)
             d->row.text[MANIFEST_ROLE] = d->batch->order->role;
         enum batch_earlier_row what;
-        if (!batch_earlier_has(&d->earlier, d->row.number, d->row.text, &what, err))
+        if (!check_csr(d, err) ||
+            !batch_earlier_has(&d->earlier, d->row.number, d->row.text, &what, err))
             return false;
         d->how->kept += what == EARLIER_KEPT;
         d->settled = what == EARLIER_SETTLED;
@@ -148,8 +167,11 @@ static bool is_under_way(const struct dispatcher *d, uint64_t name)
 /* A row that cannot even be read, or about which an earlier run has decided. */
 static void settle_row(struct dispatcher *d, struct slot *slot)
 {
-    const struct issued failed = {
-        .row = slot->row, .status = ISSUED_FAILED, .message = d->row.fault};
+    const struct issued failed = {.row = slot->row,
+                                  .role = d->row.text[MANIFEST_ROLE],
+                                  .name = d->row.text[MANIFEST_NAME],
+                                  .status = ISSUED_FAILED,
+                                  .message = d->row.fault};
     const struct issued *line = d->settled ? &d->earlier.settled : &failed;
     slot->line = buffer_new(256);
     slot->issued = strcmp(line->status, ISSUED_GOOD) == 0;
@@ -324,6 +346,9 @@ static bool dispatcher_open(struct dispatcher *d, const struct batch *b, struct 
     d->err = err;
     d->how->total = count_rows(b->order->manifest);
     d->manifest = manifest_open(b->order->manifest, err);
+    d->keys = key_index_new();
+    if (!d->keys)
+        return error_memory(err);
     return d->manifest && batch_earlier_open(&d->earlier, b, err) &&
            batch_commit_open(&d->commit, b, err);
 }
@@ -331,6 +356,7 @@ static bool dispatcher_open(struct dispatcher *d, const struct batch *b, struct 
 static void dispatcher_close(struct dispatcher *d)
 {
     manifest_free(d->manifest);
+    key_index_free(d->keys);
     batch_earlier_close(&d->earlier);
     batch_commit_close(&d->commit);
 }

@@ -83,6 +83,13 @@ static bool may_be_read(const char *csr, struct error *err)
     return error_set(err, RC_USAGE, "%s: the signing request of a manifest is to be a file", csr);
 }
 
+EVP_PKEY *batch_csr_key(const struct batch *b, const char *const text[MANIFEST_COLUMNS])
+{
+    AUTO(char) *path = *text[MANIFEST_CSR] ? csr_path(b, text[MANIFEST_CSR]) : NULL;
+    struct error ignored;
+    return path && may_be_read(path, &ignored) ? csr_peek_key(path) : NULL;
+}
+
 entity *batch_read_row(const struct batch *b, const char *const text[MANIFEST_COLUMNS],
                        struct error *err)
 {

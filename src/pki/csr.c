@@ -58,6 +58,16 @@ X509_REQ *csr_load(const char *path, struct error *err)
     return check(csr, input_name(path), err) ? TAKE(csr) : NULL;
 }
 
+EVP_PKEY *csr_peek_key(const char *path)
+{
+    struct error ignored;
+    AUTO(buffer) *text = input_read(path, LIMIT_KEY_BYTES, &ignored);
+    AUTO(X509_REQ) *csr = text ? parse(buffer_span(text)) : NULL;
+    EVP_PKEY *pkey = csr ? X509_REQ_get_pubkey(csr) : NULL;
+    ERR_clear_error();
+    return pkey;
+}
+
 bool csr_extensions(X509_REQ *csr, X509_extensions **extensions, struct error *err)
 {
     ERR_clear_error();
