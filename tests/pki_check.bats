@@ -265,7 +265,24 @@ otrp pki-check: pki: 12 certificates and 19 keys, and nothing to find fault with
     touch pki/tam/tam-ca/notes.txt
     cp $TEE-key.pem pki/tee/tee/tee-lost-ec-key.pem
     mkdir pki/sp/old
-    finds "stranger pki/sp/old" "stranger pki/tam/tam-ca/notes.txt" "stranger pki/tee/tee/tee-lost-ec-key.pem"
+    finds "stranger pki/sp/old" "stranger pki/tam/tam-ca/notes.txt" "cert-missing pki/tee/tee/tee-lost-ec-cert.pem"
+}
+
+@test "cert-missing: of a CA whose key and ledger are there, once for all its files" {
+    mv $CA-cert.pem away
+    finds "ledger-file pki/tee/tee-rootca/tee-rootca-ec-index.txt" "cert-missing $CA-cert.pem" "chain-broken $TEE-cert.pem"
+    assert_regex "$(jq -r '.findings[1].message, .findings[1].hint' <<< "$output" | paste -sd ' ')" \
+        "the certificate is missing to which $CA-.* belongs restore the certificate"
+    refute_regex "$output" stranger
+}
+
+@test "key-shared: two names with one key; the renewed certificate of a name keeps its key" {
+    otrp pki-issue -q --pki pki --role sp --name xbank --renew > /dev/null
+    run otrp pki-check -q --pki pki
+    assert_success
+    otrp pki-issue -q --pki pki --role sp --name twin --key $SP-key.pem > /dev/null
+    finds "key-shared $SP-cert.pem"
+    assert_equal "$(jq -r '.findings[0].message' <<< "$output")" "it has the key of pki/sp/sp/sp-twin-ec-cert.pem"
 }
 
 @test "each kind of finding has a test here" {

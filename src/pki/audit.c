@@ -11,6 +11,7 @@
 
 #include "pki/asn1.h"
 #include "pki/chain.h"
+#include "pki/key_index.h"
 #include "pki/layout.h"
 #include "pki/ledger.h"
 #include "pki/ocsp.h"
@@ -54,8 +55,18 @@ struct issuer {
     bool is_root;
 };
 
+/* Who has which key, in all roles. */
+struct holders {
+    key_index *keys;
+    struct holder {
+        char *name, *path;
+    } * list;
+    size_t count;
+};
+
 struct walk {
     struct audit *audit;
+    struct holders *holders;
     enum pki_role role;
     struct issuer *issuers;
     size_t issuer_count;
@@ -504,6 +515,51 @@ static void check_signer(const struct walk *w, const char *folder, const char *s
     check_key(w, folder, stem, length, "ocsp-key.pem", cert, true);
 }
 
+/* CN=NAME; owned by the caller. */
+static char *common_name(const X509 *cert)
+{
+    const X509_NAME *subject = X509_get_subject_name(cert);
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    const X509_NAME_ENTRY *entry = at < 0 ? NULL : X509_NAME_get_entry(subject, at);
+    unsigned char *text = NULL;
+    int size = entry ? ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry)) : -1;
+    char *name = size < 0 ? NULL : strndup((const char *)text, (size_t)size);
+    OPENSSL_free(text);
+    return name;
+}
+
+/* A key is one holder's; TEE and firmware of a device, and what is renewed, have one name. */
+static void check_shared(struct walk *w, X509 *cert, const char *path)
+{
+    struct holders *h = w->holders;
+    size_t first = h->count;
+    struct holder *list = realloc(h->list, (h->count + 1) * sizeof *list);
+    if (list)
+        h->list = list;
+    AUTO(char) *name = list ? common_name(cert) : NULL;
+    AUTO(char) *own = name ? strdup(path) : NULL;
+    EVP_PKEY *pkey = X509_get0_pubkey(cert);
+    struct error ignored;
+    if (!own || !pkey || !key_index_enter(h->keys, pkey, h->count, &first, &ignored))
+        return;
+    if (first != h->count) {
+        if (strcmp(h->list[first].name, name) != 0)
+            tell(w, AUDIT_KEY_SHARED, path, "it has the key of %s", h->list[first].path);
+        return;
+    }
+    h->list[h->count++] = (struct holder){TAKE(name), TAKE(own)};
+}
+
+static void holders_free(struct holders *h)
+{
+    key_index_free(h->keys);
+    for (size_t i = 0; i < h->count; i++) {
+        free(h->list[i].name);
+        free(h->list[i].path);
+    }
+    free(h->list);
+}
+
 /* All the files that begin with stem. */
 static void check_member(struct walk *w, enum folder kind, const char *folder, const char *stem,
                          size_t length)
@@ -519,6 +575,7 @@ static void check_member(struct walk *w, enum folder kind, const char *folder, c
     X509 *cert = sk_X509_value(certs, 0);
     const struct issuer *issuer = issuer_of(w, cert);
     w->audit->certificates++;
+    check_shared(w, cert, path);
     check_times(w, cert, path);
     if (check_strength(w, cert, path) && check_usage(w, cert, kind, path))
         check_chain(w, cert, issuer, kind, path);
@@ -540,10 +597,21 @@ static int is_visible(const struct dirent *entry)
     return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
+/* What belongs to a certificate that is not there, once for all its files. */
+static void miss_cert(const struct walk *w, const char *cert, const char *path, char **missed)
+{
+    if (*missed && strcmp(*missed, cert) == 0)
+        return;
+    tell(w, AUDIT_CERT_MISSING, cert, "the certificate is missing to which %s belongs", path);
+    free(*missed);
+    *missed = strdup(cert);
+}
+
 /* Looks at each member of a folder once, by its certificate; what belongs to none is a stranger. */
 static void check_folder(struct walk *w, enum folder kind, const char *folder)
 {
     struct dirent **entries;
+    AUTO(char) *missed = NULL;
     int count = scandir(folder, &entries, is_visible, alphasort);
     for (int i = 0; i < count; i++) {
         const char *file = entries[i]->d_name;
@@ -551,10 +619,10 @@ static void check_folder(struct walk *w, enum folder kind, const char *folder)
         size_t stem = stem_of(w, kind, file, &part);
         AUTO(char) *path = path_join(folder, file);
         AUTO(char) *cert = stem ? path_of(folder, file, stem, "cert.pem") : NULL;
-        if (path && (!stem || !cert || !path_exists(cert)))
-            tell(w, AUDIT_STRANGER, path, "%s",
-                 stem ? "there is no certificate that it belongs to"
-                      : "no file of a PKI has such a name");
+        if (path && !stem)
+            tell(w, AUDIT_STRANGER, path, "no file of a PKI has such a name");
+        else if (path && cert && !path_exists(cert))
+            miss_cert(w, cert, path, &missed);
         else if (part == PART_CERT)
             check_member(w, kind, folder, file, stem);
     }
@@ -703,10 +771,11 @@ static bool check_results(const struct walk *w)
     return files != NULL;
 }
 
-static bool check_role(struct audit *audit, enum pki_role role, struct error *err)
+static bool check_role(struct audit *audit, enum pki_role role, struct holders *holders,
+                       struct error *err)
 {
     static const char *const ends[FOLDERS] = {"-rootca", "-ca", ""};
-    struct walk w = {.audit = audit, .role = role, .err = err};
+    struct walk w = {.audit = audit, .holders = holders, .role = role, .err = err};
     const char *r = role_name(role);
     bool good = find_issuers(&w);
     for (enum folder kind = 0; good && kind < FOLDERS; kind++) {
@@ -734,8 +803,10 @@ bool audit_run(struct audit *audit, struct error *err)
         return false;
     if (audit->out && !path_exists(audit->out))
         return error_set(err, RC_USAGE, "%s: there is no such folder", audit->out);
-    for (enum pki_role role = 0; role < ROLE_COUNT; role++)
-        if (!check_role(audit, role, err))
-            return false;
-    return true;
+    struct holders holders = {.keys = key_index_new()};
+    bool good = holders.keys || error_memory(err);
+    for (enum pki_role role = 0; good && role < ROLE_COUNT; role++)
+        good = check_role(audit, role, &holders, err);
+    holders_free(&holders);
+    return good;
 }
