@@ -140,6 +140,7 @@ otrp pki-check: pki: 12 certificates and 19 keys, and nothing to find fault with
 
 @test "expired, expiring and not-yet-valid" {
     finds "expired $SP-cert.pem" "expired $TAM-cert.pem" "staple-expired $TAM-ocsp.json" -- --now 2030-01-01
+    assert_regex "$(jq -r '.findings[0].hint' <<< "$output")" 'pki-issue --renew; a renewed TEE certificate has another did'
     finds "expiring $SP-cert.pem" "expiring $TAM-cert.pem" -- --soon 800
     reissue sp xbank "$GOOD" -days 20
     finds "expiring $SP-cert.pem"
@@ -179,6 +180,12 @@ otrp pki-check: pki: 12 certificates and 19 keys, and nothing to find fault with
     finds "staple-missing $TAM-ocsp.json"
     echo '[]' > $TAM-ocsp.json
     finds "staple-bad $TAM-ocsp.json"
+    local broken
+    for broken in '{' '{}' '["#"]'; do
+        echo "$broken" > $TAM-ocsp.json
+        finds "staple-bad $TAM-ocsp.json"
+        assert_equal "$(jq -r '.findings[0].hint' <<< "$output")" "make it anew: pki-ocsp --force"
+    done
     otrp pki-ocsp --pki pki --days 1 --now 2026-01-01 $TAM-cert.pem > $TAM-ocsp.json
     finds "staple-expired $TAM-ocsp.json"
     cp "$FRESH/${TAM#pki/}-ocsp.json" $TAM-ocsp.json

@@ -474,7 +474,7 @@ static void check_staple(const struct walk *w, const char *folder, const char *s
     AUTO(buffer) *text = input_read(path, LIMIT_SMALL_JSON, &why);
     AUTO(json_t) *set = text ? json_load_span(buffer_span(text), path, &why) : NULL;
     if (!set) {
-        tell(w, AUDIT_UNREADABLE, path, "%s", why.message);
+        tell(w, AUDIT_STAPLE_BAD, path, "%s", why.message);
         return;
     }
     buffer *all[LIMIT_OCSP_RESPONSES] = {NULL};
@@ -483,7 +483,7 @@ static void check_staple(const struct walk *w, const char *folder, const char *s
     if (read_staples(set, all, spans, &count))
         judge_staples(w, path, spans, count, cert, issuer);
     else
-        tell(w, AUDIT_UNREADABLE, path, "not a JSON array of OCSP responses in BASE64");
+        tell(w, AUDIT_STAPLE_BAD, path, "not a JSON array of OCSP responses in BASE64");
     for (size_t i = 0; i < LIMIT_OCSP_RESPONSES; i++)
         buffer_free(all[i]);
 }
