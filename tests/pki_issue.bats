@@ -465,3 +465,26 @@ END
     otrp pki-issue --pki pki --role sp --name s --alg ec-p256 --json > one.json
     assert_equal "$(jq -r '.rows[0].serial' one.json)" "$(serial pki/sp/sp/sp-s-ec-cert.pem)"
 }
+
+@test "a key in the clear beside an encrypted one is warned of" {
+    openssl pkcs8 -topk8 -in pki/tee/tee-ca/tee-ca-1-ec-key.pem -passout pass:secret -out ca.key
+    install -m 600 ca.key pki/tee/tee-ca/tee-ca-1-ec-key.pem
+    local tee=(pki-issue --pki pki --role tee --passin pass:secret) warning="warning: a private key is written in the clear, and pki/tee/tee-ca/tee-ca-1-ec-key.pem is encrypted"
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -out x.csr -subj /CN=x 2> /dev/null
+    { echo name,csr; echo m1,x.csr; } > csrs.csv
+    { echo name,csr; echo m2,; } > keys.csv
+    # quiet: encrypted, too; made elsewhere
+    for words in "--name a --alg ec-p256 --passout pass:x" "--name b --csr x.csr" "--manifest csrs.csv --out out"; do
+        # shellcheck disable=SC2086 # words
+        run --separate-stderr otrp "${tee[@]}" $words
+        assert_success
+        refute_regex "$stderr" 'in the clear'
+    done
+    for words in "--name c --alg ec-p256" "--kind ocsp-signer --alg ec-p256" "--manifest keys.csv --alg ec-p256 --out out"; do
+        # shellcheck disable=SC2086 # words
+        run --separate-stderr otrp "${tee[@]}" $words
+        assert_success
+        assert_regex "$stderr" "$warning"
+        assert_regex "$stderr" 'hint: --passout encrypts it'
+    done
+}

@@ -13,26 +13,33 @@
 #include "applets/pki_batch_dispatch.h"
 #include "pki/batch.h"
 
+/* What a manifest needs of a role: its CA; and whether it has rows for which keys are made. */
+struct need {
+    bool ca, keys;
+};
+
 /* The keys of the CAs that a manifest needs. *lists owns them. */
 static bool load_ca_keys(const struct applet_call *call, struct station *s,
-                         const bool needed[ROLE_COUNT], key_set *lists[ROLE_COUNT],
+                         const struct need needed[ROLE_COUNT], key_set *lists[ROLE_COUNT],
                          struct error *err)
 {
     const struct pki_issue *o = call->options;
     for (enum pki_role role = 0; role < ROLE_COUNT; role++) {
-        if (!needed[role])
+        if (!needed[role].ca)
             continue;
         if (!station_open(s, role, err) ||
             !(lists[role] = authority_keys(call, s->ca[role].ca, o->ca_key, err)))
             return false;
         s->ca[role].key = lists[role]->keys[0]->pkey;
+        if (needed[role].keys)
+            issue_warn_of_clear(call, s, s->ca[role].ca->key_path);
     }
     return true;
 }
 
 /* Goes through the manifest once: its form is checked, and what it needs known, before anything is
  * made. */
-static bool survey(const struct pki_issue *o, bool needed[ROLE_COUNT], struct error *err)
+static bool survey(const struct pki_issue *o, struct need needed[ROLE_COUNT], struct error *err)
 {
     struct stat st;
     if (strcmp(o->manifest, "-") == 0 || (stat(o->manifest, &st) == 0 && !S_ISREG(st.st_mode))) {
@@ -47,7 +54,10 @@ static bool survey(const struct pki_issue *o, bool needed[ROLE_COUNT], struct er
     while ((result = manifest_next(m, &row, err)) == CSV_RECORD) {
         const char *name = *row.text[MANIFEST_ROLE] ? row.text[MANIFEST_ROLE] : o->role;
         for (enum pki_role role = 0; name && role < ROLE_COUNT; role++)
-            needed[role] |= strcmp(name, role_name(role)) == 0;
+            if (strcmp(name, role_name(role)) == 0) {
+                needed[role].ca = true;
+                needed[role].keys |= !*row.text[MANIFEST_CSR];
+            }
     }
     return result == CSV_END;
 }
@@ -125,7 +135,7 @@ static enum rc run_batch(const struct applet_call *call, struct station *s,
 enum rc issue_many(const struct applet_call *call, struct station *s, struct error *err)
 {
     const struct pki_issue *o = call->options;
-    bool needed[ROLE_COUNT] = {false};
+    struct need needed[ROLE_COUNT] = {{false}};
     key_set *lists[ROLE_COUNT] = {NULL};
     enum rc rc = RC_OK;
     if (!survey(o, needed, err) || !load_ca_keys(call, s, needed, lists, err))

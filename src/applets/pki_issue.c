@@ -240,6 +240,22 @@ static entity *read_one(const struct pki_issue *o, struct error *err)
     return e ? TAKE(e) : (error_prefix(err, "pki-issue"), NULL);
 }
 
+static bool is_encrypted(const char *path)
+{
+    struct error ignored;
+    AUTO(buffer) *text = path_exists(path) ? input_read(path, LIMIT_KEY_BYTES, &ignored) : NULL;
+    return text && memmem(text->data, text->size, "ENCRYPTED", strlen("ENCRYPTED"));
+}
+
+void issue_warn_of_clear(const struct applet_call *call, const struct station *s,
+                         const char *beside)
+{
+    if (s->passphrase || !is_encrypted(beside))
+        return;
+    warn(call, "warning: a private key is written in the clear, and %s is encrypted", beside);
+    warn(call, "hint: --passout encrypts it");
+}
+
 static enum rc issue_one(const struct applet_call *call, struct station *s, struct error *err)
 {
     const struct pki_issue *o = call->options;
@@ -267,6 +283,10 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
     if (!entity_make_key(e, NULL, err) || !station_issue(s, e, err) ||
         (!o->renew && !check_free(s, e, err)))
         return err->rc;
+
+    AUTO(char) *own_key = station_path(s, e, "key.pem");
+    if (e->private && own_key)
+        issue_warn_of_clear(call, s, is_encrypted(own_key) ? own_key : s->ca[e->role].ca->key_path);
 
     /* outputs: no certificate is handed out that the ledger does not have */
     AUTO(buffer) *result = buffer_new(512);

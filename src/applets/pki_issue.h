@@ -25,6 +25,10 @@ enum rc issue_service(const struct applet_call *call, const struct station *s, s
 /* For --manifest. RC_PARTIAL when rows failed or it was interrupted. */
 enum rc issue_many(const struct applet_call *call, struct station *s, struct error *err);
 
+/* Warns of a private key that gets into the clear while the key in the file beside is encrypted. */
+void issue_warn_of_clear(const struct applet_call *call, const struct station *s,
+                         const char *beside);
+
 /* Gives the entity the key at source: the user's, or that of the certificate that is renewed. */
 bool issue_take_key(const struct applet_call *call, entity *e, const char *source,
                     struct error *err) MUST_CHECK;

@@ -144,6 +144,8 @@ enum rc issue_service(const struct applet_call *call, const struct station *s, s
         e->cert = service_cert(s, &v, e, keys->keys[0]->pkey, err);
     if (result)
         buffer_put_text(result, ISSUED_HEADER);
+    if (keys && e->cert && e->private)
+        issue_warn_of_clear(call, s, v.issuer->key_path);
     done = keys && e->cert && service_put(s, &v, e, result, err) &&
            issued_print_text(call, result, err);
     service_close(&v);
