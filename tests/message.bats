@@ -366,7 +366,7 @@ bad() {
             good "${name}Request of TAM mytam, rid r-1, tid t-1( |$)" --trust "$P/tam/tam-rootca" -o payload.out request.json
             run cmp payload.out <(payload request.json)
             assert_success
-            good "${name}Request, rid r-1, tid t-1$" --key "$TAM-cert.pem" --message "${name}Request" request.json
+            good "${name}Request, rid r-1, tid t-1( |$)" --key "$TAM-cert.pem" --message "${name}Request" request.json
             good "${name}Request of TAM mytam" --trust "$P/tam/tam-rootca/tam-rootca-ec-cert.pem" --device state.json \
                 --tam-key "$TAM-key.pem" request.json
         done << 'END'

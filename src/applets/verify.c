@@ -547,7 +547,10 @@ static void put_extent(const evidence *e, char text[120])
     text[0] = '\0';
     if (open)
         snprintf(text, 120, " (%zu of %zu checks; the others need the device%s)", passed,
-                 json_array_size(e->checks), e->options->no_revocation ? " or OCSP responses" : "");
+                 json_array_size(e->checks),
+                 !e->anchors                 ? " or --trust"
+                 : e->options->no_revocation ? " or OCSP responses"
+                                             : "");
 }
 
 static void print_checks(const evidence *e)
