@@ -52,8 +52,6 @@ static void say_mistakes(const tam_setup *s, const char *file, const json_t *mis
     }
     if (count > 1)
         error_set(err, err->rc, "%s: %zu mistakes", file, count);
-    if (!err->hint[0])
-        error_hint(err, "paths in it begin at the folder where it is");
 }
 
 static policy *load_policy(const tam_setup *s, struct error *err)
