@@ -319,7 +319,7 @@ Connection: close"
     local trickle=$!
     kill -TERM "$SERVER_PID"
     run -1 read -r -t 20 -u "$SERVER_OUT" # its end, in time
-    run -0 stop_server
+    stop_server
     kill "$trickle" 2> /dev/null || :
     exec {slow}>&-
 }

@@ -1101,7 +1101,7 @@ asked() {
         printf 'POST /tam HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n123' >&"$socket"
         kill -"$signal" "$SERVER_PID"
         run -1 read -r -t 20 -u "$SERVER_OUT" # its end, in time
-        run -0 stop_server
+        stop_server
         exec {socket}>&-
     done
 }
@@ -1114,7 +1114,7 @@ asked() {
     session device
     took GetDeviceState CreateSD
     run -1 read -r -t 20 -u "$SERVER_OUT"
-    run -0 stop_server
+    stop_server
     run --separate-stderr otrp send --url "$URL" --tee device
     assert_equal "$status" 7
 }
@@ -1128,7 +1128,7 @@ asked() {
     assert_equal "$status" 7
     assert_regex "$stderr" 'HTTP status 400'
     run -1 read -r -t 20 -u "$SERVER_OUT"
-    run -0 stop_server
+    stop_server
 }
 
 @test "--once does not end with what belongs to no session" {

@@ -57,6 +57,7 @@ start_server() {
 }
 
 # stop_server [PID]: SIGTERM, and its exit code. The last one that was started, unless told more.
+# Never under `run`: only the shell that started a process can wait for it.
 stop_server() {
     local pid=${1:-$SERVER_PID} status=0 i
     for i in "${!SERVERS[@]}"; do
