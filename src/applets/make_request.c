@@ -138,7 +138,7 @@ static void check_staple(const struct applet_call *call, const materials *m)
     if (staple_judge(m->ocsp, m->tam_chain, NULL, clock_now(&call->clock), &until, &why))
         return;
     warn(call, "warning: devices will refuse the stapling set: %s", why.message);
-    if (strstr(why.message, "is stale since "))
+    if (why.cause == CAUSE_STALE)
         warn(call, "hint: 'otrp pki-ocsp --force' makes a new one");
 }
 

@@ -109,13 +109,8 @@ json_t *staple_set(const struct applet_call *call, const char *pki, X509 *cert, 
 EVP_PKEY *pki_audit_key(const struct applet_call *call, const char *path, struct error *err)
 {
     AUTO(key_set) *keys = call_keys(call, path, KEY_PUBLIC, err);
-    if (!keys) {
-        if (strstr(err->message, "the key is encrypted"))
-            err->rc = RC_OK;
-        else if (strstr(err->message, "cannot be decrypted with this passphrase"))
-            err->rc = RC_DECRYPT;
+    if (!keys)
         return NULL;
-    }
     EVP_PKEY *pkey = keys->keys[0]->pkey;
     if (pkey && EVP_PKEY_up_ref(pkey))
         return pkey;

@@ -21,9 +21,8 @@ bool staple_status(const struct applet_call *call, json_t *set, const authority 
 json_t *staple_set(const struct applet_call *call, const char *pki, X509 *cert, const char *ca_key,
                    int days, struct error *err) MUST_CHECK;
 
-/* The public half of the key in a file, for an audit; NULL without err->rc for one that is
- * encrypted while there is no passphrase: that is as it should be. RC_DECRYPT for one that the
- * passphrase does not open. Owned by the caller. */
+/* The public half of the key in a file, for an audit; err->cause is CAUSE_ENCRYPTED or
+ * CAUSE_PASSPHRASE where it is encrypted. Owned by the caller. */
 EVP_PKEY *pki_audit_key(const struct applet_call *call, const char *path,
                         struct error *err) MUST_CHECK;
 

@@ -224,9 +224,9 @@ static enum rc request_rc(const struct check_result *result)
 /* What helps where the revocation status is not "good". */
 static bool hint_revocation(struct error *err)
 {
-    if (strstr(err->message, ": revoked at "))
+    if (err->cause == CAUSE_REVOKED)
         return error_hint(err, "what is revoked stays revoked: have a new certificate issued");
-    if (strstr(err->message, "is stale since "))
+    if (err->cause == CAUSE_STALE)
         return error_hint(err, "have the stapling set made anew: 'otrp pki-ocsp --force', and give "
                                "it with --ocsp; or --no-revocation to do without");
     return error_hint(err, "give a stapling set with --ocsp, or --no-revocation to do without");

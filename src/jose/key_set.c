@@ -94,6 +94,7 @@ static bool add_encrypted_pem(key_set *set, struct span pem, const char *name,
 {
     if (!how->passin) {
         error_set(err, RC_USAGE, "%s: the key is encrypted", name);
+        error_cause(err, CAUSE_ENCRYPTED);
         return error_hint(err, "give its passphrase with --passin");
     }
     AUTO(buffer) *passphrase = passphrase_read(how->passin, err);
@@ -101,8 +102,10 @@ static bool add_encrypted_pem(key_set *set, struct span pem, const char *name,
         return false;
     AUTO(BIO) *bio = BIO_new_mem_buf(pem.data, (int)pem.size);
     EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, passphrase) : NULL;
-    if (!pkey)
-        return error_openssl(err, RC_USAGE, "%s: cannot be decrypted with this passphrase", name);
+    if (!pkey) {
+        error_openssl(err, RC_USAGE, "%s: cannot be decrypted with this passphrase", name);
+        return error_cause(err, CAUSE_PASSPHRASE);
+    }
     return add_pkey(set, pkey, true, name, how, err);
 }
 

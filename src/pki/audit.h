@@ -30,8 +30,8 @@ struct audit {
     time_t at;
     int soon_days, staple_soon_hours; /* what ends before then ends soon */
     void *context;
-    /* The key of a file, owned by the caller; NULL without err->rc for one that is encrypted while
-     * there is no passphrase, RC_DECRYPT for one that the passphrase does not open. */
+    /* The key of a file, owned by the caller; err->cause is CAUSE_ENCRYPTED where it is encrypted
+     * and there is no passphrase, CAUSE_PASSPHRASE where the passphrase does not open it. */
     EVP_PKEY *(*load_key)(void *context, const char *path, struct error *err);
     /* path is borrowed for the call. */
     void (*find)(void *context, enum audit_kind kind, const char *path, const char *message);

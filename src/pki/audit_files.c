@@ -17,7 +17,7 @@
 void audit_check_key(const struct walk *w, const char *folder, const char *stem, size_t length,
                      const char *end, const X509 *cert, bool private)
 {
-    struct error why = {.rc = RC_OK};
+    struct error why = {.cause = CAUSE_OTHER};
     struct stat st;
     AUTO(char) *path = audit_path(folder, stem, length, end);
     if (!path || stat(path, &st) != 0)
@@ -27,10 +27,11 @@ void audit_check_key(const struct walk *w, const char *folder, const char *stem,
                    "mode %03o: others than its owner can read or change it",
                    (unsigned)st.st_mode & 0777);
     EVP_PKEY *pkey = w->audit->load_key(w->audit->context, path, &why);
-    bool locked = !pkey && (why.rc == RC_OK || why.rc == RC_DECRYPT);
+    bool encrypted = !pkey && why.cause == CAUSE_ENCRYPTED; /* as it should be */
+    bool locked = encrypted || (!pkey && why.cause == CAUSE_PASSPHRASE);
     w->audit->keys += !locked;
     w->audit->keys_not_opened += locked;
-    if (!pkey && why.rc != RC_OK)
+    if (!pkey && !encrypted)
         audit_tell(w, locked ? AUDIT_KEY_LOCKED : AUDIT_UNREADABLE, path, "%s", why.message);
     else if (pkey && cert && EVP_PKEY_eq(X509_get0_pubkey(cert), pkey) != 1)
         audit_tell(w, AUDIT_KEY_MISMATCH, path, "it is not the key of the certificate");
@@ -95,8 +96,8 @@ static void judge_staples(const struct walk *w, const char *path, const struct s
         time_t until;
         char when[32];
         if (!ocsp_check(spans, count, cert, issuer->cert, w->audit->at, &until, NULL, &why)) {
-            audit_tell(w, strstr(why.message, "is stale") ? AUDIT_STAPLE_EXPIRED : AUDIT_STAPLE_BAD,
-                       path, "%s", why.message);
+            audit_tell(w, why.cause == CAUSE_STALE ? AUDIT_STAPLE_EXPIRED : AUDIT_STAPLE_BAD, path,
+                       "%s", why.message);
             return;
         }
         if (audit_says_revoked(issuer, cert)) {

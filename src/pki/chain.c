@@ -69,6 +69,8 @@ static void tell_failure(X509_STORE_CTX *ctx, const X509 *leaf, struct error *er
         tell_time(cert, who, code, err);
     } else {
         error_set(err, RC_UNTRUSTED, "%s: %s", who, reason_of(code));
+        if (code == X509_V_ERR_PATH_LENGTH_EXCEEDED)
+            error_cause(err, CAUSE_PATH_LENGTH);
         error_rule(err, "RFC 5280 section 6");
     }
     ERR_clear_error();

@@ -212,8 +212,10 @@ static bool check_times(time_t from, time_t to, const struct question *q, time_t
 {
     if (from > q->at + SKEW_SECONDS)
         return refuse_at(q, "its OCSP response is from the future: not valid before", from, err);
-    if (to + SKEW_SECONDS < q->at)
-        return refuse_at(q, "its OCSP response is stale since", to, err);
+    if (to + SKEW_SECONDS < q->at) {
+        refuse_at(q, "its OCSP response is stale since", to, err);
+        return error_cause(err, CAUSE_STALE);
+    }
     *until = to + SKEW_SECONDS;
     return true;
 }
@@ -228,6 +230,7 @@ static bool refuse_revoked(const struct question *q, const ASN1_GENERALIZEDTIME 
     bool told = reason != OCSP_REVOKED_STATUS_NOSTATUS;
     error_set(err, RC_UNTRUSTED, "%s: revoked at %s%s%s", q->subject, text, told ? ", reason " : "",
               told ? OCSP_crl_reason_str(reason) : "");
+    error_cause(err, CAUSE_REVOKED);
     return error_rule(err, "RFC 6960 section 2.2");
 }
 

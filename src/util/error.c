@@ -11,6 +11,7 @@ bool error_set(struct error *err, enum rc rc, const char *format, ...)
     va_list args;
     va_start(args, format);
     err->rc = rc;
+    err->cause = CAUSE_OTHER;
     err->rule[0] = err->hint[0] = '\0';
     vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
@@ -39,6 +40,12 @@ bool error_rule(struct error *err, const char *rule)
     return false;
 }
 
+bool error_cause(struct error *err, enum cause cause)
+{
+    err->cause = cause;
+    return false;
+}
+
 bool error_hint(struct error *err, const char *format, ...)
 {
     va_list args;
@@ -54,6 +61,7 @@ bool error_errno(struct error *err, enum rc rc, const char *format, ...)
     va_list args;
     va_start(args, format);
     err->rc = rc;
+    err->cause = CAUSE_OTHER;
     err->rule[0] = err->hint[0] = '\0';
     int length = vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);

@@ -25,14 +25,26 @@ enum rc {
 #undef RC
 };
 
+/* What a caller acts on, where a code is too coarse: never the words of a message, which may quote
+ * untrusted text. */
+enum cause {
+    CAUSE_OTHER,
+    CAUSE_ENCRYPTED,   /* a key that is encrypted, and no passphrase */
+    CAUSE_PASSPHRASE,  /* a key that the passphrase does not open */
+    CAUSE_PATH_LENGTH, /* a chain with more CAs than one of them allows below it */
+    CAUSE_REVOKED,     /* a certificate of which an OCSP response says so */
+    CAUSE_STALE,       /* an OCSP response past its nextUpdate */
+};
+
 struct error {
     enum rc rc;
+    enum cause cause;
     char message[1024]; /* what was wrong with what; UTF-8, may quote untrusted text */
     char rule[96];      /* the document and section that say so, or "" */
     char hint[256];     /* what to do next, or "" */
 };
 
-/* Sets code and message and clears rule and hint. Always returns false, for `return
+/* Sets code and message and clears cause, rule and hint. Always returns false, for `return
  * error_set(...)`. */
 bool error_set(struct error *err, enum rc rc, const char *format, ...) PRINTF_LIKE(3, 4);
 
@@ -41,6 +53,9 @@ bool error_prefix(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Adds the rule that was broken, such as "RFC 7515 section 5.2". Always returns false. */
 bool error_rule(struct error *err, const char *rule);
+
+/* Says what callers act on. Always returns false. */
+bool error_cause(struct error *err, enum cause cause);
 
 /* Adds a next step for the user. Always returns false. */
 bool error_hint(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -12,6 +12,7 @@ bool error_openssl(struct error *err, enum rc rc, const char *format, ...)
     va_list args;
     va_start(args, format);
     err->rc = rc;
+    err->cause = CAUSE_OTHER;
     err->rule[0] = err->hint[0] = '\0';
     int length = vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
