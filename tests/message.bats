@@ -452,11 +452,26 @@ sd: not checked"
     good CreateSDRequest "${trust[@]}" --ocsp "$TAM-ocsp.json" without.json
     bad 4 'CN=mytam' "${trust[@]}" --ocsp "$OTHER-ocsp.json" without.json
     bad 4 'stale since 20' "${trust[@]}" --now "$(later 691200)" with.json
+    assert_regex "$stderr" 'hint: have the stapling set made anew'
     otrp pki-ocsp --pki "$P" --now "$(later 691200)" "$TAM-cert.pem" > newer.json
     good CreateSDRequest "${trust[@]}" --now "$(later 691200)" --ocsp newer.json with.json
     good CreateSDRequest "${trust[@]}" --now "$(later 691200)" --no-revocation with.json
     echo '{}' > object.json
     bad 6 'object.json: not an array' "${trust[@]}" --ocsp object.json with.json
+}
+
+@test "verify: the words of a subject choose no hint" {
+    take asked ec
+    local name='x: revoked at noon' ca=$P/tam/tam-ca/tam-ca-1-ec
+    openssl req -new -key "$TAM-key.pem" -subj "/CN=$name" -out odd.csr
+    openssl x509 -req -in odd.csr -CA "$ca-cert.pem" -CAkey "$ca-key.pem" -days 30 \
+        -extfile <(printf 'keyUsage=critical,digitalSignature,keyAgreement\nsubjectAltName=DNS:mytam\n') -out odd.pem
+    cat odd.pem "$ca-cert.pem" > odd-chain.pem
+    request create-sd --sp xbank --sdname a --unset ocspdat > plain.json
+    otrp verify -q --no-revocation --trust "$P/tam/tam-rootca" -o tbs.json plain.json
+    otrp sign --key "$TAM-key.pem" --cert odd-chain.pem --message CreateSDRequest tbs.json > odd.json
+    bad 4 "CN=$name" --trust "$P/tam/tam-rootca" odd.json
+    assert_regex "$stderr" 'hint: give a stapling set with --ocsp, or --no-revocation'
 }
 
 @test "verify: what is wrong with a request, by exit code and message" {
