@@ -9,6 +9,7 @@
 #include "util/file.h"
 #include "util/json.h"
 #include "util/limits.h"
+#include "util/output_set.h"
 
 /* The keys of a --key argument, read as the call's --passin says. */
 key_set *call_keys(const struct applet_call *call, const char *source, enum key_part part,

@@ -8,6 +8,7 @@
 #include "pki/files.h"
 #include "pki/issue.h"
 #include "util/file.h"
+#include "util/output_set.h"
 
 /* A certificate that serves a CA: its own, or that of an OCSP signer. */
 struct service {

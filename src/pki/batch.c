@@ -8,6 +8,7 @@
 #include "pki/files.h"
 #include "pki/issued.h"
 #include "util/file.h"
+#include "util/output_set.h"
 
 #define TICK_NS 20000000 /* longer than a tick of the file system's clock */
 

@@ -15,6 +15,7 @@
 #include "util/file.h"
 #include "util/limits.h"
 #include "util/openssl_error.h"
+#include "util/output_set.h"
 
 /* The columns of a row, as in openssl-ca(1). */
 enum column {

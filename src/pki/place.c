@@ -64,19 +64,6 @@ static bool draft_open(const char *path, mode_t mode, struct draft *draft)
     return open_aside(path, mode, draft);
 }
 
-static bool draft_write(const struct draft *draft, struct span data)
-{
-    while (data.size) {
-        ssize_t n = write(draft->fd, data.data, data.size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        data = SPAN(data.data + n, data.size - (size_t)n);
-    }
-    return true;
-}
-
 /* link never replaces; where a name may be left over, it is taken away first. */
 static bool draft_name(const struct draft *draft, const char *path)
 {
@@ -119,7 +106,7 @@ bool place_file(const char *path, struct span data, enum place_how how, mode_t m
     bool opened = draft_open(path, mode, &draft);
     if (!opened && errno == ENOENT)
         opened = make_folder(path) && draft_open(path, mode, &draft);
-    bool written = opened && draft_write(&draft, data);
+    bool written = opened && write_all(draft.fd, data);
     bool named = written && draft_name(&draft, path);
     if (written && !named && errno == EEXIST && how == PLACE_INSTEAD)
         named = draft_replace(&draft, path);

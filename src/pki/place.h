@@ -7,7 +7,7 @@
  *     if (!place_file("out/tee/4f/tee-device1-ec-cert.pem", span, PLACE_NEW, 0666, err)) ...
  *     if (!place_sync("out", err)) ...
  *
- * util/file.h is for a few files that belong together.
+ * util/output_set.h is for a few files that belong together.
  */
 #ifndef OTRP_PKI_PLACE_H
 #define OTRP_PKI_PLACE_H

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * file.h: reading whole inputs, and writing results so that nothing is ever half there.
+ * file.h: reading whole inputs, writing to what is open already, and paths. Results that are to be
+ * there whole or not at all are for output_set.h.
  *
- *     AUTO(output_set) *outputs = output_set_new(force);
- *     if (!output_add(outputs, "key.pem", span, OUTPUT_PRIVATE, err) ||
- *         !output_add(outputs, "-", span, OUTPUT_PUBLIC, err))
- *         return err->rc;
- *     return output_commit(outputs, err) ? RC_OK : err->rc;
- *
- * Each file is written aside (O_EXCL, 0600 for private ones from the first byte), made durable and
- * put in place when all are complete. Without commit, or when it fails, nothing remains.
+ *     AUTO(buffer) *text = input_read("-", limits.file_bytes, err);
  */
 #ifndef OTRP_UTIL_FILE_H
 #define OTRP_UTIL_FILE_H
@@ -23,46 +17,19 @@ buffer *input_read(const char *path, size_t max_bytes, struct error *err) MUST_C
 /* What an input is called in messages: its path, or "standard input". */
 const char *input_name(const char *path);
 
-enum output_kind {
-    OUTPUT_PUBLIC,    /* mode 0666 less the umask */
-    OUTPUT_PRIVATE,   /* mode 0600: private keys, content encryption keys */
-    OUTPUT_EXECUTABLE /* mode 0777 less the umask */
-};
+/* Writes all of data; false with errno set, when some of it may be written. */
+bool write_all(int fd, struct span data) MUST_CHECK;
 
-typedef struct output_set output_set;
-
-/* force: existing files are replaced; otherwise they are refused. */
-output_set *output_set_new(bool force);
-void output_set_free(output_set *set);
-
-/* Refuses path now if it is there already, so that long work is not done in vain. */
-bool output_check(const output_set *set, const char *path, struct error *err) MUST_CHECK;
-
-/* As output_check, and refuses a folder that is not there or cannot be written to: for what must be
- * known before something lasting happens. */
-bool output_possible(const output_set *set, const char *path, struct error *err) MUST_CHECK;
-
-/* Writes data aside for path ("-" or NULL: standard output). */
-bool output_add(output_set *set, const char *path, struct span data, enum output_kind kind,
-                struct error *err) MUST_CHECK;
-
-/* As output_add, and takes data (also at a failure): a large result is not copied. */
-bool output_take(output_set *set, const char *path, buffer *data, enum output_kind kind,
-                 struct error *err) MUST_CHECK;
-
-/* Puts all files in place, then writes what goes to standard output; all or nothing. */
-bool output_commit(output_set *set, struct error *err) MUST_CHECK;
-
-/* mkdir -p; each directory made is remembered, and removed again without commit. */
-bool output_directory(output_set *set, const char *path, struct error *err) MUST_CHECK;
-
-/* Writes all of data to standard output. */
+/* Writes all of data to standard output, behind what was printed before. */
 bool stdout_write(struct span data, struct error *err) MUST_CHECK;
 
 /* dir + "/" + name, owned by the caller; NULL without memory. */
 char *path_join(const char *dir, const char *name);
+
+/* Whether there is something of that name, be it a link that leads nowhere. */
 bool path_exists(const char *path);
 
-AUTO_DEFINE(output_set, output_set_free)
+/* Whether an option's path means standard input or output: NULL or "-". */
+bool path_is_standard(const char *path);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* util/file: results are there as a whole, with the right mode, or not at all. */
+/* util/output_set: results are there as a whole, with the right mode, or not at all. */
 #include "unit.h"
 
 #include <dirent.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "util/file.h"
+#include "util/output_set.h"
 
 static char folder[] = "/tmp/otrp-output-XXXXXX";
 
