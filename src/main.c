@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "jose/key.h"
 #include "util/file.h"
 #include "util/json.h"
 #include "util/limits.h"
+#include "util/provider.h"
 #include "util/terminal.h"
 
 #define OTRP_VERSION "0.1.0"

@@ -7,7 +7,6 @@
 #include <openssl/core_names.h>
 #include <openssl/decoder.h>
 #include <openssl/err.h>
-#include <openssl/provider.h>
 
 #include "jose/rsa_key.h"
 #include "util/openssl_error.h"
@@ -160,11 +159,4 @@ EVP_PKEY *pkey_from_pkcs8(struct span der)
                        : nid == NID_X9_62_id_ecPublicKey ? "EC"
                                                          : NULL;
     return pkey_decode(der, "PrivateKeyInfo", type, EVP_PKEY_KEYPAIR);
-}
-
-bool provider_load(const char *name, struct error *err)
-{
-    if (!OSSL_PROVIDER_try_load(NULL, "default", 1) || !OSSL_PROVIDER_load(NULL, name))
-        return error_openssl(err, RC_USAGE, "--provider %s: cannot be loaded", name);
-    return true;
 }

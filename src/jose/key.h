@@ -32,7 +32,7 @@ key *key_from_oct(struct span bytes, const char *name, struct error *err) MUST_C
 
 void key_free(key *k);
 
-/* "RSA-2048", "EC P-256", "oct 256"; borrowed, from a static table or the key. */
+/* "RSA-2048", "EC P-256", "oct 256"; written to text, and returned. */
 const char *key_describe(const key *k, char text[40]);
 
 /* The EC curve as a JOSE name ("P-256"), or NULL when pkey is no EC key of a known curve. */
@@ -51,9 +51,6 @@ EVP_PKEY *pkey_decode(struct span der, const char *structure, const char *type, 
  * unit exponents, unknown curves (RFC 7518 section 3.3). */
 bool pkey_check_strength(const EVP_PKEY *pkey, const char *name, bool small,
                          struct error *err) MUST_CHECK;
-
-/* Loads an OpenSSL provider (and the default one) for keys that are not files. */
-bool provider_load(const char *name, struct error *err) MUST_CHECK;
 
 AUTO_DEFINE(key, key_free)
 AUTO_DEFINE(EVP_PKEY, EVP_PKEY_free)

@@ -78,17 +78,6 @@ static bool add_certificate(key_set *set, struct span der, const char *name,
     return add_pkey(set, pkey, false, name, how, err);
 }
 
-/* The passphrase callback of PEM and PKCS#12: never asks on a terminal. */
-static int give_passphrase(char *to, int size, int writing, void *context)
-{
-    (void)writing;
-    const buffer *passphrase = context;
-    if (!passphrase || passphrase->size > (size_t)size)
-        return -1;
-    memcpy(to, passphrase->data, passphrase->size);
-    return (int)passphrase->size;
-}
-
 static bool add_encrypted_pem(key_set *set, struct span pem, const char *name,
                               const struct key_how *how, struct error *err)
 {
@@ -275,11 +264,9 @@ key_set *key_set_parse(struct span text, const char *name, const struct key_how 
         error_memory(err);
         return NULL;
     }
-    size_t start = 0;
-    while (start < text.size && strchr(" \t\r\n", text.data[start]) && text.data[start])
-        start++;
+    struct span trimmed = span_trim(text);
     bool added;
-    if (start < text.size && text.data[start] == '{')
+    if (trimmed.size && trimmed.data[0] == '{')
         added = add_json(set, text, name, how, err);
     else if (memmem(text.data, text.size, "-----BEGIN ", 11))
         added = add_pem(set, text, name, how, err);

@@ -17,15 +17,6 @@ enum serialization serialization_find(const char *name)
     return SERIALIZATION_FLATTENED;
 }
 
-struct span span_trim(struct span text)
-{
-    while (text.size && text.data[0] && strchr(" \t\r\n", text.data[0]))
-        text = SPAN(text.data + 1, text.size - 1);
-    while (text.size && text.data[text.size - 1] && strchr(" \t\r\n", text.data[text.size - 1]))
-        text.size--;
-    return text;
-}
-
 bool compact_split(struct span text, const char *what, size_t count, struct span *segments,
                    struct error *err)
 {

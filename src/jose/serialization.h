@@ -21,9 +21,6 @@ enum serialization serialization_find(const char *name);
 bool compact_split(struct span text, const char *what, size_t count, struct span *segments,
                    struct error *err) MUST_CHECK;
 
-/* text without white space around it. */
-struct span span_trim(struct span text);
-
 /* A base64url-encoded protected header as JSON object; an absent one (size 0) is {}. Owned by the
  * caller. */
 json_t *header_decode(struct span encoded, const char *what, struct error *err) MUST_CHECK;

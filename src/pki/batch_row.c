@@ -13,6 +13,7 @@
 #include "pki/place.h"
 #include "util/file.h"
 #include "util/limits.h"
+#include "util/secret.h"
 
 static bool same_time_or_later(struct timespec a, struct timespec b)
 {
@@ -25,16 +26,6 @@ static bool is_ours(const struct batch *b, const char *path)
     struct stat st;
     return b->order->resume && stat(path, &st) == 0 && same_time_or_later(st.st_ctim, b->begun) &&
            same_time_or_later(b->resumed, st.st_ctim);
-}
-
-static int give_passphrase(char *to, int size, int writing, void *context)
-{
-    (void)writing;
-    const buffer *passphrase = context;
-    if (!passphrase || passphrase->size > (size_t)size)
-        return -1;
-    memcpy(to, passphrase->data, passphrase->size);
-    return (int)passphrase->size;
 }
 
 static EVP_PKEY *read_key(const char *path, const buffer *passphrase)

@@ -15,19 +15,13 @@
 #include "util/file.h"
 #include "util/limits.h"
 #include "util/openssl_error.h"
+#include "util/secret.h"
 
 #define SUBJECT_BYTES 256 /* of a message that must have room for the reason */
 
 static bool holds(struct span text, const char *word)
 {
     return text.size && memmem(text.data, text.size, word, strlen(word));
-}
-
-/* An encrypted PEM block must not make OpenSSL ask at the terminal. */
-static int no_passphrase(char *text, int size, int writing, void *context)
-{
-    (void)text, (void)size, (void)writing, (void)context;
-    return -1;
 }
 
 static bool parse_pem(X509_stack *stack, struct span text, const char *name, struct error *err)
@@ -37,7 +31,7 @@ static bool parse_pem(X509_stack *stack, struct span text, const char *name, str
         return error_memory(err);
     for (;;) {
         ERR_clear_error();
-        X509 *cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+        X509 *cert = PEM_read_bio_X509(bio, NULL, give_passphrase, NULL); /* not from a terminal */
         if (!cert)
             break;
         if (!sk_X509_push(stack, cert)) {

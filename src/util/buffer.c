@@ -27,6 +27,15 @@ bool span_is(struct span a, const char *text)
     return span_equal(a, span_text(text));
 }
 
+struct span span_trim(struct span text)
+{
+    while (text.size && text.data[0] && strchr(" \t\r\n", text.data[0]))
+        text = SPAN(text.data + 1, text.size - 1);
+    while (text.size && text.data[text.size - 1] && strchr(" \t\r\n", text.data[text.size - 1]))
+        text.size--;
+    return text;
+}
+
 char *span_dup(struct span s)
 {
     if (s.size && memchr(s.data, '\0', s.size))

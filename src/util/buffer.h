@@ -40,7 +40,8 @@ struct span span_text(const char *text);  /* the bytes of a C string, without it
 struct span buffer_span(const buffer *b); /* what the buffer holds now; NULL gives an empty span */
 bool span_equal(struct span a, struct span b); /* not constant-time: for public bytes */
 bool span_is(struct span a, const char *text);
-char *span_dup(struct span s); /* a C string; NULL without memory or with a NUL inside */
+struct span span_trim(struct span text); /* without the white space of JSON around it */
+char *span_dup(struct span s);           /* a C string; NULL without memory or with a NUL inside */
 
 /* New buffers with room for capacity bytes; NULL without memory. buffer_free accepts NULL. */
 buffer *buffer_new(size_t capacity);

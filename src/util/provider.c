@@ -6,6 +6,8 @@
 
 #include <openssl/provider.h>
 
+#include "util/openssl_error.h"
+
 const char *pkey_properties(const EVP_PKEY *pkey, char text[128])
 {
     const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(pkey);
@@ -14,4 +16,11 @@ const char *pkey_properties(const EVP_PKEY *pkey, char text[128])
         return NULL;
     snprintf(text, 128, "?provider=%.100s", name);
     return text;
+}
+
+bool provider_load(const char *name, struct error *err)
+{
+    if (!OSSL_PROVIDER_try_load(NULL, "default", 1) || !OSSL_PROVIDER_load(NULL, name))
+        return error_openssl(err, RC_USAGE, "--provider %s: cannot be loaded", name);
+    return true;
 }

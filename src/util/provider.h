@@ -9,6 +9,11 @@
 
 #include <openssl/evp.h>
 
+#include "util/error.h"
+
+/* Loads an OpenSSL provider, and the default one, which OpenSSL then no longer loads itself. */
+bool provider_load(const char *name, struct error *err) MUST_CHECK;
+
 /* The property query with which OpenSSL signs where the private key is: NULL for its own provider,
  * others have to be asked for; otherwise written to text. */
 const char *pkey_properties(const EVP_PKEY *pkey, char text[128]);

@@ -61,6 +61,16 @@ buffer *passphrase_read(const char *argument, struct error *err)
     return NULL;
 }
 
+int give_passphrase(char *to, int size, int writing, void *context)
+{
+    (void)writing;
+    const buffer *passphrase = context;
+    if (!passphrase || passphrase->size > (size_t)size)
+        return -1;
+    memcpy(to, passphrase->data, passphrase->size);
+    return (int)passphrase->size;
+}
+
 bool random_fill(uint8_t *data, size_t size, struct error *err)
 {
     while (size) {

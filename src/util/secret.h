@@ -9,6 +9,10 @@
  * Owned by the caller, secret. */
 buffer *passphrase_read(const char *argument, struct error *err) MUST_CHECK;
 
+/* What OpenSSL calls for the passphrase of a PEM block (pem_password_cb): gives the buffer that
+ * context points to, or none when that is NULL. With it nothing ever asks on a terminal. */
+int give_passphrase(char *to, int size, int writing, void *context);
+
 /* Fills data with size bytes from the system's generator. */
 bool random_fill(uint8_t *data, size_t size, struct error *err) MUST_CHECK;
 
