@@ -70,6 +70,8 @@ static bool call_prepare(struct applet_call *call, struct error *err)
     for (size_t i = 0; i < common->provider.count; i++)
         if (!provider_load(common->provider.items[i], err))
             return false;
+    if (call->applet->uses & USES_LIMITS) /* what reads large inputs */
+        progress_watch(common->quiet);
     return true;
 }
 

@@ -322,3 +322,29 @@ END
     assert_equal "$status" 2
     assert_equal "$output" ""
 }
+
+# typed SIGN...: what a person sees who signs, with these options, what takes a second and a half to
+# arrive. What comes to the pipe, a byte at a time, is not much.
+typed() {
+    script -qec "timeout 1.5 dd if=/dev/zero bs=1 2> /dev/null | '$OTRP' sign -k '$KEY' -o signed.json -f $*" /dev/null
+}
+
+@test "long work shows on a terminal how far it is, and on nothing else" {
+    run typed
+    assert_success
+    assert_output --partial 'reading: '
+    assert_output --partial ' MB/s'
+    # the line is gone at the end
+    assert_equal "$(tail -c 4 <<< "$output" | head -c 3)" $'\e[K'
+    run typed -q
+    assert_success
+    assert_output ''
+    run typed '2> said'
+    assert_success
+    assert_output ''
+    assert_equal "$(cat said)" ''
+    # what is done at once does not flicker
+    run script -qec "'$OTRP' sign -k '$KEY' -o signed.json -f '$KEY'" /dev/null
+    assert_success
+    assert_output ''
+}

@@ -36,6 +36,10 @@ unit() {
     unit json_slice
 }
 
+@test "keygen" {
+    unit keygen
+}
+
 @test "options" {
     unit options
 }

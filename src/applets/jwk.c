@@ -9,10 +9,10 @@
 
 #include "jose/jwk.h"
 #include "pki/keygen.h"
+#include "util/openssl_auto.h"
 #include "util/openssl_error.h"
 #include "util/secret.h"
-
-AUTO_DEFINE(BIO, BIO_free_all)
+#include "util/terminal.h"
 
 struct jwk_options {
     bool public, pem, der, p12, thumbprint;
@@ -35,11 +35,21 @@ static const struct option_row options[] = {
             "key, JWK, JWK set or certificate (default: standard input)"),
     OPT_END};
 
-static key_set *generated(const char *name, struct error *err)
+static bool make_key(const struct applet_call *call, struct keygen_job *job, struct error *err)
+{
+    struct progress progress;
+    progress_start(&progress, "keys", call->common->quiet);
+    bool made = keygen_run(
+        job, 1,
+        &(struct keygen_how){.threads = 1, .progress = progress_update, .context = &progress}, err);
+    progress_end(&progress);
+    return made;
+}
+
+static key_set *generated(const struct applet_call *call, const char *name, struct error *err)
 {
     struct keygen_job job = {.pkey = NULL};
-    if (!key_alg_parse(name, "--generate", &job.alg, err) ||
-        !keygen_run(&job, 1, &(struct keygen_how){.threads = 1}, err))
+    if (!key_alg_parse(name, "--generate", &job.alg, err) || !make_key(call, &job, err))
         return NULL;
     AUTO(key_set) *set = calloc(1, sizeof *set);
     key *k = key_from_pkey(job.pkey, true, name, err);
@@ -162,7 +172,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return error_set(err, RC_USAGE, "--generate makes a key, so it takes no FILE"), err->rc;
 
     /* inputs */
-    AUTO(key_set) *keys = o->generate ? generated(o->generate, err)
+    AUTO(key_set) *keys = o->generate ? generated(call, o->generate, err)
                                       : call_keys(call, o->file ? o->file : "-", KEY_PUBLIC, err);
     AUTO(buffer) *out = keys ? buffer_secret(4096) : NULL;
     if (!out)

@@ -71,6 +71,40 @@ bool key_alg_parse(const char *text, const char *option, enum key_alg *alg, stru
                 : error_hint(err, "rsa-2048 rsa-3072 rsa-4096 ec-p256 ec-p384 ec-p521");
 }
 
+/* Keys that are to become files: never those of a token whose provider is loaded, too. */
+#define IN_MEMORY "?provider=default"
+
+/* A context that makes keys of the algorithm; NULL with OpenSSL's reason queued. */
+static EVP_PKEY_CTX *maker_new(enum key_alg alg)
+{
+    const char *curve = algs[alg].curve;
+    EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_from_name(NULL, curve ? "EC" : "RSA", IN_MEMORY);
+    if (maker && EVP_PKEY_keygen_init(maker) == 1 &&
+        (curve ? EVP_PKEY_CTX_set_group_name(maker, curve)
+               : EVP_PKEY_CTX_set_rsa_keygen_bits(maker, (int)algs[alg].rsa_bits)) == 1)
+        return maker;
+    EVP_PKEY_CTX_free(maker);
+    return NULL;
+}
+
+/* maker: of that algorithm, or NULL when it could not be had. */
+static EVP_PKEY *maker_key(EVP_PKEY_CTX *maker, enum key_alg alg, struct error *err)
+{
+    EVP_PKEY *pkey = NULL;
+    if (maker && EVP_PKEY_generate(maker, &pkey) == 1)
+        return pkey;
+    error_openssl(err, RC_INTERNAL, "cannot make a key of %s", algs[alg].name);
+    return NULL;
+}
+
+EVP_PKEY *keygen_one(enum key_alg alg, struct error *err)
+{
+    EVP_PKEY_CTX *maker = maker_new(alg);
+    EVP_PKEY *pkey = maker_key(maker, alg, err);
+    EVP_PKEY_CTX_free(maker);
+    return pkey;
+}
+
 struct workshop {
     struct keygen_job **order; /* the longest first */
     size_t count, next, done;
@@ -80,19 +114,6 @@ struct workshop {
     pthread_mutex_t lock;
 };
 
-/* Keys that are to become files: never those of a token whose provider is loaded, too. */
-#define IN_MEMORY "?provider=default"
-
-EVP_PKEY *keygen_one(enum key_alg alg, struct error *err)
-{
-    EVP_PKEY *pkey = algs[alg].curve
-                         ? EVP_PKEY_Q_keygen(NULL, IN_MEMORY, "EC", algs[alg].curve)
-                         : EVP_PKEY_Q_keygen(NULL, IN_MEMORY, "RSA", (size_t)algs[alg].rsa_bits);
-    if (!pkey)
-        error_openssl(err, RC_INTERNAL, "cannot make a key of %s", algs[alg].name);
-    return pkey;
-}
-
 static struct keygen_job *next_job(struct workshop *w)
 {
     pthread_mutex_lock(&w->lock);
@@ -101,21 +122,42 @@ static struct keygen_job *next_job(struct workshop *w)
     return job;
 }
 
+static void tell(struct workshop *w, size_t more)
+{
+    pthread_mutex_lock(&w->lock);
+    w->done += more;
+    if (w->how->progress)
+        w->how->progress(w->how->context, w->done, w->count);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* What OpenSSL calls at each number that it tries: an RSA key takes seconds. */
+static int tell_trial(EVP_PKEY_CTX *maker)
+{
+    tell(EVP_PKEY_CTX_get_app_data(maker), 0);
+    return 1;
+}
+
 static void *work(void *context)
 {
     struct workshop *w = context;
     for (struct keygen_job *job; (job = next_job(w));) {
         struct error why;
-        job->pkey = keygen_one(job->alg, &why);
-        pthread_mutex_lock(&w->lock);
-        if (!job->pkey && !w->failed) {
-            w->failed = true;
-            *w->err = why;
+        EVP_PKEY_CTX *maker = maker_new(job->alg);
+        if (maker) {
+            EVP_PKEY_CTX_set_app_data(maker, w);
+            EVP_PKEY_CTX_set_cb(maker, tell_trial);
         }
-        w->done++;
-        if (w->how->progress)
-            w->how->progress(w->how->context, w->done, w->count);
-        pthread_mutex_unlock(&w->lock);
+        job->pkey = maker_key(maker, job->alg, &why);
+        EVP_PKEY_CTX_free(maker);
+        if (!job->pkey) {
+            pthread_mutex_lock(&w->lock);
+            if (!w->failed)
+                *w->err = why;
+            w->failed = true;
+            pthread_mutex_unlock(&w->lock);
+        }
+        tell(w, 1);
     }
     return NULL;
 }
@@ -128,7 +170,7 @@ static int by_cost(const void *a, const void *b)
 }
 
 struct keygen {
-    EVP_PKEY_CTX *ctx[KEY_ALG_COUNT];
+    EVP_PKEY_CTX *maker[KEY_ALG_COUNT];
 };
 
 keygen *keygen_new(void)
@@ -139,27 +181,15 @@ keygen *keygen_new(void)
 void keygen_free(keygen *k)
 {
     for (size_t i = 0; k && i < KEY_ALG_COUNT; i++)
-        EVP_PKEY_CTX_free(k->ctx[i]);
+        EVP_PKEY_CTX_free(k->maker[i]);
     free(k);
 }
 
 EVP_PKEY *keygen_next(keygen *k, enum key_alg alg, struct error *err)
 {
-    EVP_PKEY *pkey = NULL;
-    EVP_PKEY_CTX **ctx = &k->ctx[alg];
-    if (!algs[alg].curve)
-        return keygen_one(alg, err);
-    if (!*ctx && ((*ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", IN_MEMORY)) == NULL ||
-                  EVP_PKEY_keygen_init(*ctx) != 1 ||
-                  EVP_PKEY_CTX_set_group_name(*ctx, algs[alg].curve) != 1)) {
-        error_openssl(err, RC_INTERNAL, "cannot make keys of %s", algs[alg].name);
-        EVP_PKEY_CTX_free(TAKE(*ctx));
-        return NULL;
-    }
-    if (EVP_PKEY_generate(*ctx, &pkey) == 1)
-        return pkey;
-    error_openssl(err, RC_INTERNAL, "cannot make a key of %s", algs[alg].name);
-    return NULL;
+    if (!k->maker[alg])
+        k->maker[alg] = maker_new(alg);
+    return maker_key(k->maker[alg], alg, err);
 }
 
 size_t keygen_cores(void)

@@ -54,7 +54,9 @@ struct keygen_job {
 
 struct keygen_how {
     size_t threads; /* 0: as many as there are cores for this process */
-    void (*progress)(void *context, size_t done, size_t total); /* or NULL; one call at a time */
+    /* NULL, or called with the keys that are done: often, also while one is being made; one call at
+     * a time. */
+    void (*progress)(void *context, size_t done, size_t total);
     void *context;
 };
 

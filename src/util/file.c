@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/work.h"
+
 bool path_is_standard(const char *path)
 {
     return !path || strcmp(path, "-") == 0;
@@ -18,27 +20,29 @@ const char *input_name(const char *path)
     return path_is_standard(path) ? "standard input" : path;
 }
 
-static buffer *read_all(int fd, const char *name, size_t max_bytes, struct error *err)
+/* The size of what is read from fd, where that is known; else 0. */
+static size_t size_of(int fd)
 {
     struct stat st;
-    size_t expected = 4096;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
-        expected = (size_t)st.st_size < max_bytes ? (size_t)st.st_size + 1 : max_bytes + 1;
-    AUTO(buffer) *b = buffer_secret(expected);
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size : 0;
+}
+
+static buffer *read_all(int fd, const char *name, size_t max_bytes, struct error *err)
+{
+    size_t size = size_of(fd);
+    AUTO(buffer) *b = buffer_secret(size == 0 ? 4096 : size < max_bytes ? size + 1 : max_bytes + 1);
     if (!b) {
         error_memory(err);
         return NULL;
     }
+    WORK(reading, "reading", size);
     for (;;) {
-        size_t room = b->capacity - b->size - 1;
-        if (room == 0) {
-            if (!buffer_reserve(b, b->size < 65536 ? 65536 : b->size)) {
-                error_memory(err);
-                return NULL;
-            }
-            room = b->capacity - b->size - 1;
+        if (b->capacity - b->size <= 1 && !buffer_reserve(b, b->size < 65536 ? 65536 : b->size)) {
+            error_memory(err);
+            return NULL;
         }
-        ssize_t n = read(fd, b->data + b->size, room);
+        size_t room = b->capacity - b->size - 1;
+        ssize_t n = read(fd, b->data + b->size, room < WORK_PART_BYTES ? room : WORK_PART_BYTES);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
@@ -48,6 +52,7 @@ static buffer *read_all(int fd, const char *name, size_t max_bytes, struct error
         if (n == 0)
             break;
         b->size += (size_t)n;
+        work_step(&reading, (size_t)n);
         if (b->size > max_bytes) {
             error_set(err, RC_MALFORMED, "%s: more than the %zu bytes allowed", name, max_bytes);
             return NULL;
@@ -82,13 +87,15 @@ buffer *input_read(const char *path, size_t max_bytes, struct error *err)
 
 bool write_all(int fd, struct span data)
 {
+    WORK(writing, "writing", data.size);
     while (data.size) {
-        ssize_t n = write(fd, data.data, data.size);
+        ssize_t n = write(fd, data.data, data.size < WORK_PART_BYTES ? data.size : WORK_PART_BYTES);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return false;
         data = SPAN(data.data + n, data.size - (size_t)n);
+        work_step(&writing, (size_t)n);
     }
     return true;
 }

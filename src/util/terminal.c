@@ -8,26 +8,31 @@
 
 #include "util/clock.h"
 #include "util/utf8.h"
+#include "util/work.h"
+
+/* A character that moves the cursor or turns the direction of the text, and so could make a line
+ * say what it does not say. */
+static bool is_unruly(const uint8_t *c, size_t length)
+{
+    bool c0 = length == 1 && (*c < 0x20 || *c == 0x7f);
+    bool c1 = length == 2 && c[0] == 0xc2 && c[1] < 0xa0;
+    bool bidi = length == 3 && c[0] == 0xe2 &&
+                ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
+                 (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+    return c0 || c1 || bidi;
+}
 
 static void put(FILE *stream, const char *text, bool newlines)
 {
     const uint8_t *p = (const uint8_t *)text;
-    size_t left = strlen(text);
-    while (left) {
+    for (size_t left = strlen(text), size; left; p += size, left -= size) {
         size_t length = utf8_length(p, left);
-        bool c1 = length == 2 && p[0] == 0xc2 && p[1] < 0xa0;
-        bool bidi = length == 3 && p[0] == 0xe2 &&
-                    ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
-                     (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
-        if (length == 0 || c1 || bidi || ((*p < 0x20 || *p == 0x7f) && !(newlines && *p == '\n'))) {
-            size_t bad = length ? length : 1;
-            for (size_t i = 0; i < bad; i++)
+        size = length ? length : 1;
+        if (length && (!is_unruly(p, length) || (newlines && *p == '\n')))
+            fwrite(p, 1, length, stream);
+        else
+            for (size_t i = 0; i < size; i++)
                 fprintf(stream, "\\x%02x", p[i]);
-            p += bad, left -= bad;
-            continue;
-        }
-        fwrite(p, 1, length, stream);
-        p += length, left -= length;
     }
 }
 
@@ -52,29 +57,71 @@ bool terminal_colours(FILE *stream, const char *choice)
     return !(no && *no) && isatty(fileno(stream)) && term && strcmp(term, "dumb") != 0;
 }
 
+enum { SHY_MS = 1000, FRAME_MS = 100 };
+
 void progress_start(struct progress *progress, const char *what, bool quiet)
 {
-    *progress = (struct progress){
-        .what = what, .shown = !quiet && isatty(STDERR_FILENO), .started_ms = clock_elapsed_ms()};
+    long long now = clock_elapsed_ms();
+    *progress = (struct progress){.what = what,
+                                  .wanted = !quiet && isatty(STDERR_FILENO),
+                                  .shy_ms = now + SHY_MS,
+                                  .started_ms = now};
+}
+
+/* total 0: not known. */
+static void draw(struct progress *progress, double done, double total, const char *unit)
+{
+    long long now = clock_elapsed_ms();
+    if (!progress->wanted || now < progress->shy_ms || now - progress->drawn_ms < FRAME_MS)
+        return;
+    progress->drawn_ms = now;
+    progress->drawn = true;
+    double seconds = (double)(now - progress->started_ms) / 1000;
+    double rate = seconds > 0 ? done / seconds : 0;
+    fprintf(stderr, "\r\033[K%s: %.0f", progress->what, done);
+    if (total > 0)
+        fprintf(stderr, " of %.0f", total);
+    fprintf(stderr, "%s", unit);
+    if (rate > 0)
+        fprintf(stderr, ", %.1f%s/s", rate, unit);
+    if (rate > 0 && total > 0)
+        fprintf(stderr, ", %.0f s left", (total - done) / rate);
+    fflush(stderr);
 }
 
 void progress_update(void *context, size_t done, size_t total)
 {
-    struct progress *progress = context;
-    long long now = clock_elapsed_ms();
-    if (!progress->shown || (now - progress->drawn_ms < 100 && done < total))
-        return;
-    progress->drawn_ms = now;
-    double seconds = (double)(now - progress->started_ms) / 1000;
-    double rate = seconds > 0 ? (double)done / seconds : 0;
-    fprintf(stderr, "\r\033[K%s: %zu of %zu", progress->what, done, total);
-    if (rate > 0)
-        fprintf(stderr, ", %.1f/s, %.0f s left", rate, (double)(total - done) / rate);
-    fflush(stderr);
+    draw(context, (double)done, (double)total, "");
 }
 
 void progress_end(struct progress *progress)
 {
-    if (progress->shown)
+    if (progress->drawn)
         fputs("\r\033[K", stderr);
+    progress->drawn = false;
+}
+
+static struct progress watched; /* what is NULL between two works */
+
+static void watch(const struct work *work)
+{
+    if (!work) {
+        progress_end(&watched);
+        watched.what = NULL;
+        return;
+    }
+    if (work->total && work->total <= WORK_PART_BYTES)
+        return; /* it is done before it could be read */
+    if (!watched.what) {
+        watched.what = work->what;
+        watched.started_ms = clock_elapsed_ms();
+    }
+    draw(&watched, (double)work->done / 1e6, (double)work->total / 1e6, " MB");
+}
+
+void progress_watch(bool quiet)
+{
+    progress_start(&watched, NULL, quiet);
+    if (watched.wanted)
+        work_watcher = watch;
 }

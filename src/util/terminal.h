@@ -17,15 +17,25 @@ void terminal_put(FILE *stream, const char *text);
  * NO_COLOR. */
 bool terminal_colours(FILE *stream, const char *choice);
 
-/* A line on standard error, drawn anew at most ten times a second, on a terminal only. */
+/*
+ * A line on standard error that says how far long work has come: how much, how fast, how long it
+ * will take. Only on a terminal, not before a second has passed, drawn anew ten times a second at
+ * most, and gone at the end.
+ */
 struct progress {
-    const char *what; /* "keys" */
-    bool shown;
-    long long started_ms, drawn_ms;
+    const char *what;     /* "keys" */
+    bool wanted;          /* there is somebody to see it */
+    bool drawn;           /* it is there now */
+    long long shy_ms;     /* until when nothing is drawn; this and the others by clock_elapsed_ms */
+    long long started_ms; /* for the rate */
+    long long drawn_ms;
 };
 
 void progress_start(struct progress *progress, const char *what, bool quiet);
 void progress_update(void *progress, size_t done, size_t total); /* fits a callback */
 void progress_end(struct progress *progress);
+
+/* From now on the work on bytes (work.h) is shown, unless quiet. For a command of one thread. */
+void progress_watch(bool quiet);
 
 #endif

@@ -6,11 +6,9 @@
  * names, in milliseconds: processor time in key generation, all processor time, wall time.
  */
 #include <dlfcn.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -26,20 +24,15 @@ static long long now_ns(clockid_t clock)
     return (long long)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Stands before libcrypto's own, which EVP_RSA_gen and EVP_EC_gen are names for. */
-__attribute__((visibility("default"))) EVP_PKEY *
-EVP_PKEY_Q_keygen(OSSL_LIB_CTX *ctx, const char *properties, const char *type, ...)
+/* Stands before libcrypto's own. */
+__attribute__((visibility("default"))) int EVP_PKEY_generate(EVP_PKEY_CTX *ctx, EVP_PKEY **key)
 {
-    EVP_PKEY *(*own)(OSSL_LIB_CTX *, const char *, const char *, ...) = NULL;
-    *(void **)&own = dlsym(RTLD_NEXT, "EVP_PKEY_Q_keygen");
-    va_list args;
-    va_start(args, type);
+    int (*own)(EVP_PKEY_CTX *, EVP_PKEY **) = NULL;
+    *(void **)&own = dlsym(RTLD_NEXT, "EVP_PKEY_generate");
     long long start = now_ns(CLOCK_THREAD_CPUTIME_ID);
-    EVP_PKEY *key = strcmp(type, "RSA") == 0 ? own(ctx, properties, type, va_arg(args, size_t))
-                                             : own(ctx, properties, type, va_arg(args, char *));
+    int made = own(ctx, key);
     generating_ns += now_ns(CLOCK_THREAD_CPUTIME_ID) - start;
-    va_end(args);
-    return key;
+    return made;
 }
 
 __attribute__((constructor)) static void begin(void)
