@@ -9,7 +9,7 @@
 #include <openssl/err.h>
 
 #include "jose/jwk.h"
-#include "jose/jws.h"
+#include "jose/signature.h"
 #include "util/base64.h"
 #include "pki/chain.h"
 

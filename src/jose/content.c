@@ -3,16 +3,14 @@
 
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 
+#include "util/gcm.h"
+#include "util/hmac.h"
+#include "util/openssl_auto.h"
 #include "util/openssl_error.h"
 #include "util/secret.h"
-
-AUTO_DEFINE(EVP_CIPHER, EVP_CIPHER_free)
-AUTO_DEFINE(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
-AUTO_DEFINE(EVP_MAC, EVP_MAC_free)
-AUTO_DEFINE(EVP_MAC_CTX, EVP_MAC_CTX_free)
+#include "util/work.h"
 
 /* The tag over AAD, IV, ciphertext and the bit length of the AAD (RFC 7518 section 5.2.2.1), whole.
  */
@@ -20,86 +18,50 @@ static bool compute_tag(const struct jwa *enc, struct span cek, const struct spa
                         size_t aad_count, struct span iv, struct span ciphertext,
                         uint8_t tag[EVP_MAX_MD_SIZE], struct error *err)
 {
-    AUTO(EVP_MAC) *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    AUTO(EVP_MAC_CTX) *mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)enc->digest, 0),
-        OSSL_PARAM_construct_end()};
+    struct span pieces[CONTENT_AAD_MOST + 3];
+    size_t count = 0, size;
     uint64_t bits = 0;
-    bool able = mac && EVP_MAC_init(mac, cek.data, enc->bytes / 2, params);
-    for (size_t i = 0; able && i < aad_count; i++) {
-        able = EVP_MAC_update(mac, aad[i].data, aad[i].size);
-        bits += 8 * (uint64_t)aad[i].size;
+    for (; count < aad_count; count++) {
+        pieces[count] = aad[count];
+        bits += 8 * (uint64_t)aad[count].size;
     }
     uint8_t length[8];
     for (int i = 0; i < 8; i++)
         length[i] = (uint8_t)(bits >> (56 - 8 * i));
-    size_t size;
-    able = able && EVP_MAC_update(mac, iv.data, iv.size) &&
-           EVP_MAC_update(mac, ciphertext.data, ciphertext.size) &&
-           EVP_MAC_update(mac, length, sizeof length) &&
-           EVP_MAC_final(mac, tag, &size, EVP_MAX_MD_SIZE);
-    return able || error_openssl(err, RC_INTERNAL, "HMAC with %s fails", enc->digest);
+    pieces[count++] = iv;
+    pieces[count++] = ciphertext;
+    pieces[count++] = SPAN(length, sizeof length);
+    return hmac_make(enc->digest, SPAN(cek.data, enc->bytes / 2), pieces, count, tag, &size, err);
 }
 
 static size_t iv_bytes(const struct jwa *enc)
 {
-    return enc->family == JWA_GCM ? 12 : 16;
+    return enc->family == JWA_GCM ? GCM_IV_BYTES : 16;
 }
 
 static size_t tag_bytes(const struct jwa *enc)
 {
-    return enc->family == JWA_GCM ? 16 : enc->bytes / 2;
+    return enc->family == JWA_GCM ? GCM_TAG_BYTES : enc->bytes / 2;
 }
 
-/* Feeds data in pieces that EVP's int can count. */
-static bool update(EVP_CIPHER_CTX *aes, uint8_t *out, size_t *out_size, struct span in)
-{
-    enum { CHUNK = 1 << 30 };
-    while (in.size) {
-        int part, take = in.size > CHUNK ? CHUNK : (int)in.size;
-        if (EVP_CipherUpdate(aes, out ? out + *out_size : NULL, &part, in.data, take) != 1)
-            return false;
-        *out_size += (size_t)part;
-        in = SPAN(in.data + take, in.size - (size_t)take);
-    }
-    return true;
-}
-
-/* AES-GCM: the cipher keeps the tag itself. False when it is wrong, too: nothing of out is to be
- * used then. */
-static bool run_gcm(const struct jwa *enc, struct span cek, const uint8_t *iv,
-                    const struct span *aad, size_t aad_count, struct span in, uint8_t *out,
-                    size_t *out_size, uint8_t *tag, bool encrypt)
-{
-    AUTO(EVP_CIPHER) *cipher = EVP_CIPHER_fetch(NULL, enc->cipher, NULL);
-    AUTO(EVP_CIPHER_CTX) *aes = EVP_CIPHER_CTX_new();
-    size_t size = 0, unused = 0;
-    int last = 0;
-    bool done = cipher && aes && EVP_CipherInit_ex2(aes, cipher, cek.data, iv, encrypt, NULL) == 1;
-    for (size_t i = 0; done && i < aad_count; i++)
-        done = update(aes, NULL, &unused, aad[i]);
-    done = done && update(aes, out, &size, in) &&
-           (encrypt || EVP_CIPHER_CTX_ctrl(aes, EVP_CTRL_AEAD_SET_TAG, 16, tag) == 1) &&
-           EVP_CipherFinal_ex(aes, out + size, &last) == 1 &&
-           (!encrypt || EVP_CIPHER_CTX_ctrl(aes, EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1);
-    *out_size = size + (size_t)last;
-    return done;
-}
-
-static bool run_cipher(const struct jwa *enc, struct span cek, const uint8_t *iv, bool encrypt,
-                       struct span in, uint8_t *out, size_t *out_size)
+/* AES-CBC under the second half of the CEK, with padding. */
+static bool run_cbc(const struct jwa *enc, struct span cek, const uint8_t *iv, bool encrypt,
+                    struct span in, uint8_t *out, size_t *out_size)
 {
     AUTO(EVP_CIPHER) *cipher = EVP_CIPHER_fetch(NULL, enc->cipher, NULL);
     AUTO(EVP_CIPHER_CTX) *aes = EVP_CIPHER_CTX_new();
     if (!cipher || !aes ||
         EVP_CipherInit_ex2(aes, cipher, cek.data + enc->bytes / 2, iv, encrypt, NULL) != 1)
         return false;
+    WORK(running, encrypt ? "encrypting" : "decrypting", in.size);
     size_t size = 0;
-    int last;
-    if (!update(aes, out, &size, in) || EVP_CipherFinal_ex(aes, out + size, &last) != 1)
+    int more;
+    for (struct span part; work_part(&running, &in, &part); size += (size_t)more)
+        if (EVP_CipherUpdate(aes, out + size, &more, part.data, (int)part.size) != 1)
+            return false;
+    if (EVP_CipherFinal_ex(aes, out + size, &more) != 1)
         return false;
-    *out_size = size + (size_t)last;
+    *out_size = size + (size_t)more;
     return true;
 }
 
@@ -110,42 +72,44 @@ static bool wrong_tag(struct error *err)
     return error_rule(err, "RFC 7516 section 5.2");
 }
 
+static struct gcm gcm_of(const struct jwa *enc, struct span cek, const uint8_t *iv,
+                         const struct span *aad, size_t aad_count)
+{
+    return (struct gcm){enc->cipher, cek.data, iv, aad, aad_count};
+}
+
 bool content_seal(const struct jwa *enc, struct span cek, const struct span *aad, size_t aad_count,
                   struct span plaintext, struct content_sealed *sealed, struct error *err)
 {
     uint8_t tag[EVP_MAX_MD_SIZE];
-    AUTO(buffer) *out = buffer_new(plaintext.size + 32);
+    AUTO(buffer) *out = buffer_new(plaintext.size + 32); /* a block of padding, and room */
     sealed->iv_bytes = iv_bytes(enc);
     sealed->tag_bytes = tag_bytes(enc);
     if (!out)
         return error_memory(err);
     if (!random_fill(sealed->iv, sealed->iv_bytes, err))
         return false;
-    bool gcm = enc->family == JWA_GCM;
-    if (gcm ? !run_gcm(enc, cek, sealed->iv, aad, aad_count, plaintext, out->data, &out->size, tag,
-                       true)
-            : !run_cipher(enc, cek, sealed->iv, true, plaintext, out->data, &out->size))
+    const struct gcm gcm = gcm_of(enc, cek, sealed->iv, aad, aad_count);
+    out->size = plaintext.size;
+    if (enc->family == JWA_GCM
+            ? !gcm_encrypt(&gcm, plaintext, out->data, tag)
+            : !run_cbc(enc, cek, sealed->iv, true, plaintext, out->data, &out->size))
         return error_openssl(err, RC_INTERNAL, "%s: cannot encrypt", enc->name);
-    if (!gcm && !compute_tag(enc, cek, aad, aad_count, SPAN(sealed->iv, sealed->iv_bytes),
-                             buffer_span(out), tag, err))
+    if (enc->family != JWA_GCM &&
+        !compute_tag(enc, cek, aad, aad_count, SPAN(sealed->iv, sealed->iv_bytes), buffer_span(out),
+                     tag, err))
         return false;
     memcpy(sealed->tag, tag, sealed->tag_bytes);
     sealed->ciphertext = TAKE(out);
     return true;
 }
 
-static bool open_gcm(const struct jwa *enc, struct span cek, const struct span *aad,
-                     size_t aad_count, struct span iv, struct span tag, buffer *ciphertext,
-                     struct error *err)
+static bool open_gcm(const struct gcm *gcm, struct span tag, buffer *ciphertext, struct error *err)
 {
-    uint8_t given[16];
-    memcpy(given, tag.data, sizeof given);
-    size_t size;
-    if (run_gcm(enc, cek, iv.data, aad, aad_count, buffer_span(ciphertext), ciphertext->data, &size,
-                given, false))
+    if (gcm_decrypt(gcm, buffer_span(ciphertext), tag.data, ciphertext->data))
         return true;
-    OPENSSL_cleanse(ciphertext->data,
-                    ciphertext->size); /* it is plaintext that nobody vouches for */
+    /* it is plaintext that nobody vouches for */
+    OPENSSL_cleanse(ciphertext->data, ciphertext->size);
     ciphertext->size = 0;
     ERR_clear_error();
     return wrong_tag(err);
@@ -164,14 +128,15 @@ bool content_open(const struct jwa *enc, struct span cek, const struct span *aad
     if (tag.size != tag_bytes(enc))
         return error_set(err, RC_MALFORMED, "tag: %zu bytes, %s needs %zu", tag.size, enc->name,
                          tag_bytes(enc));
+    const struct gcm gcm = gcm_of(enc, cek, iv.data, aad, aad_count);
     if (enc->family == JWA_GCM)
-        return open_gcm(enc, cek, aad, aad_count, iv, tag, ciphertext, err);
+        return open_gcm(&gcm, tag, ciphertext, err);
     if (!compute_tag(enc, cek, aad, aad_count, iv, buffer_span(ciphertext), right, err))
         return false;
     if (!secret_equal(right, tag.data, tag.size))
         return wrong_tag(err);
-    if (run_cipher(enc, cek, iv.data, false, buffer_span(ciphertext), ciphertext->data,
-                   &ciphertext->size)) {
+    if (run_cbc(enc, cek, iv.data, false, buffer_span(ciphertext), ciphertext->data,
+                &ciphertext->size)) {
         ciphertext->data[ciphertext->size] = '\0';
         return true;
     }

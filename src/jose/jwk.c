@@ -11,11 +11,8 @@
 #include "jose/rsa_key.h"
 #include "util/base64.h"
 #include "util/json.h"
+#include "util/openssl_auto.h"
 #include "util/openssl_error.h"
-
-AUTO_DEFINE(OSSL_PARAM_BLD, OSSL_PARAM_BLD_free)
-AUTO_DEFINE(OSSL_PARAM, OSSL_PARAM_free)
-AUTO_DEFINE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 
 /* The members of an RSA key, in the order of its numbers (RFC 7518 section 6.3). */
 static const char *const rsa_members[RSA_NUMBERS] = {"n", "e", "d", "p", "q", "dp", "dq", "qi"};

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "jose/signature.h"
 #include "util/base64.h"
 
 void jws_free(jws *message)

@@ -63,12 +63,6 @@ struct jws_how {
  */
 buffer *jws_sign(const struct jws_how *how, struct span payload, struct error *err) MUST_CHECK;
 
-/* A raw signature of the pieces, in JOSE form (ECDSA: R || S). For tfwdata as well. */
-buffer *signature_make(const struct jwa *alg, const key *k, const struct span *pieces, size_t count,
-                       struct error *err) MUST_CHECK;
-bool signature_check(const struct jwa *alg, const key *k, const struct span *pieces, size_t count,
-                     struct span signature, struct error *err) MUST_CHECK;
-
 AUTO_DEFINE(jws, jws_free)
 
 #endif

@@ -9,10 +9,8 @@
 #include <openssl/err.h>
 
 #include "jose/rsa_key.h"
+#include "util/openssl_auto.h"
 #include "util/openssl_error.h"
-
-AUTO_DEFINE(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
-AUTO_DEFINE(OSSL_DECODER_CTX, OSSL_DECODER_CTX_free)
 
 void key_free(key *k)
 {

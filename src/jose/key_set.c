@@ -14,10 +14,10 @@
 #include "util/file.h"
 #include "util/json.h"
 #include "util/limits.h"
+#include "util/openssl_auto.h"
 #include "util/openssl_error.h"
 #include "util/secret.h"
 
-AUTO_DEFINE(BIO, BIO_free_all)
 AUTO_DEFINE(X509, X509_free)
 
 void key_set_free(key_set *set)

@@ -9,13 +9,10 @@
 #include "jose/jwk.h"
 #include "jose/serialization.h"
 #include "util/base64.h"
+#include "util/gcm.h"
+#include "util/openssl_auto.h"
 #include "util/openssl_error.h"
 #include "util/secret.h"
-
-AUTO_DEFINE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
-AUTO_DEFINE(EVP_CIPHER, EVP_CIPHER_free)
-AUTO_DEFINE(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
-AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)
 
 static bool set_oaep(const struct jwa *alg, EVP_PKEY_CTX *rsa)
 {
@@ -273,35 +270,18 @@ static bool kw_unwrap(const struct jwa *alg, struct span wrapping, struct span e
     return found != NULL;
 }
 
-enum { GCM_IV_BYTES = 12, GCM_TAG_BYTES = 16 };
-
-/* AES-GCM of in; without data to authenticate, as AES GCM key wrap has it. False when the tag is
- * wrong. */
-static bool gcm_run(const struct jwa *alg, const key *k, const uint8_t *iv, uint8_t *tag,
-                    struct span in, uint8_t *out, bool encrypt)
-{
-    AUTO(EVP_CIPHER) *cipher = EVP_CIPHER_fetch(NULL, alg->cipher, NULL);
-    AUTO(EVP_CIPHER_CTX) *gcm = EVP_CIPHER_CTX_new();
-    int size, last;
-    bool done =
-        cipher && gcm && EVP_CipherInit_ex2(gcm, cipher, k->oct->data, iv, encrypt, NULL) == 1 &&
-        (encrypt || EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_AEAD_SET_TAG, GCM_TAG_BYTES, tag) == 1) &&
-        EVP_CipherUpdate(gcm, out, &size, in.data, (int)in.size) == 1 &&
-        EVP_CipherFinal_ex(gcm, out + size, &last) == 1 &&
-        (!encrypt || EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_AEAD_GET_TAG, GCM_TAG_BYTES, tag) == 1);
-    ERR_clear_error();
-    return done;
-}
-
 static buffer *gcm_wrap(const struct jwa *alg, const key *k, struct span cek, json_t *header,
                         struct error *err)
 {
     uint8_t iv[GCM_IV_BYTES], tag[GCM_TAG_BYTES];
     AUTO(buffer) *out = buffer_new(cek.size);
+    if (!out)
+        error_memory(err);
     if (!out || !random_fill(iv, sizeof iv, err))
         return NULL;
-    if (!gcm_run(alg, k, iv, tag, cek, out->data, true)) {
-        error_set(err, RC_INTERNAL, "%s: cannot wrap a key", alg->name);
+    const struct gcm gcm = {.cipher = alg->cipher, .key = k->oct->data, .iv = iv};
+    if (!gcm_encrypt(&gcm, cek, out->data, tag)) {
+        error_openssl(err, RC_INTERNAL, "%s: cannot wrap a key", alg->name);
         return NULL;
     }
     out->size = cek.size;
@@ -323,9 +303,10 @@ static bool gcm_unwrap(const struct jwa *alg, const key *k, struct span encrypte
                   iv->size, tag->size, alg->name, GCM_IV_BYTES, GCM_TAG_BYTES);
         return error_rule(err, "RFC 7518 section 4.7.1");
     }
-    if (encrypted_key.size == cek->size &&
-        gcm_run(alg, k, iv->data, tag->data, encrypted_key, out->data, false))
+    const struct gcm gcm = {.cipher = alg->cipher, .key = k->oct->data, .iv = iv->data};
+    if (encrypted_key.size == cek->size && gcm_decrypt(&gcm, encrypted_key, tag->data, out->data))
         memcpy(cek->data, out->data, cek->size);
+    ERR_clear_error();
     return true;
 }
 

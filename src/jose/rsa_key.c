@@ -6,9 +6,7 @@
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 
-AUTO_DEFINE(OSSL_PARAM_BLD, OSSL_PARAM_BLD_free)
-AUTO_DEFINE(OSSL_PARAM, OSSL_PARAM_free)
-AUTO_DEFINE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
+#include "util/openssl_auto.h"
 
 const char *const rsa_parameters[RSA_NUMBERS] = {
     [RSA_N] = OSSL_PKEY_PARAM_RSA_N,          [RSA_E] = OSSL_PKEY_PARAM_RSA_E,

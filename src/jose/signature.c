@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Raw signatures over pieces: EVP does the mathematics, the form of JOSE is ours (RFC 7518 section
- * 3). */
-#include "jose/jws.h"
+#include "jose/signature.h"
 
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
+#include "util/hmac.h"
+#include "util/openssl_auto.h"
 #include "util/openssl_error.h"
 #include "util/provider.h"
 #include "util/secret.h"
-
-AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)
-AUTO_DEFINE(EVP_MAC, EVP_MAC_free)
-AUTO_DEFINE(EVP_MAC_CTX, EVP_MAC_CTX_free)
-AUTO_DEFINE(ECDSA_SIG, ECDSA_SIG_free)
+#include "util/work.h"
 
 /* R || S, each half the size, from OpenSSL's DER. */
 static buffer *ecdsa_from_der(struct span der, size_t size, struct error *err)
@@ -56,24 +52,6 @@ static buffer *ecdsa_to_der(struct span raw, struct error *err)
     return TAKE(der);
 }
 
-static buffer *hmac(const struct jwa *alg, const key *k, const struct span *pieces, size_t count,
-                    struct error *err)
-{
-    AUTO(EVP_MAC) *method = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    AUTO(EVP_MAC_CTX) *mac = method ? EVP_MAC_CTX_new(method) : NULL;
-    AUTO(buffer) *made = buffer_secret(EVP_MAX_MD_SIZE);
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)alg->digest, 0),
-        OSSL_PARAM_construct_end()};
-    bool making = mac && made && EVP_MAC_init(mac, k->oct->data, k->oct->size, params);
-    for (size_t i = 0; making && i < count; i++)
-        making = EVP_MAC_update(mac, pieces[i].data, pieces[i].size);
-    if (making && EVP_MAC_final(mac, made->data, &made->size, EVP_MAX_MD_SIZE))
-        return TAKE(made);
-    error_openssl(err, RC_INTERNAL, "%s: cannot make an HMAC", k->name);
-    return NULL;
-}
-
 /* EdDSA takes its message in one piece. */
 static buffer *join(const struct span *pieces, size_t count, struct error *err)
 {
@@ -97,6 +75,20 @@ static bool set_padding(const struct jwa *alg, EVP_PKEY_CTX *pctx)
             EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1);
 }
 
+/* Feeds the pieces to a signature (EVP_DigestSignUpdate) or a check (EVP_DigestVerifyUpdate). */
+static bool feed(int (*update)(EVP_MD_CTX *, const void *, size_t), EVP_MD_CTX *md,
+                 const char *what, const struct span *pieces, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct span left = pieces[i];
+        WORK(hashing, what, left.size);
+        for (struct span part; work_part(&hashing, &left, &part);)
+            if (update(md, part.data, part.size) != 1)
+                return false;
+    }
+    return true;
+}
+
 static buffer *sign_pieces(const struct jwa *alg, const key *k, const struct span *pieces,
                            size_t count, struct error *err)
 {
@@ -112,10 +104,9 @@ static buffer *sign_pieces(const struct jwa *alg, const key *k, const struct spa
     if (signing && alg->family == JWA_EDDSA) {
         AUTO(buffer) *whole = join(pieces, count, err);
         signing = whole && EVP_DigestSign(md, made->data, &size, whole->data, whole->size) == 1;
-    } else {
-        for (size_t i = 0; signing && i < count; i++)
-            signing = EVP_DigestSignUpdate(md, pieces[i].data, pieces[i].size) == 1;
-        signing = signing && EVP_DigestSignFinal(md, made->data, &size) == 1;
+    } else if (signing) {
+        signing = feed(EVP_DigestSignUpdate, md, "signing", pieces, count) &&
+                  EVP_DigestSignFinal(md, made->data, &size) == 1;
     }
     if (signing) {
         made->size = size;
@@ -125,11 +116,22 @@ static buffer *sign_pieces(const struct jwa *alg, const key *k, const struct spa
     return NULL;
 }
 
+static bool hmac_of(const struct jwa *alg, const key *k, const struct span *pieces, size_t count,
+                    uint8_t mac[EVP_MAX_MD_SIZE], size_t *size, struct error *err)
+{
+    return hmac_make(alg->digest, buffer_span(k->oct), pieces, count, mac, size, err) ||
+           error_prefix(err, "%s", k->name);
+}
+
 buffer *signature_make(const struct jwa *alg, const key *k, const struct span *pieces, size_t count,
                        struct error *err)
 {
-    if (alg->family == JWA_HMAC)
-        return hmac(alg, k, pieces, count, err);
+    if (alg->family == JWA_HMAC) {
+        AUTO(buffer) *mac = buffer_secret(EVP_MAX_MD_SIZE);
+        if (!mac)
+            error_memory(err);
+        return mac && hmac_of(alg, k, pieces, count, mac->data, &mac->size, err) ? TAKE(mac) : NULL;
+    }
     AUTO(buffer) *made = sign_pieces(alg, k, pieces, count, err);
     if (made && alg->family == JWA_ECDSA)
         return ecdsa_from_der(buffer_span(made), alg->bytes, err);
@@ -185,9 +187,7 @@ static bool verify_pieces(const struct jwa *alg, const key *k, const struct span
                  1;
         return true;
     }
-    for (size_t i = 0; able && i < count; i++)
-        able = EVP_DigestVerifyUpdate(md, pieces[i].data, pieces[i].size) == 1;
-    if (!able)
+    if (!able || !feed(EVP_DigestVerifyUpdate, md, "verifying", pieces, count))
         return error_openssl(err, RC_INTERNAL, "%s: cannot check a signature", k->name);
     *right = EVP_DigestVerifyFinal(md, signature.data, signature.size) == 1;
     return true;
@@ -200,10 +200,12 @@ bool signature_check(const struct jwa *alg, const key *k, const struct span *pie
     if (!size_fits(alg, k, signature.size, err))
         return false;
     if (alg->family == JWA_HMAC) {
-        AUTO(buffer) *own = hmac(alg, k, pieces, count, err);
-        if (!own)
+        uint8_t own[EVP_MAX_MD_SIZE];
+        size_t size;
+        if (!hmac_of(alg, k, pieces, count, own, &size, err))
             return false;
-        right = secret_equal(own->data, signature.data, signature.size);
+        right = secret_equal(own, signature.data, signature.size);
+        OPENSSL_cleanse(own, sizeof own);
     } else if (alg->family == JWA_ECDSA) {
         AUTO(buffer) *der = ecdsa_in_range(k, signature, err) ? ecdsa_to_der(signature, err) : NULL;
         if (!der || !verify_pieces(alg, k, pieces, count, buffer_span(der), &right, err))

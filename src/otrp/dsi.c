@@ -7,7 +7,7 @@
 #include <openssl/decoder.h>
 #include <openssl/encoder.h>
 
-#include "jose/jws.h"
+#include "jose/signature.h"
 #include "pki/chain.h"
 #include "pki/x5c.h"
 #include "util/base64.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "jose/jws.h"
+#include "jose/signature.h"
 #include "pki/x5c.h"
 
 json_t *dsi_make(const struct dsi_draft *d, struct error *err)

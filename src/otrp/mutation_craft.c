@@ -5,6 +5,7 @@
 
 #include <openssl/pem.h>
 
+#include "jose/signature.h"
 #include "otrp/json_path.h"
 #include "otrp/ta_package.h"
 #include "util/base64.h"

@@ -8,7 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
-#include "jose/jws.h"
+#include "jose/signature.h"
 #include "otrp/dsi.h"
 #include "pki/keygen.h"
 #include "pki/x5c.h"
