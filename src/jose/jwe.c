@@ -8,7 +8,6 @@
 #include "jose/content.h"
 #include "jose/key_wrap.h"
 #include "util/base64.h"
-#include "util/secret.h"
 
 void jwe_free(jwe *message)
 {
@@ -46,11 +45,59 @@ static bool read_headers(jwe *message, const struct json_value *unprotected, str
     return message->unprotected != NULL;
 }
 
+enum { JWE_HEADERS = 3 };
+
+/* The headers that speak of recipient r. */
+static void headers_of(const jwe *message, size_t r, const json_t *headers[JWE_HEADERS])
+{
+    headers[0] = message->recipients[r].header;
+    headers[1] = message->protected;
+    headers[2] = message->unprotected;
+}
+
+static const struct jwa *algorithm(const jwe *message, size_t r, enum jwa_kind kind,
+                                   const char *parameter, struct error *err)
+{
+    const json_t *headers[JWE_HEADERS];
+    headers_of(message, r, headers);
+    bool wrong;
+    const char *name = headers_text(headers, COUNT(headers), parameter, &wrong);
+    if (!name) {
+        error_set(err, RC_MALFORMED, "%s: \"%s\" %s", message->what, parameter,
+                  wrong ? "is not a string" : "is missing");
+        error_rule(err, "RFC 7516 section 4.1");
+        return NULL;
+    }
+    const struct jwa *found = jwa_find(kind, name);
+    if (!found)
+        error_set(err, RC_DECRYPT, "%s: \"%s\": \"%.40s\" %s", message->what, parameter, name,
+                  jwa_refusal(name));
+    return found;
+}
+
+const struct jwa *jwe_alg(const jwe *message, size_t recipient, struct error *err)
+{
+    const struct jwa *alg = message->recipients[recipient].alg;
+    return alg ? alg : algorithm(message, recipient, JWA_KEY_MANAGEMENT, "alg", err);
+}
+
+const struct jwa *jwe_enc(const jwe *message, struct error *err)
+{
+    return message->enc ? message->enc : algorithm(message, 0, JWA_CONTENT, "enc", err);
+}
+
+static bool check_zip(const json_t *const headers[JWE_HEADERS], const char *what, struct error *err)
+{
+    return !headers_value(headers, JWE_HEADERS, "zip") ||
+           error_set(err, RC_MALFORMED, "%s: \"zip\" is not supported", what);
+}
+
 /* from: the object with header and encrypted_key, or NULL in compact form. */
 static bool add_recipient(jwe *message, const char *what, const struct json_value *from,
                           struct span encrypted_key, struct error *err)
 {
-    struct jwe_recipient *r = &message->recipients[message->count++];
+    size_t index = message->count++;
+    struct jwe_recipient *r = &message->recipients[index];
     char part[300];
     snprintf(part, sizeof part, "%s.header", what);
     r->header = header_load(json_member(from, "header"), part, err);
@@ -59,12 +106,16 @@ static bool add_recipient(jwe *message, const char *what, const struct json_valu
     r->encrypted_key = encrypted_key;
     if (from && !member_string(from, what, "encrypted_key", false, &r->encrypted_key, err))
         return false;
-    if (!headers_check(message->protected, message->unprotected, r->header, what, err))
+    const json_t *headers[JWE_HEADERS];
+    headers_of(message, index, headers);
+    if (!headers_check(message->protected, message->unprotected, r->header, what, err) ||
+        !check_zip(headers, what, err))
         return false;
-    if (!json_object_get(message->protected, "zip") &&
-        !json_object_get(message->unprotected, "zip") && !json_object_get(r->header, "zip"))
-        return true;
-    return error_set(err, RC_MALFORMED, "%s: \"zip\" is not supported", what);
+    struct error ignored; /* jwe_alg and jwe_enc tell it to who asks */
+    r->alg = algorithm(message, index, JWA_KEY_MANAGEMENT, "alg", &ignored);
+    if (index == 0)
+        message->enc = algorithm(message, index, JWA_CONTENT, "enc", &ignored);
+    return true;
 }
 
 static bool read_recipients(jwe *message, const struct json_value *list, struct error *err)
@@ -113,62 +164,32 @@ jwe *jwe_from_value(const struct json_value *value, const char *what, struct err
     return read ? TAKE(message) : NULL;
 }
 
-jwe *jwe_parse(struct span text, const char *what, struct error *err)
+static jwe *from_segments(const struct span segments[5], const char *what, struct error *err)
 {
-    text = span_trim(text);
-    if (text.size && text.data[0] == '{') {
-        AUTO(json_doc) *doc = json_doc_parse(text, what, err);
-        jwe *message = doc ? jwe_from_value(json_root(doc), what, err) : NULL;
-        if (message)
-            message->doc = TAKE(doc);
-        return message;
-    }
-    struct span s[5];
-    if (!compact_split(text, what, 5, s, err))
-        return NULL;
     AUTO(jwe) *message = jwe_new(what, err);
     if (!message)
         return NULL;
     message->serialization = SERIALIZATION_COMPACT;
-    message->encoded_protected = s[0];
-    message->iv = s[2];
-    message->ciphertext = s[3];
-    message->tag = s[4];
-    return read_headers(message, NULL, err) && add_recipient(message, what, NULL, s[1], err)
+    message->encoded_protected = segments[0];
+    message->iv = segments[2];
+    message->ciphertext = segments[3];
+    message->tag = segments[4];
+    return read_headers(message, NULL, err) && add_recipient(message, what, NULL, segments[1], err)
                ? TAKE(message)
                : NULL;
 }
 
-static const struct jwa *algorithm(const jwe *message, const json_t *const *headers, size_t count,
-                                   enum jwa_kind kind, const char *parameter, struct error *err)
+jwe *jwe_parse(struct span text, const char *what, struct error *err)
 {
-    bool wrong;
-    const char *name = headers_text(headers, count, parameter, &wrong);
-    if (!name) {
-        error_set(err, RC_MALFORMED, "%s: \"%s\" %s", message->what, parameter,
-                  wrong ? "is not a string" : "is missing");
-        error_rule(err, "RFC 7516 section 4.1");
+    AUTO(json_doc) *doc = NULL;
+    struct span segments[5];
+    if (!serialization_read(text, what, &doc, segments, COUNT(segments), err))
         return NULL;
-    }
-    const struct jwa *found = jwa_find(kind, name);
-    if (!found)
-        error_set(err, RC_DECRYPT, "%s: \"%s\": \"%.40s\" %s", message->what, parameter, name,
-                  jwa_refusal(name));
-    return found;
-}
-
-const struct jwa *jwe_alg(const jwe *message, size_t recipient, struct error *err)
-{
-    const json_t *headers[] = {message->recipients[recipient].header, message->protected,
-                               message->unprotected};
-    return algorithm(message, headers, COUNT(headers), JWA_KEY_MANAGEMENT, "alg", err);
-}
-
-const struct jwa *jwe_enc(const jwe *message, struct error *err)
-{
-    const json_t *headers[] = {message->protected, message->unprotected,
-                               message->recipients[0].header};
-    return algorithm(message, headers, COUNT(headers), JWA_CONTENT, "enc", err);
+    jwe *message = doc ? jwe_from_value(json_root(doc), what, err)
+                       : from_segments(segments, what, err);
+    if (message)
+        message->doc = TAKE(doc);
+    return message;
 }
 
 static buffer *part_decode(const jwe *message, struct span text, const char *part,
@@ -185,10 +206,9 @@ buffer *jwe_decrypt_with_cek(const jwe *message, struct span cek, struct error *
     AUTO(buffer) *iv = enc ? part_decode(message, message->iv, "iv", err) : NULL;
     AUTO(buffer) *tag = iv ? part_decode(message, message->tag, "tag", err) : NULL;
     /* what is authenticated is its encoded form, which must be a sound one all the same */
-    AUTO(buffer) *decoded_aad = tag ? part_decode(message, message->aad, "aad", err) : NULL;
-    if (!decoded_aad)
-        return NULL;
-    AUTO(buffer) *text = tag ? part_decode(message, message->ciphertext, "ciphertext", err) : NULL;
+    AUTO(buffer) *unused = tag ? part_decode(message, message->aad, "aad", err) : NULL;
+    AUTO(buffer) *text = unused ? part_decode(message, message->ciphertext, "ciphertext", err)
+                                : NULL;
     if (!text)
         return NULL;
     const struct span aad[] = {message->encoded_protected, span_text("."), message->aad};
@@ -199,10 +219,10 @@ buffer *jwe_decrypt_with_cek(const jwe *message, struct span cek, struct error *
     return NULL;
 }
 
-static buffer *recipient_cek(const jwe *message, size_t i, const struct jwa *enc, const key *k,
+static buffer *recipient_cek(const jwe *message, size_t r, const struct jwa *enc, const key *k,
                              struct error *err)
 {
-    const struct jwa *alg = jwe_alg(message, i, err);
+    const struct jwa *alg = jwe_alg(message, r, err);
     if (!alg)
         return NULL;
     if (!jwa_fits(alg, k, "unwrapKey", err)) {
@@ -210,33 +230,38 @@ static buffer *recipient_cek(const jwe *message, size_t i, const struct jwa *enc
         error_prefix(err, "%s", message->what);
         return NULL;
     }
-    const struct jwe_recipient *r = &message->recipients[i];
-    AUTO(buffer) *encrypted = part_decode(message, r->encrypted_key, "encrypted_key", err);
-    const json_t *headers[] = {r->header, message->protected, message->unprotected};
-    buffer *cek = encrypted ? key_unwrap(alg, enc, k, buffer_span(encrypted), headers,
-                                         COUNT(headers), err)
-                            : NULL;
-    if (encrypted && !cek)
+    AUTO(buffer) *encrypted = part_decode(message, message->recipients[r].encrypted_key,
+                                          "encrypted_key", err);
+    if (!encrypted)
+        return NULL;
+    const json_t *headers[JWE_HEADERS];
+    headers_of(message, r, headers);
+    buffer *cek = key_unwrap(alg, enc, k, buffer_span(encrypted), headers, COUNT(headers), err);
+    if (!cek)
         error_prefix(err, "%s", message->what);
     return cek;
+}
+
+/* The plaintext when k is the key of recipient r; cek as in jwe_decrypt. */
+static buffer *open_as(const jwe *message, size_t r, const key *k, buffer **cek, struct error *err)
+{
+    const struct jwa *enc = jwe_enc(message, err);
+    AUTO(buffer) *found = enc ? recipient_cek(message, r, enc, k, err) : NULL;
+    buffer *text = found ? jwe_decrypt_with_cek(message, buffer_span(found), err) : NULL;
+    if (text && cek)
+        *cek = TAKE(found);
+    return text;
 }
 
 buffer *jwe_decrypt(const jwe *message, key *const *keys, size_t count, buffer **cek,
                     struct error *err)
 {
-    const struct jwa *enc = jwe_enc(message, err);
-    if (!enc)
-        return NULL;
     error_set(err, RC_DECRYPT, "%s: no key to open it with", message->what);
     for (size_t r = 0; r < message->count; r++)
         for (size_t i = 0; i < count; i++) {
-            AUTO(buffer) *found = recipient_cek(message, r, enc, keys[i], err);
-            buffer *text = found ? jwe_decrypt_with_cek(message, buffer_span(found), err) : NULL;
-            if (!text)
-                continue;
-            if (cek)
-                *cek = TAKE(found);
-            return text;
+            buffer *text = open_as(message, r, keys[i], cek, err);
+            if (text)
+                return text;
         }
     return NULL;
 }
@@ -251,36 +276,31 @@ static bool on_curve_of(const key *k, const json_t *epk)
     return strcasecmp(own ? own : EVP_PKEY_get0_type_name(k->pkey), crv) == 0;
 }
 
-/* The keys of the set that may be meant for recipient r; their array is the caller's, the keys are
- * the set's. */
-static key_set candidates(const jwe *message, size_t r, const key_set *keys)
+/* The keys of the set that may be meant: none when none is on the curve of the sender's ephemeral
+ * key. Their array is the caller's, the keys are the set's. */
+static key_set candidates(const json_t *const headers[JWE_HEADERS], const key_set *keys)
 {
-    const json_t *epk = json_object_get(message->recipients[r].header, "epk");
+    const json_t *epk = headers_value(headers, JWE_HEADERS, "epk");
     key_set some = {.keys = calloc(keys->count, sizeof *some.keys)};
-    if (!epk)
-        epk = json_object_get(message->protected, "epk");
     for (size_t i = 0; some.keys && i < keys->count; i++)
         if (!epk || on_curve_of(keys->keys[i], epk))
             some.keys[some.count++] = keys->keys[i];
-    if (some.count)
-        return some;
-    free(some.keys);
-    return (key_set){.keys = NULL};
+    return some;
 }
 
 /* The one key that kid and alg of recipient r choose; NULL with err set. */
 static const key *choose_key(const jwe *message, size_t r, const key_set *keys, bool *ambiguous,
                              struct error *err)
 {
-    const json_t *headers[] = {message->recipients[r].header, message->protected,
-                               message->unprotected};
+    const json_t *headers[JWE_HEADERS];
+    headers_of(message, r, headers);
     bool wrong;
     const char *kid = headers_text(headers, COUNT(headers), "kid", &wrong);
     const struct jwa *alg = jwe_alg(message, r, err);
     *ambiguous = false;
     if (!alg)
         return NULL;
-    key_set some = candidates(message, r, keys);
+    key_set some = candidates(headers, keys);
     const key *k = key_set_choose(some.count ? &some : keys, kid, alg, "unwrapKey", ambiguous, err);
     free(some.keys);
     if (k)
@@ -296,230 +316,9 @@ buffer *jwe_decrypt_set(const jwe *message, const key_set *keys, buffer **cek, s
     for (size_t r = 0; r < message->count; r++) {
         bool ambiguous;
         const key *k = choose_key(message, r, keys, &ambiguous, err);
-        if (!k && ambiguous)
-            return NULL;
-        const struct jwa *enc = k ? jwe_enc(message, err) : NULL;
-        AUTO(buffer) *found = enc ? recipient_cek(message, r, enc, k, err) : NULL;
-        buffer *text = found ? jwe_decrypt_with_cek(message, buffer_span(found), err) : NULL;
-        if (!text)
-            continue;
-        if (cek)
-            *cek = TAKE(found);
-        return text;
+        buffer *text = k ? open_as(message, r, k, cek, err) : NULL;
+        if (text || (!k && ambiguous))
+            return text;
     }
     return NULL;
-}
-
-static buffer *cek_for(const struct jwe_how *how, const struct jwa *enc, struct error *err)
-{
-    AUTO(buffer) *cek = buffer_secret(enc->bytes);
-    if (!cek) {
-        error_memory(err);
-        return NULL;
-    }
-    if (how->cek.size == 0) {
-        cek->size = enc->bytes;
-        return random_fill(cek->data, cek->size, err) ? TAKE(cek) : NULL;
-    }
-    if (how->cek.size != enc->bytes) {
-        error_set(err, RC_USAGE, "the CEK has %zu bytes, %s needs %zu", how->cek.size, enc->name,
-                  enc->bytes);
-        return NULL;
-    }
-    buffer_put_span(cek, how->cek);
-    return TAKE(cek);
-}
-
-/* The recipients of a message that is being made: their headers and encrypted keys. */
-struct wrapped {
-    json_t *header[LIMIT_RECIPIENTS];
-    buffer *key[LIMIT_RECIPIENTS];
-    size_t count;
-};
-
-static void wrapped_free(struct wrapped *w)
-{
-    for (size_t i = 0; i < w->count; i++) {
-        json_decref(w->header[i]);
-        buffer_free(w->key[i]);
-    }
-}
-
-/* An algorithm that fixes the CEK leaves no room for other recipients, nor for a given CEK. */
-static bool check_alone(const struct jwe_how *how, const struct jwa *alg, struct error *err)
-{
-    if (!jwa_fixes_cek(alg) || (how->count == 1 && how->cek.size == 0))
-        return true;
-    return error_set(err, RC_USAGE, "%s makes the content encryption key itself: %s", alg->name,
-                     how->count > 1 ? "there can be one recipient only" : "none can be given");
-}
-
-static bool wrap_all(const struct jwe_how *how, const struct jwa *enc, buffer **cek,
-                     struct wrapped *w, struct error *err)
-{
-    for (size_t i = 0; i < how->count; i++) {
-        const struct jwa *alg = how->alg ? how->alg : jwa_for_encryption(how->keys[i], err);
-        if (!alg || !jwa_fits(alg, how->keys[i], "wrapKey", err) || !check_alone(how, alg, err))
-            return false;
-        if (!*cek && !jwa_fixes_cek(alg) && !(*cek = cek_for(how, enc, err)))
-            return false;
-        w->header[i] = json_pack("{s:s}", "alg", alg->name);
-        w->key[i] = NULL;
-        w->count = i + 1;
-        w->key[i] = w->header[i] ? key_wrap(alg, enc, how->keys[i], cek, w->header[i], err) : NULL;
-        if (!w->key[i])
-            return false;
-    }
-    return true;
-}
-
-/* {"enc":...}, what was asked for and, in compact form, the recipient's header; encoded. */
-static buffer *protected_header(const struct jwe_how *how, const struct jwa *enc,
-                                const struct wrapped *w, struct error *err)
-{
-    AUTO(json_t) *header = json_object();
-    if (how->serialization == SERIALIZATION_COMPACT)
-        json_object_update(header, w->header[0]);
-    json_object_set_new(header, "enc", json_string(enc->name));
-    const char *name;
-    json_t *value;
-    json_object_foreach ((json_t *)how->protected, name, value) {
-        const json_t *own = json_object_get(header, name);
-        if (own && !json_equal(own, value)) {
-            error_set(err, RC_USAGE, "the protected header says \"%s\" otherwise than the options",
-                      name);
-            return NULL;
-        }
-        json_object_set(header, name, value);
-    }
-    if (json_object_get(header, "zip")) {
-        error_set(err, RC_USAGE, "\"zip\" is not supported");
-        return NULL;
-    }
-    bool compact = how->serialization == SERIALIZATION_COMPACT;
-    if (!headers_check(header, compact ? NULL : w->header[0], NULL, "header", err)) {
-        err->rc = RC_USAGE;
-        return NULL;
-    }
-    AUTO(buffer) *text = json_compact(header);
-    AUTO(buffer) *encoded = text ? buffer_new(text->size * 2) : NULL;
-    if (!encoded) {
-        error_memory(err);
-        return NULL;
-    }
-    buffer_put_base64url(encoded, buffer_span(text));
-    return TAKE(encoded);
-}
-
-static void put_recipient(buffer *out, const struct wrapped *w, size_t i)
-{
-    AUTO(buffer) *header = json_compact(w->header[i]);
-    if (!header) {
-        out->failed = true;
-        return;
-    }
-    buffer_put_text(out, "\"header\":");
-    buffer_put_span(out, buffer_span(header));
-    if (w->key[i]->size == 0)
-        return;
-    buffer_put_text(out, ",\"encrypted_key\":\"");
-    buffer_put_base64url(out, buffer_span(w->key[i]));
-    buffer_put_char(out, '"');
-}
-
-static void put_json(buffer *out, const struct jwe_how *how, const buffer *protected,
-                     const buffer *aad, const struct wrapped *w,
-                     const struct content_sealed *sealed)
-{
-    buffer_put_format(out, "{\"protected\":\"%s\",", (const char *)protected->data);
-    if (how->serialization == SERIALIZATION_GENERAL) {
-        buffer_put_text(out, "\"recipients\":[");
-        for (size_t i = 0; i < w->count; i++) {
-            buffer_put_text(out, i ? ",{" : "{");
-            put_recipient(out, w, i);
-            buffer_put_char(out, '}');
-        }
-        buffer_put_char(out, ']');
-    } else {
-        put_recipient(out, w, 0);
-    }
-    if (aad->size)
-        buffer_put_format(out, ",\"aad\":\"%s\"", (const char *)aad->data);
-    buffer_put_text(out, ",\"iv\":\"");
-    buffer_put_base64url(out, SPAN(sealed->iv, sealed->iv_bytes));
-    buffer_put_text(out, "\",\"ciphertext\":\"");
-    buffer_put_base64url(out, buffer_span(sealed->ciphertext));
-    buffer_put_text(out, "\",\"tag\":\"");
-    buffer_put_base64url(out, SPAN(sealed->tag, sealed->tag_bytes));
-    buffer_put_text(out, "\"}");
-}
-
-static void put_compact(buffer *out, const buffer *protected, const struct wrapped *w,
-                        const struct content_sealed *sealed)
-{
-    buffer_put_span(out, buffer_span(protected));
-    buffer_put_char(out, '.');
-    buffer_put_base64url(out, buffer_span(w->key[0]));
-    buffer_put_char(out, '.');
-    buffer_put_base64url(out, SPAN(sealed->iv, sealed->iv_bytes));
-    buffer_put_char(out, '.');
-    buffer_put_base64url(out, buffer_span(sealed->ciphertext));
-    buffer_put_char(out, '.');
-    buffer_put_base64url(out, SPAN(sealed->tag, sealed->tag_bytes));
-}
-
-static buffer *encrypt_for(const struct jwe_how *how, const struct jwa *enc,
-                           const struct wrapped *w, struct span cek, struct span plaintext,
-                           struct error *err)
-{
-    AUTO(buffer) *protected = protected_header(how, enc, w, err);
-    AUTO(buffer) *encoded_aad = protected ? buffer_new(how->aad.size * 2 + 4) : NULL;
-    if (!encoded_aad)
-        return protected ? (error_memory(err), NULL) : NULL;
-    buffer_put_base64url(encoded_aad, how->aad);
-    struct content_sealed sealed;
-    const struct span aad[] = {buffer_span(protected), span_text("."), buffer_span(encoded_aad)};
-    if (!content_seal(enc, cek, aad, how->aad.size ? COUNT(aad) : 1, plaintext, &sealed, err))
-        return NULL;
-    AUTO(buffer) *ciphertext = sealed.ciphertext;
-    AUTO(buffer) *out = buffer_new(ciphertext->size / 3 * 4 + encoded_aad->size + 4096);
-    if (!out) {
-        error_memory(err);
-        return NULL;
-    }
-    if (how->serialization == SERIALIZATION_COMPACT)
-        put_compact(out, protected, w, &sealed);
-    else
-        put_json(out, how, protected, encoded_aad, w, &sealed);
-    if (out->failed) {
-        error_memory(err);
-        return NULL;
-    }
-    return TAKE(out);
-}
-
-buffer *jwe_encrypt(const struct jwe_how *how, struct span plaintext, buffer **cek,
-                    struct error *err)
-{
-    size_t most = how->serialization == SERIALIZATION_GENERAL ? LIMIT_RECIPIENTS : 1;
-    if (how->count == 0 || how->count > most) {
-        error_set(err, RC_USAGE, "%s serialization takes 1 to %zu recipients, not %zu",
-                  serialization_names[how->serialization], most, how->count);
-        return NULL;
-    }
-    if (how->aad.size && how->serialization == SERIALIZATION_COMPACT) {
-        error_set(err, RC_USAGE,
-                  "compact serialization has no place for additional authenticated data");
-        return NULL;
-    }
-    const struct jwa *enc = how->enc ? how->enc : jwa_find(JWA_CONTENT, "A128CBC-HS256");
-    AUTO(buffer) *own = NULL;
-    struct wrapped w = {.count = 0};
-    buffer *out = wrap_all(how, enc, &own, &w, err)
-                      ? encrypt_for(how, enc, &w, buffer_span(own), plaintext, err)
-                      : NULL;
-    wrapped_free(&w);
-    if (out && cek)
-        *cek = TAKE(own);
-    return out;
 }

@@ -2,11 +2,11 @@
 /*
  * jwe.h: JSON Web Encryption (RFC 7516) in its compact, flattened and general serialisations.
  *
- *     AUTO(buffer) *text = jwe_encrypt(&(struct jwe_how){ .keys = keys, .count = 1 }, plaintext,
- * &cek, err);
+ *     const struct jwe_how how = {.keys = keys, .count = 1};
+ *     AUTO(buffer) *text = jwe_encrypt(&how, plaintext, &cek, err);
  *
  *     AUTO(jwe) *message = jwe_parse(text, "edsi", err);
- *     AUTO(buffer) *plaintext = jwe_decrypt(message, keys, &cek, err);
+ *     AUTO(buffer) *plaintext = jwe_decrypt(message, keys, count, &cek, err);
  *
  * A plaintext is handed out only when its tag is right. A CEK that does not unwrap is replaced by a
  * random one, so that an attacker learns nothing from the difference (section 11.5): there is one
@@ -22,6 +22,7 @@
 struct jwe_recipient {
     json_t *header;            /* owned; {} when absent */
     struct span encrypted_key; /* base64url, slice of the text */
+    const struct jwa *alg;     /* NULL: for jwe_alg to say why */
 };
 
 typedef struct jwe {
@@ -29,8 +30,9 @@ typedef struct jwe {
     char *what;    /* what messages call it */
     json_doc *doc; /* owned, when parsed from JSON text */
     buffer *text;  /* owned, when the slices point into a text made for it; otherwise NULL */
-    struct span encoded_protected; /* base64url, slice of the text */
-    json_t *protected, *unprotected;
+    struct span encoded_protected;   /* base64url, slice of the text */
+    json_t *protected, *unprotected; /* owned; {} when absent */
+    const struct jwa *enc;           /* NULL: for jwe_enc to say why */
     struct jwe_recipient recipients[LIMIT_RECIPIENTS];
     size_t count;                         /* at least 1 */
     struct span iv, ciphertext, tag, aad; /* base64url, slices of the text */

@@ -96,19 +96,8 @@ jws *jws_from_value(const struct json_value *value, const char *what, struct err
     return read ? TAKE(message) : NULL;
 }
 
-jws *jws_parse(struct span text, const char *what, struct error *err)
+static jws *from_segments(const struct span segments[3], const char *what, struct error *err)
 {
-    text = span_trim(text);
-    if (text.size && text.data[0] == '{') {
-        AUTO(json_doc) *doc = json_doc_parse(text, what, err);
-        jws *message = doc ? jws_from_value(json_root(doc), what, err) : NULL;
-        if (message)
-            message->doc = TAKE(doc);
-        return message;
-    }
-    struct span segments[3];
-    if (!compact_split(text, what, 3, segments, err))
-        return NULL;
     AUTO(jws) *message = jws_new(what, err);
     if (!message)
         return NULL;
@@ -116,6 +105,19 @@ jws *jws_parse(struct span text, const char *what, struct error *err)
     message->payload = segments[1];
     message->detached = segments[1].size == 0;
     return add_signature(message, what, segments[0], NULL, segments[2], err) ? TAKE(message) : NULL;
+}
+
+jws *jws_parse(struct span text, const char *what, struct error *err)
+{
+    AUTO(json_doc) *doc = NULL;
+    struct span segments[3];
+    if (!serialization_read(text, what, &doc, segments, COUNT(segments), err))
+        return NULL;
+    jws *message = doc ? jws_from_value(json_root(doc), what, err)
+                       : from_segments(segments, what, err);
+    if (message)
+        message->doc = TAKE(doc);
+    return message;
 }
 
 const struct jwa *jws_alg(const jws *message, size_t i, struct error *err)
@@ -179,68 +181,52 @@ buffer *jws_payload(const jws *message, struct error *err)
     return base64url_decode(message->payload, what, err);
 }
 
-/* {"alg":...} and what else was asked for, encoded. */
-static buffer *protected_header(const struct jws_how *how, const struct jwa *alg, struct error *err)
+static void put_compact(buffer *out, const buffer *protected, struct span payload,
+                        const buffer *signature)
 {
-    AUTO(json_t) *header = json_pack("{s:s}", "alg", alg->name);
-    const char *name;
-    json_t *value;
-    json_object_foreach ((json_t *)how->protected, name, value) {
-        if (json_object_get(header, name) && !json_equal(json_object_get(header, name), value)) {
-            error_set(err, RC_USAGE, "the protected header says \"%s\" otherwise than the options",
-                      name);
-            return NULL;
-        }
-        json_object_set(header, name, value);
-    }
-    if (!headers_check(header, how->header, NULL, "header", err)) {
-        err->rc = RC_USAGE;
-        return NULL;
-    }
-    AUTO(buffer) *text = header ? json_compact(header) : NULL;
-    AUTO(buffer) *encoded = text ? buffer_new(text->size * 2) : NULL;
-    if (!encoded) {
-        error_memory(err);
-        return NULL;
-    }
-    buffer_put_base64url(encoded, buffer_span(text));
-    return TAKE(encoded);
+    buffer_put_span(out, buffer_span(protected));
+    buffer_put_char(out, '.');
+    buffer_put_span(out, payload);
+    buffer_put_char(out, '.');
+    buffer_put_base64url(out, buffer_span(signature));
 }
 
-/* Appends `"protected":"..","header":{..},"signature":".."` of one key. */
+/* Appends `"protected":"..","header":{..},"signature":".."`. */
+static bool put_members(buffer *out, const buffer *protected, const json_t *header,
+                        const buffer *signature, struct error *err)
+{
+    buffer_put_format(out, "\"protected\":\"%s\"", (const char *)protected->data);
+    if (json_object_size(header)) {
+        AUTO(buffer) *text = json_compact(header);
+        if (!text)
+            return error_memory(err);
+        buffer_put_text(out, ",\"header\":");
+        buffer_put_span(out, buffer_span(text));
+    }
+    buffer_put_text(out, ",\"signature\":\"");
+    buffer_put_base64url(out, buffer_span(signature));
+    buffer_put_char(out, '"');
+    return true;
+}
+
+/* Appends what one key says of payload, which is encoded. */
 static bool put_signature(buffer *out, const struct jws_how *how, const key *k, struct span payload,
                           struct error *err)
 {
     const struct jwa *alg = how->alg ? how->alg : jwa_for_signature(k, err);
     if (!alg || !jwa_fits(alg, k, "sign", err))
         return false;
-    AUTO(buffer) *protected = protected_header(how, alg, err);
+    AUTO(json_t) *own = json_pack("{s:s}", "alg", alg->name);
+    AUTO(buffer) *protected = header_encode(own, how->protected, how->header, err);
     if (!protected)
         return false;
     const struct span pieces[] = {buffer_span(protected), span_text("."), payload};
     AUTO(buffer) *signature = signature_make(alg, k, pieces, COUNT(pieces), err);
     if (!signature)
         return false;
-    if (how->serialization == SERIALIZATION_COMPACT) {
-        buffer_put_span(out, buffer_span(protected));
-        buffer_put_char(out, '.');
-        if (!how->detached)
-            buffer_put_span(out, payload);
-        buffer_put_char(out, '.');
-        buffer_put_base64url(out, buffer_span(signature));
-        return true;
-    }
-    buffer_put_format(out, "\"protected\":\"%s\"", (const char *)protected->data);
-    if (how->header && json_object_size(how->header)) {
-        AUTO(buffer) *header = json_compact(how->header);
-        if (!header)
-            return error_memory(err);
-        buffer_put_text(out, ",\"header\":");
-        buffer_put_span(out, buffer_span(header));
-    }
-    buffer_put_text(out, ",\"signature\":\"");
-    buffer_put_base64url(out, buffer_span(signature));
-    buffer_put_char(out, '"');
+    if (how->serialization != SERIALIZATION_COMPACT)
+        return put_members(out, protected, how->header, signature, err);
+    put_compact(out, protected, how->detached ? SPAN(NULL, 0) : payload, signature);
     return true;
 }
 
@@ -258,21 +244,40 @@ static bool put_general(buffer *out, const struct jws_how *how, struct span payl
     return true;
 }
 
+/* The whole JWS of payload, which is encoded. */
+static bool put_jws(buffer *out, const struct jws_how *how, struct span payload, struct error *err)
+{
+    if (how->serialization == SERIALIZATION_COMPACT)
+        return put_signature(out, how, how->keys[0], payload, err);
+    buffer_put_char(out, '{');
+    if (!how->detached) {
+        buffer_put_text(out, "\"payload\":\"");
+        buffer_put_span(out, payload);
+        buffer_put_text(out, "\",");
+    }
+    bool put = how->serialization == SERIALIZATION_GENERAL
+                   ? put_general(out, how, payload, err)
+                   : put_signature(out, how, how->keys[0], payload, err);
+    buffer_put_char(out, '}');
+    return put;
+}
+
+static bool check_how(const struct jws_how *how, struct error *err)
+{
+    if (how->serialization == SERIALIZATION_COMPACT && how->header)
+        return error_set(err, RC_USAGE, "compact serialization has no unprotected header");
+    if (how->count == 0 || how->count > LIMIT_RECIPIENTS)
+        return error_set(err, RC_USAGE, "general serialization takes 1 to %d signatures, not %zu",
+                         LIMIT_RECIPIENTS, how->count);
+    if (how->serialization != SERIALIZATION_GENERAL && how->count != 1)
+        return error_set(err, RC_USAGE, "several signatures need the general serialization");
+    return true;
+}
+
 buffer *jws_sign(const struct jws_how *how, struct span payload, struct error *err)
 {
-    if (how->serialization == SERIALIZATION_COMPACT && how->header) {
-        error_set(err, RC_USAGE, "compact serialization has no unprotected header");
+    if (!check_how(how, err))
         return NULL;
-    }
-    if (how->count > LIMIT_RECIPIENTS) {
-        error_set(err, RC_USAGE, "general serialization takes 1 to %d signatures, not %zu",
-                  LIMIT_RECIPIENTS, how->count);
-        return NULL;
-    }
-    if (how->serialization != SERIALIZATION_GENERAL && how->count != 1) {
-        error_set(err, RC_USAGE, "several signatures need the general serialization");
-        return NULL;
-    }
     AUTO(buffer) *encoded = buffer_new(payload.size / 3 * 4 + 4);
     AUTO(buffer) *out = buffer_new(payload.size / 3 * 4 + 2048);
     if (!encoded || !out) {
@@ -280,22 +285,10 @@ buffer *jws_sign(const struct jws_how *how, struct span payload, struct error *e
         return NULL;
     }
     buffer_put_base64url(encoded, payload);
-    bool signed_;
-    if (how->serialization == SERIALIZATION_COMPACT) {
-        signed_ = put_signature(out, how, how->keys[0], buffer_span(encoded), err);
-    } else {
-        buffer_put_char(out, '{');
-        if (!how->detached) {
-            buffer_put_text(out, "\"payload\":\"");
-            buffer_put_span(out, buffer_span(encoded));
-            buffer_put_text(out, "\",");
-        }
-        signed_ = how->serialization == SERIALIZATION_GENERAL
-                      ? put_general(out, how, buffer_span(encoded), err)
-                      : put_signature(out, how, how->keys[0], buffer_span(encoded), err);
-        buffer_put_char(out, '}');
-    }
-    if (signed_ && (encoded->failed || out->failed))
-        signed_ = error_memory(err);
-    return signed_ ? TAKE(out) : NULL;
+    if (!put_jws(out, how, buffer_span(encoded), err))
+        return NULL;
+    if (!encoded->failed && !out->failed)
+        return TAKE(out);
+    error_memory(err);
+    return NULL;
 }

@@ -3,8 +3,9 @@
  * jws.h: JSON Web Signature (RFC 7515) in its compact, flattened and general serialisations.
  *
  *     AUTO(jws) *message = jws_parse(text, "message", err);
- *     if (!jws_verify(message, 0, key, err)) ...                 RC_SIGNATURE: it is not signed by
- * key AUTO(buffer) *payload = jws_payload(message, err);         only now
+ *     if (!jws_verify(message, 0, key, err))
+ *         return NULL; // RC_SIGNATURE: it is not signed by key
+ *     AUTO(buffer) *payload = jws_payload(message, err); // only now
  *
  * Nothing but the key decides how a signature is checked: an alg that does not fit it is refused.
  * A payload is signed as slices of the text, never copied for it.

@@ -6,7 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
-#include "jose/jwk.h"
+#include "jose/key_agreement.h"
 #include "jose/serialization.h"
 #include "util/base64.h"
 #include "util/gcm.h"
@@ -92,76 +92,6 @@ static bool rsa_unwrap(const key *k, struct span encrypted_key, buffer *cek, str
     return true;
 }
 
-static void put_u32(buffer *b, size_t value)
-{
-    const uint8_t bytes[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
-                              (uint8_t)value};
-    buffer_put(b, bytes, sizeof bytes);
-}
-
-static void put_sized(buffer *b, struct span data)
-{
-    put_u32(b, data.size);
-    buffer_put_span(b, data);
-}
-
-static buffer *shared_secret(EVP_PKEY *own, EVP_PKEY *peer, struct error *err)
-{
-    AUTO(EVP_PKEY_CTX) *ecdh = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
-    size_t size = 0;
-    bool able = ecdh && EVP_PKEY_derive_init(ecdh) == 1 &&
-                EVP_PKEY_derive_set_peer(ecdh, peer) == 1 &&
-                EVP_PKEY_derive(ecdh, NULL, &size) == 1;
-    AUTO(buffer) *secret = able ? buffer_secret(size) : NULL;
-    if (!secret || EVP_PKEY_derive(ecdh, secret->data, &size) != 1) {
-        error_openssl(err, RC_DECRYPT, "the two keys do not agree on a secret");
-        return NULL;
-    }
-    secret->size = size;
-    return TAKE(secret);
-}
-
-/* What Concat KDF hashes behind its counter (RFC 7518 section 4.6.2). */
-static buffer *kdf_input(struct span secret, const char *algorithm, size_t bytes, struct span apu,
-                         struct span apv)
-{
-    AUTO(buffer) *input = buffer_secret(128 + secret.size + apu.size + apv.size);
-    if (!input)
-        return NULL;
-    put_u32(input, 0); /* the counter's place */
-    buffer_put_span(input, secret);
-    put_sized(input, span_text(algorithm));
-    put_sized(input, apu);
-    put_sized(input, apv);
-    put_u32(input, 8 * bytes);
-    return input->failed ? NULL : TAKE(input);
-}
-
-/* bytes of key that own (private) and peer agree on, for the algorithm of that name. */
-static buffer *agree(EVP_PKEY *own, EVP_PKEY *peer, const char *algorithm, size_t bytes,
-                     struct span apu, struct span apv, struct error *err)
-{
-    enum { HASH_BYTES = 32 };
-    AUTO(buffer) *secret = shared_secret(own, peer, err);
-    if (!secret)
-        return NULL;
-    AUTO(buffer) *input = kdf_input(buffer_span(secret), algorithm, bytes, apu, apv);
-    AUTO(buffer) *derived = buffer_secret(bytes + HASH_BYTES);
-    bool hashed = input && derived;
-    for (uint8_t round = 1; hashed && derived->size < bytes; round++) {
-        input->data[3] = round;
-        hashed = EVP_Digest(input->data, input->size, derived->data + derived->size, NULL,
-                            EVP_sha256(), NULL);
-        derived->size += HASH_BYTES;
-    }
-    if (!hashed) {
-        error_memory(err);
-        return NULL;
-    }
-    derived->size = bytes;
-    return TAKE(derived);
-}
-
 /* AES key wrap (RFC 3394) of in, or its reverse; an empty buffer when unwrapping finds a wrong
  * check value. */
 static buffer *aes_wrap(const struct jwa *alg, struct span wrapping, struct span in, bool wrap,
@@ -183,84 +113,7 @@ static buffer *aes_wrap(const struct jwa *alg, struct span wrapping, struct span
     return TAKE(out);
 }
 
-static EVP_PKEY *ephemeral_for(const key *k, struct error *err)
-{
-    AUTO(EVP_PKEY_CTX) *maker = EVP_PKEY_CTX_new_from_pkey(NULL, k->pkey, NULL);
-    EVP_PKEY *ephemeral = NULL;
-    if (maker && EVP_PKEY_keygen_init(maker) == 1 && EVP_PKEY_keygen(maker, &ephemeral) == 1)
-        return ephemeral;
-    error_openssl(err, RC_INTERNAL, "%s: cannot make an ephemeral key", k->name);
-    return NULL;
-}
-
-/* The key that an ephemeral key of ours, put into header as epk, agrees on with k. */
-static buffer *agree_ephemeral(const key *k, const char *algorithm, size_t bytes, json_t *header,
-                               struct error *err)
-{
-    AUTO(EVP_PKEY) *ephemeral = ephemeral_for(k, err);
-    json_t *epk = ephemeral ? jwk_from_pkey(ephemeral, KEY_PUBLIC, err) : NULL;
-    if (!epk)
-        return NULL;
-    if (json_object_set_new(header, "epk", epk)) {
-        error_memory(err);
-        return NULL;
-    }
-    return agree(ephemeral, k->pkey, algorithm, bytes, SPAN(NULL, 0), SPAN(NULL, 0), err);
-}
-
-static const json_t *headers_value(const json_t *const *headers, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (json_object_get(headers[i], name))
-            return json_object_get(headers[i], name);
-    return NULL;
-}
-
-/* A parameter of bytes in base64url; empty when absent and not required. NULL with err set. */
-static buffer *header_bytes(const json_t *const *headers, size_t count, const char *name,
-                            bool required, struct error *err)
-{
-    const json_t *value = headers_value(headers, count, name);
-    if (!value && !required)
-        return buffer_new(0);
-    if (!json_is_string(value)) {
-        error_set(err, RC_MALFORMED, "header.%s: %s", name, value ? "not a string" : "missing");
-        return NULL;
-    }
-    return base64url_decode(SPAN(json_string_value(value), json_string_length(value)), name, err);
-}
-
-static bool same_type(const EVP_PKEY *a, const EVP_PKEY *b)
-{
-    const char *curve = pkey_curve(a), *other = pkey_curve(b);
-    if (curve || other)
-        return curve && other && strcmp(curve, other) == 0;
-    return strcmp(EVP_PKEY_get0_type_name(a), EVP_PKEY_get0_type_name(b)) == 0;
-}
-
-/* The key that the sender's epk and ours agree on. */
-static buffer *agree_received(const key *k, const char *algorithm, size_t bytes,
-                              const json_t *const *headers, size_t count, struct error *err)
-{
-    const json_t *jwk = headers_value(headers, count, "epk");
-    if (!jwk) {
-        error_set(err, RC_MALFORMED, "header.epk: missing");
-        error_rule(err, "RFC 7518 section 4.6.1.1");
-        return NULL;
-    }
-    AUTO(key) *epk = jwk_to_key(jwk, "header.epk", false, err);
-    AUTO(buffer) *apu = epk ? header_bytes(headers, count, "apu", false, err) : NULL;
-    AUTO(buffer) *apv = apu ? header_bytes(headers, count, "apv", false, err) : NULL;
-    if (!apv)
-        return NULL;
-    if (!epk->pkey || !same_type(k->pkey, epk->pkey)) {
-        error_set(err, RC_DECRYPT, "header.epk: not on the curve of the key");
-        return NULL;
-    }
-    return agree(k->pkey, epk->pkey, algorithm, bytes, buffer_span(apu), buffer_span(apv), err);
-}
-
-/* AES key wrap with a key, into or out of cek; a wrong check value leaves cek as it is. */
+/* A wrong check value leaves cek as it is. */
 static bool kw_unwrap(const struct jwa *alg, struct span wrapping, struct span encrypted_key,
                       buffer *cek, struct error *err)
 {
@@ -293,8 +146,8 @@ static buffer *gcm_wrap(const struct jwa *alg, const key *k, struct span cek, js
 static bool gcm_unwrap(const struct jwa *alg, const key *k, struct span encrypted_key, buffer *cek,
                        const json_t *const *headers, size_t count, struct error *err)
 {
-    AUTO(buffer) *iv = header_bytes(headers, count, "iv", true, err);
-    AUTO(buffer) *tag = iv ? header_bytes(headers, count, "tag", true, err) : NULL;
+    AUTO(buffer) *iv = headers_bytes(headers, count, "iv", true, err);
+    AUTO(buffer) *tag = iv ? headers_bytes(headers, count, "tag", true, err) : NULL;
     AUTO(buffer) *out = tag ? buffer_secret(encrypted_key.size + 16) : NULL;
     if (!out)
         return false;
@@ -341,14 +194,14 @@ buffer *key_wrap(const struct jwa *alg, const struct jwa *enc, const key *k, buf
     case JWA_RSA_OAEP:
         return rsa_wrap(alg, k, buffer_span(*cek), err);
     case JWA_ECDH_KW:
-        wrapping = agree_ephemeral(k, alg->name, alg->bytes, header, err);
+        wrapping = key_agree_ephemeral(k, alg->name, alg->bytes, header, err);
         return wrapping ? aes_wrap(alg, buffer_span(wrapping), buffer_span(*cek), true, err) : NULL;
     case JWA_AES_KW:
         return aes_wrap(alg, buffer_span(k->oct), buffer_span(*cek), true, err);
     case JWA_AES_GCMKW:
         return gcm_wrap(alg, k, buffer_span(*cek), header, err);
     case JWA_ECDH:
-        *cek = agree_ephemeral(k, enc->name, enc->bytes, header, err);
+        *cek = key_agree_ephemeral(k, enc->name, enc->bytes, header, err);
         return *cek ? buffer_new(0) : NULL;
     default: /* JWA_DIR */
         *cek = direct_cek(enc, k, RC_USAGE, err);
@@ -367,7 +220,7 @@ static bool unwrap_into(buffer *cek, const struct jwa *alg, const key *k, struct
     case JWA_RSA_OAEP:
         return oaep_unwrap(alg, k, encrypted_key, cek, err);
     case JWA_ECDH_KW:
-        wrapping = agree_received(k, alg->name, alg->bytes, headers, count, err);
+        wrapping = key_agree_received(k, alg->name, alg->bytes, headers, count, err);
         return wrapping && kw_unwrap(alg, buffer_span(wrapping), encrypted_key, cek, err);
     case JWA_AES_GCMKW:
         return gcm_unwrap(alg, k, encrypted_key, cek, headers, count, err);
@@ -388,7 +241,7 @@ buffer *key_unwrap(const struct jwa *alg, const struct jwa *enc, const key *k,
     if (alg->family == JWA_DIR)
         return direct_cek(enc, k, RC_DECRYPT, err);
     if (alg->family == JWA_ECDH)
-        return agree_received(k, enc->name, enc->bytes, headers, header_count, err);
+        return key_agree_received(k, enc->name, enc->bytes, headers, header_count, err);
     AUTO(buffer) *cek = buffer_secret(enc->bytes);
     if (!cek) {
         error_memory(err);

@@ -37,6 +37,17 @@ bool compact_split(struct span text, const char *what, size_t count, struct span
     return true;
 }
 
+bool serialization_read(struct span text, const char *what, json_doc **doc, struct span *segments,
+                        size_t count, struct error *err)
+{
+    text = span_trim(text);
+    *doc = NULL;
+    if (text.size == 0 || text.data[0] != '{')
+        return compact_split(text, what, count, segments, err);
+    *doc = json_doc_parse(text, what, err);
+    return *doc != NULL;
+}
+
 json_t *header_decode(struct span encoded, const char *what, struct error *err)
 {
     if (encoded.size == 0)
@@ -134,15 +145,58 @@ bool headers_check(const json_t *protected, const json_t *shared, const json_t *
            check_b64(own, what, err);
 }
 
+buffer *header_encode(json_t *own, const json_t *further, const json_t *unprotected,
+                      struct error *err)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach ((json_t *)further, name, value) {
+        const json_t *said = json_object_get(own, name);
+        if (said && !json_equal(said, value)) {
+            error_set(err, RC_USAGE, "the protected header says \"%s\" otherwise than the options",
+                      name);
+            return NULL;
+        }
+        json_object_set(own, name, value);
+    }
+    if (!headers_check(own, unprotected, NULL, "header", err)) {
+        err->rc = RC_USAGE;
+        return NULL;
+    }
+    AUTO(buffer) *text = json_compact(own);
+    AUTO(buffer) *encoded = text ? buffer_new(text->size * 2) : NULL;
+    if (encoded)
+        buffer_put_base64url(encoded, buffer_span(text));
+    if (encoded && !encoded->failed)
+        return TAKE(encoded);
+    error_memory(err);
+    return NULL;
+}
+
+const json_t *headers_value(const json_t *const *headers, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (json_object_get(headers[i], name))
+            return json_object_get(headers[i], name);
+    return NULL;
+}
+
 const char *headers_text(const json_t *const *headers, size_t count, const char *name, bool *wrong)
 {
-    for (size_t i = 0; i < count; i++) {
-        const json_t *value = json_object_get(headers[i], name);
-        if (!value)
-            continue;
-        *wrong = !json_is_string(value);
-        return json_string_value(value);
+    const json_t *value = headers_value(headers, count, name);
+    *wrong = value && !json_is_string(value);
+    return json_string_value(value);
+}
+
+buffer *headers_bytes(const json_t *const *headers, size_t count, const char *name, bool required,
+                      struct error *err)
+{
+    const json_t *value = headers_value(headers, count, name);
+    if (!value && !required)
+        return buffer_new(0);
+    if (!json_is_string(value)) {
+        error_set(err, RC_MALFORMED, "header.%s: %s", name, value ? "not a string" : "missing");
+        return NULL;
     }
-    *wrong = false;
-    return NULL;
+    return base64url_decode(SPAN(json_string_value(value), json_string_length(value)), name, err);
 }
