@@ -87,65 +87,82 @@ static bool check_value(const struct option_row *row, const char *shown, const c
     return true;
 }
 
-static bool slot_store(struct slot slot, const char *shown, const char *value, struct error *err)
+static bool given_twice(const char *shown, struct error *err)
+{
+    return error_set(err, RC_USAGE, "%s is given twice", shown);
+}
+
+static bool store_text(const char **to, const char *shown, const char *value, struct error *err)
+{
+    if (*to)
+        return given_twice(shown, err);
+    *to = value;
+    return true;
+}
+
+static bool store_item(struct text_list *list, const char *value, struct error *err)
+{
+    const char **items = realloc(list->items, (list->count + 1) * sizeof *items);
+    if (!items)
+        return error_memory(err);
+    items[list->count++] = value;
+    list->items = items;
+    return true;
+}
+
+static bool store_number(struct slot slot, const char *shown, const char *value, struct error *err)
 {
     const struct option_row *row = slot.row;
-    if (!check_value(row, shown, value, err))
+    long *to = slot.value;
+    char *end;
+    errno = 0;
+    long number = strtol(value, &end, 10);
+    if (errno || !is_digit(value[value[0] == '-']) || *end || number < row->min ||
+        number > row->max)
+        return error_set(err, RC_USAGE, "%s: '%s' is not a whole number from %ld to %ld", shown,
+                         value, row->min, row->max);
+    if (*to)
+        return given_twice(shown, err);
+    *to = number;
+    return true;
+}
+
+static bool store_choice(struct slot slot, const char *shown, const char *value, struct error *err)
+{
+    const char *const *choices = slot.row->choices;
+    size_t count = 0;
+    for (; choices[count]; count++)
+        if (strcmp(choices[count], value) == 0)
+            return store_text(slot.value, shown, choices[count], err);
+    error_set(err, RC_USAGE, "%s: '%s' is none of the choices", shown, value);
+    const char *near = nearest(value, choices, count);
+    if (near)
+        return error_hint(err, "did you mean '%s'?", near);
+    AUTO(buffer) *all = buffer_new(200);
+    if (!all)
         return false;
-    switch (row->kind) {
+    for (size_t i = 0; i < count; i++)
+        buffer_put_format(all, "%s%s", i ? ", " : "choose from ", choices[i]);
+    return error_hint(err, "%s", (const char *)all->data);
+}
+
+/* shown: the option as it was given, or what the operand is called. value: NULL for a flag. */
+static bool slot_store(struct slot slot, const char *shown, const char *value, struct error *err)
+{
+    if (!check_value(slot.row, shown, value, err))
+        return false;
+    switch (slot.row->kind) {
     case OPTION_FLAG:
         *(bool *)slot.value = true;
         return true;
     case OPTION_TEXT:
-        if (*(const char **)slot.value)
-            return error_set(err, RC_USAGE, "%s is given twice", shown);
-        *(const char **)slot.value = value;
-        return true;
-    case OPTION_LIST: {
-        struct text_list *list = slot.value;
-        const char **items = realloc(list->items, (list->count + 1) * sizeof *items);
-        if (!items)
-            return error_memory(err);
-        items[list->count++] = value;
-        list->items = items;
-        return true;
-    }
-    case OPTION_NUMBER: {
-        char *end;
-        errno = 0;
-        long number = strtol(value, &end, 10);
-        if (errno || !is_digit(value[value[0] == '-']) || *end || number < row->min ||
-            number > row->max)
-            return error_set(err, RC_USAGE, "%s: '%s' is not a whole number from %ld to %ld", shown,
-                             value, row->min, row->max);
-        if (*(long *)slot.value)
-            return error_set(err, RC_USAGE, "%s is given twice", shown);
-        *(long *)slot.value = number;
-        return true;
-    }
-    case OPTION_CHOICE: {
-        size_t count = 0;
-        for (; row->choices[count]; count++) {
-            if (strcmp(row->choices[count], value))
-                continue;
-            if (*(const char **)slot.value)
-                return error_set(err, RC_USAGE, "%s is given twice", shown);
-            *(const char **)slot.value = row->choices[count];
-            return true;
-        }
-        error_set(err, RC_USAGE, "%s: '%s' is none of the choices", shown, value);
-        const char *near = nearest(value, row->choices, count);
-        if (near)
-            return error_hint(err, "did you mean '%s'?", near);
-        buffer *all = buffer_new(200);
-        if (all) {
-            for (size_t i = 0; i < count; i++)
-                buffer_put_format(all, "%s%s", i ? ", " : "choose from ", row->choices[i]);
-            error_hint(err, "%s", (const char *)all->data);
-        }
-        buffer_free(all);
-        return false;
-    }
+        return store_text(slot.value, shown, value, err);
+    case OPTION_LIST:
+        return store_item(slot.value, value, err);
+    case OPTION_NUMBER:
+        return store_number(slot, shown, value, err);
+    case OPTION_CHOICE:
+        return store_choice(slot, shown, value, err);
     }
     return false;
 }
@@ -236,57 +253,78 @@ static bool check_required(const struct option_set *sets, size_t count, struct e
     return true;
 }
 
+/* The arguments that are still to be read. */
+struct arguments {
+    char **next, **end;
+};
+
+/* The value of an option: what stands behind it in its own argument (attached, or NULL), else the
+ * next argument. */
+static bool store_value(struct slot slot, const char *shown, const char *attached,
+                        struct arguments *left, struct error *err)
+{
+    if (attached)
+        return slot_store(slot, shown, attached, err);
+    if (left->next == left->end)
+        return error_set(err, RC_USAGE, "%s needs a value (%s)", shown, slot.row->value);
+    return slot_store(slot, shown, *left->next++, err);
+}
+
+/* "--name", "--name=value" */
+static bool parse_long(const struct option_set *sets, size_t count, const char *argument,
+                       struct arguments *left, struct error *err)
+{
+    struct slot slot;
+    char shown[40];
+    const char *equals = strchr(argument, '=');
+    size_t length = equals ? (size_t)(equals - argument) : strlen(argument);
+    if (!find_long(sets, count, argument + 2, length - 2, &slot))
+        return unknown_option(sets, count, argument, length, err);
+    snprintf(shown, sizeof shown, "%.*s", (int)length, argument);
+    if (slot.row->kind != OPTION_FLAG)
+        return store_value(slot, shown, equals ? equals + 1 : NULL, left, err);
+    if (equals)
+        return error_set(err, RC_USAGE, "%s takes no value", shown);
+    return slot_store(slot, shown, NULL, err);
+}
+
+/* "-o", "-ovalue", "-qf" of two flags */
+static bool parse_letters(const struct option_set *sets, size_t count, const char *argument,
+                          struct arguments *left, struct error *err)
+{
+    struct slot slot;
+    if (!find_letter(sets, count, argument[1], &slot))
+        return unknown_option(sets, count, argument, 2, err);
+    if (slot.row->kind != OPTION_FLAG) {
+        const char shown[] = {'-', argument[1], '\0'};
+        return store_value(slot, shown, argument[2] ? argument + 2 : NULL, left, err);
+    }
+    for (const char *c = argument + 1; *c; c++) {
+        if (!find_letter(sets, count, *c, &slot) || slot.row->kind != OPTION_FLAG)
+            return error_set(err, RC_USAGE, "unknown option -%c in '%s'", *c, argument);
+        if (!slot_store(slot, argument, NULL, err))
+            return false;
+    }
+    return true;
+}
+
 bool options_parse(const struct option_set *sets, size_t count, int argc, char **argv,
                    const bool *help, struct error *err)
 {
-    bool only_operands = false;
-    for (int i = 0; i < argc; i++) {
-        const char *argument = argv[i];
-        if (only_operands || argument[0] != '-' || argument[1] == '\0') {
-            if (!store_operand(sets, count, argument, err))
-                return false;
-            continue;
-        }
-        if (strcmp(argument, "--") == 0) {
+    bool only_operands = false, parsed = true;
+    struct arguments left = {argv, argv + argc};
+    while (parsed && left.next < left.end) {
+        const char *argument = *left.next++;
+        if (only_operands || argument[0] != '-' || argument[1] == '\0')
+            parsed = store_operand(sets, count, argument, err);
+        else if (strcmp(argument, "--") == 0)
             only_operands = true;
-            continue;
-        }
-        struct slot slot;
-        const char *value = NULL, *rest = NULL;
-        char shown[40];
-        if (argument[1] == '-') {
-            const char *equals = strchr(argument, '=');
-            size_t length = equals ? (size_t)(equals - argument) : strlen(argument);
-            if (!find_long(sets, count, argument + 2, length - 2, &slot))
-                return unknown_option(sets, count, argument, length, err);
-            snprintf(shown, sizeof shown, "%.*s", (int)length, argument);
-            value = equals ? equals + 1 : NULL;
-            if (value && slot.row->kind == OPTION_FLAG)
-                return error_set(err, RC_USAGE, "%s takes no value", shown);
-        } else {
-            if (!find_letter(sets, count, argument[1], &slot))
-                return unknown_option(sets, count, argument, 2, err);
-            snprintf(shown, sizeof shown, "%.2s", argument);
-            if (argument[2] && slot.row->kind == OPTION_FLAG)
-                rest = argument + 2; /* -qf: two flags */
-            else if (argument[2])
-                value = argument + 2;
-        }
-        if (slot.row->kind != OPTION_FLAG && !value) {
-            if (i + 1 == argc)
-                return error_set(err, RC_USAGE, "%s needs a value (%s)", shown, slot.row->value);
-            value = argv[++i];
-        }
-        if (!slot_store(slot, shown, value, err))
-            return false;
-        for (; rest && *rest; rest++) {
-            if (!find_letter(sets, count, *rest, &slot) || slot.row->kind != OPTION_FLAG)
-                return error_set(err, RC_USAGE, "unknown option -%c in '%s'", *rest, argument);
-            if (!slot_store(slot, argument, NULL, err))
-                return false;
-        }
+        else if (argument[1] == '-')
+            parsed = parse_long(sets, count, argument, &left, err);
+        else
+            parsed = parse_letters(sets, count, argument, &left, err);
     }
-    return *help || check_required(sets, count, err);
+    return parsed && (*help || check_required(sets, count, err));
 }
 
 void options_free(const struct option_set *sets, size_t count)
@@ -295,131 +333,4 @@ void options_free(const struct option_set *sets, size_t count)
         for (const struct option_row *row = sets[s].rows; row->field; row++)
             if (row->kind == OPTION_LIST)
                 free(((struct text_list *)slot_of(&sets[s], row).value)->items);
-}
-
-static bool shown(const struct option_row *row)
-{
-    return !(row->flags & OPT_HIDDEN);
-}
-
-void options_put_synopsis(buffer *out, const struct option_row *rows)
-{
-    bool optional = false;
-    char name[32];
-    for (const struct option_row *row = rows; row->field; row++) {
-        if (row->flags & OPT_OPERAND || !shown(row))
-            continue;
-        option_name(row, name);
-        if (row->flags & OPT_REQUIRED)
-            buffer_put_format(out, " --%s %s", name, row->value);
-        else
-            optional = true;
-    }
-    if (optional)
-        buffer_put_text(out, " [OPTION]...");
-    for (const struct option_row *row = rows; row->field; row++)
-        if (row->flags & OPT_OPERAND && shown(row))
-            buffer_put_format(out, row->flags & OPT_REQUIRED ? " %s" : " [%s]", row->value);
-}
-
-/* The choices behind a help line: " (a, b, c)". */
-static void put_choices(buffer *out, const struct option_row *row)
-{
-    if (row->kind != OPTION_CHOICE)
-        return;
-    for (size_t i = 0; row->choices[i]; i++)
-        buffer_put_format(out, "%s%s", i ? ", " : ": ", row->choices[i]);
-}
-
-/* Appends text wrapped at 96 columns, continuation lines indented; column is where it starts. */
-static void put_wrapped(buffer *out, const char *text, size_t column)
-{
-    size_t indent = column, at = column;
-    while (*text) {
-        size_t word = strcspn(text, " ");
-        if (at > indent && at + 1 + word > 96) {
-            buffer_put_format(out, "\n%*s", (int)indent, "");
-            at = indent;
-        } else if (at > indent) {
-            buffer_put_char(out, ' ');
-            at++;
-        }
-        buffer_put(out, text, word);
-        at += word;
-        text += word;
-        text += strspn(text, " ");
-    }
-    buffer_put_char(out, '\n');
-}
-
-void options_put_help(buffer *out, const struct option_row *rows)
-{
-    enum { COLUMN = 28 };
-    for (const struct option_row *row = rows; row->field; row++) {
-        if (!shown(row))
-            continue;
-        char name[32], left[80];
-        option_name(row, name);
-        if (row->flags & OPT_OPERAND)
-            snprintf(left, sizeof left, "  %s", row->value);
-        else
-            snprintf(left, sizeof left, "  %c%c%s --%s%s%s", row->letter ? '-' : ' ',
-                     row->letter ? row->letter : ' ', row->letter ? "," : " ", name,
-                     row->value ? " " : "", row->value ? row->value : "");
-        buffer *text = buffer_new(100);
-        if (!text) {
-            out->failed = true;
-            return;
-        }
-        buffer_put_text(text, row->help);
-        put_choices(text, row);
-        buffer_put_text(out, left);
-        if (strlen(left) + 2 > COLUMN)
-            buffer_put_format(out, "\n%*s", COLUMN, "");
-        else
-            buffer_put_format(out, "%*s", COLUMN - (int)strlen(left), "");
-        put_wrapped(out, (const char *)text->data, COLUMN);
-        buffer_free(text);
-    }
-}
-
-/* Text in mdoc: a backslash is escaped, and a line never begins with a control character. */
-static void put_mdoc_text(buffer *out, const char *text)
-{
-    for (; *text; text++)
-        if (*text == '\\')
-            buffer_put_text(out, "\\e");
-        else if (*text == '-')
-            buffer_put_text(out, "\\-");
-        else
-            buffer_put_char(out, *text);
-}
-
-void options_put_mdoc(buffer *out, const struct option_row *rows)
-{
-    for (const struct option_row *row = rows; row->field; row++) {
-        if (!shown(row))
-            continue;
-        char name[32];
-        option_name(row, name);
-        if (row->flags & OPT_OPERAND) {
-            buffer_put_format(out, ".It Ar %s\n", row->value);
-        } else {
-            buffer_put_text(out, ".It ");
-            if (row->letter)
-                buffer_put_format(out, "Fl %c , ", row->letter);
-            buffer_put_text(out, "Fl \\-");
-            put_mdoc_text(out, name);
-            if (row->value)
-                buffer_put_format(out, " Ar %s", row->value);
-            buffer_put_char(out, '\n');
-        }
-        put_mdoc_text(out, row->help);
-        if (row->kind == OPTION_CHOICE)
-            for (size_t i = 0; row->choices[i]; i++) {
-                buffer_put_text(out, i ? ", " : ": ");
-                put_mdoc_text(out, row->choices[i]);
-            }
-        buffer_put_text(out, row->flags & OPT_REQUIRED ? " (required).\n" : ".\n");
-    }
 }

@@ -3,12 +3,13 @@
  * options.h: one row per option is its parser, its storage, its line in --help, its entry in the
  * man page and its completion.
  *
- *     struct decrypt { const char *key; bool force; struct text_list header; };
+ *     struct decrypt { const char *key, *message; bool force; };
  *
  *     static const struct option_row options[] = {
- *         OPT_TEXT(decrypt, key, 'k', "KEY", OPT_REQUIRED | OPT_FILE, "private key of a
- * recipient"), OPT_FLAG(decrypt, force, 'f', 0, "overwrite"), OPERAND(decrypt, message, "MESSAGE",
- * OPT_FILE, "JWE or OTrP message"), OPT_END
+ *         OPT_TEXT(decrypt, key, 'k', "KEY", OPT_REQUIRED | OPT_FILE, "a private key"),
+ *         OPT_FLAG(decrypt, force, 'f', 0, "overwrite"),
+ *         OPERAND(decrypt, message, "MESSAGE", OPT_FILE, "JWE or OTrP message"),
+ *         OPT_END
  *     };
  *
  * The name is the field's, with '-' for '_'. Options may stand before or after operands; "--" ends
@@ -37,10 +38,9 @@ enum option_flags {
     OPT_DIR = 8,     /* completes directory names */
     OPT_HIDDEN = 16, /* for the build and the shells, not for users */
     /* what a shell offers for the value: */
-    OPT_LISTED = 32, /* the first words of the lines that the value 'list' prints */
-    OPT_PKI_NAME =
-        64,         /* the names in the PKI directory of the role that the option is named after */
-    OPT_TOPIC = 128 /* what help explains */
+    OPT_LISTED = 32,   /* the first words of the lines that the value 'list' prints */
+    OPT_PKI_NAME = 64, /* the names that a PKI directory has of the role named as the option */
+    OPT_TOPIC = 128    /* what help explains */
 };
 
 struct option_row {
@@ -89,7 +89,7 @@ struct option_set {
 /*
  * Parses argv[0..argc) into the sets, looking a name up in each in turn. Lists are allocated; the
  * caller frees them with options_free. A fault is RC_USAGE with the nearest option as its hint.
- * stop_at_help: with --help given, what is missing is no fault.
+ * help: what --help, one of the options, stores into; with it, what is missing is no fault.
  */
 bool options_parse(const struct option_set *sets, size_t count, int argc, char **argv,
                    const bool *help, struct error *err) MUST_CHECK;
@@ -101,7 +101,7 @@ void option_name(const struct option_row *row, char name[32]);
 /* The candidate that is nearest to word, or NULL when none is near; for "did you mean". */
 const char *nearest(const char *word, const char *const *candidates, size_t count);
 
-/* Renderings of a table: the synopsis behind the command, the lines of --help, mdoc, completion. */
+/* Renderings of a table: the synopsis behind the command, the lines of --help, mdoc. */
 void options_put_synopsis(buffer *out, const struct option_row *rows);
 void options_put_help(buffer *out, const struct option_row *rows);
 void options_put_mdoc(buffer *out, const struct option_row *rows);
