@@ -14,12 +14,12 @@ key_set *call_keys(const struct applet_call *call, const char *source, enum key_
                         err);
 }
 
-bool call_keys_all(const struct applet_call *call, const struct text_list *sources, key_set **keys,
-                   struct error *err)
+bool call_keys_all(const struct applet_call *call, const struct text_list *sources,
+                   enum key_part part, key_set **keys, struct error *err)
 {
     AUTO(key_set) *all = NULL;
     for (size_t i = 0; i < sources->count; i++) {
-        AUTO(key_set) *some = call_keys(call, sources->items[i], KEY_PRIVATE, err);
+        AUTO(key_set) *some = call_keys(call, sources->items[i], part, err);
         if (!some || (all && !key_set_append(all, some, err)))
             return false;
         if (!all)

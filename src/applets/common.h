@@ -11,13 +11,13 @@
 #include "util/limits.h"
 #include "util/output_set.h"
 
-/* The keys of a --key argument, read as the call's --passin says. */
+/* The keys of a --key argument, read as the call's --passin says. Owned by the caller. */
 key_set *call_keys(const struct applet_call *call, const char *source, enum key_part part,
                    struct error *err) MUST_CHECK;
 
-/* The private keys of an option that may be given several times; *keys is NULL without any. */
-bool call_keys_all(const struct applet_call *call, const struct text_list *sources, key_set **keys,
-                   struct error *err) MUST_CHECK;
+/* The keys of an option that may be given several times; *keys is NULL without any. */
+bool call_keys_all(const struct applet_call *call, const struct text_list *sources,
+                   enum key_part part, key_set **keys, struct error *err) MUST_CHECK;
 
 /* Writes the one result of a command, as --force says. */
 enum rc call_put(const struct applet_call *call, const char *path, struct span data,

@@ -34,7 +34,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
         format++;
 
     AUTO(key_set) *keys = NULL;
-    if (!call_keys_all(call, &o->key, &keys, err))
+    if (!call_keys_all(call, &o->key, KEY_PRIVATE, &keys, err))
         return err->rc;
     AUTO(buffer) *text = input_read(o->transcript, limits.file_bytes, err);
     AUTO(picture) *drawn = text ? picture_read(buffer_span(text), input_name(o->transcript), keys,

@@ -39,16 +39,12 @@ static enum rc run(const struct applet_call *call, struct error *err)
 
     /* inputs */
     AUTO(json_t) *protected = NULL;
-    AUTO(key_set) *keys = call_keys(call, o->to.items[0], KEY_PUBLIC, err);
-    if (!keys || !option_algorithm("--alg", JWA_KEY_MANAGEMENT, o->alg, &how.alg, err) ||
+    AUTO(key_set) *keys = NULL;
+    if (!call_keys_all(call, &o->to, KEY_PUBLIC, &keys, err) ||
+        !option_algorithm("--alg", JWA_KEY_MANAGEMENT, o->alg, &how.alg, err) ||
         !option_algorithm("--enc", JWA_CONTENT, o->enc, &how.enc, err) ||
         !option_object("--protected", o->protected, &protected, err))
         return err->rc;
-    for (size_t i = 1; i < o->to.count; i++) {
-        AUTO(key_set) *more = call_keys(call, o->to.items[i], KEY_PUBLIC, err);
-        if (!more || !key_set_append(keys, more, err))
-            return err->rc;
-    }
     AUTO(buffer) *given = o->cek ? cek_load(o->cek, err) : NULL;
     if (o->cek && !given)
         return err->rc;

@@ -51,15 +51,7 @@ static key_set *generated(const struct applet_call *call, const char *name, stru
     struct keygen_job job = {.pkey = NULL};
     if (!key_alg_parse(name, "--generate", &job.alg, err) || !make_key(call, &job, err))
         return NULL;
-    AUTO(key_set) *set = calloc(1, sizeof *set);
-    key *k = key_from_pkey(job.pkey, true, name, err);
-    if (set && k && (set->keys = calloc(1, sizeof *set->keys))) {
-        set->keys[set->count++] = k;
-        return TAKE(set);
-    }
-    key_free(k);
-    error_memory(err);
-    return NULL;
+    return key_set_of(key_from_pkey(job.pkey, true, name, err), err);
 }
 
 static bool put_pem(buffer *out, const key *k, enum key_part part, struct error *err)
@@ -127,19 +119,23 @@ static bool put_thumbprint(buffer *out, const key *k, struct error *err)
     return print != NULL;
 }
 
-static bool put_jwks(buffer *out, const key_set *keys, const struct jwk_options *o, bool *private,
+/* What is written of a key. */
+static enum key_part part_of(const struct jwk_options *o, const key *k)
+{
+    return o->public || !k->private ? KEY_PUBLIC : KEY_PRIVATE;
+}
+
+/* One key is a JWK, several are a JWK set. */
+static bool put_jwks(buffer *out, const key_set *keys, const struct jwk_options *o,
                      struct error *err)
 {
     AUTO(json_t) *list = json_array();
     for (size_t i = 0; i < keys->count; i++) {
-        const key *k = keys->keys[i];
-        enum key_part part = o->public || !k->private ? KEY_PUBLIC : KEY_PRIVATE;
-        json_t *jwk = jwk_from_key(k, part, err);
+        json_t *jwk = jwk_from_key(keys->keys[i], part_of(o, keys->keys[i]), err);
         if (!jwk)
             return false;
         if (o->kid)
             json_object_set_new(jwk, "kid", json_string(o->kid));
-        *private |= part == KEY_PRIVATE;
         json_array_append_new(list, jwk);
     }
     AUTO(json_t) *set = keys->count > 1 ? json_pack("{s:O}", "keys", list) : NULL;
@@ -150,59 +146,74 @@ static bool put_jwks(buffer *out, const key_set *keys, const struct jwk_options 
     return true;
 }
 
+static bool put_keys(buffer *out, const key_set *keys, const struct jwk_options *o,
+                     struct error *err)
+{
+    if (!o->thumbprint && !o->pem && !o->der && !o->p12)
+        return put_jwks(out, keys, o, err);
+    bool put = true;
+    for (size_t i = 0; put && i < keys->count; i++) {
+        const key *k = keys->keys[i];
+        put = o->thumbprint ? put_thumbprint(out, k, err)
+              : o->pem      ? put_pem(out, k, part_of(o, k), err)
+              : o->der      ? put_der(out, k, part_of(o, k), err)
+                            : put_p12(out, k, part_of(o, k), o->passout, err);
+    }
+    return put;
+}
+
+static enum output_kind kind_of(const key_set *keys, const struct jwk_options *o)
+{
+    for (size_t i = 0; !o->thumbprint && i < keys->count; i++)
+        if (part_of(o, keys->keys[i]) == KEY_PRIVATE)
+            return OUTPUT_PRIVATE;
+    return OUTPUT_PUBLIC;
+}
+
+static bool check_options(const struct jwk_options *o, struct error *err)
+{
+    if (o->generate && o->public)
+        return error_set(err, RC_USAGE,
+                         "--generate makes a private key: --public would throw it away");
+    if (o->pem + o->der + o->p12 + o->thumbprint > 1)
+        return error_set(err, RC_USAGE, "--pem, --der, --p12 and --thumbprint exclude each other");
+    if (o->passout && !o->p12)
+        return error_set(err, RC_USAGE, "--passout is for --p12");
+    if (o->kid && (o->pem || o->der || o->p12 || o->thumbprint))
+        return error_set(err, RC_USAGE, "--kid: only a JWK has a place for it");
+    if (o->generate && o->thumbprint)
+        return error_set(err, RC_USAGE,
+                         "--generate makes a private key: --thumbprint would throw it away");
+    if (o->generate && o->file)
+        return error_set(err, RC_USAGE, "--generate makes a key, so it takes no FILE");
+    return true;
+}
+
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct jwk_options *o = call->options;
-    if (o->generate && o->public)
-        return error_set(err, RC_USAGE,
-                         "--generate makes a private key: --public would throw it away"),
-               err->rc;
-    if (o->pem + o->der + o->p12 + o->thumbprint > 1)
-        return error_set(err, RC_USAGE, "--pem, --der, --p12 and --thumbprint exclude each other"),
-               err->rc;
-    if (o->passout && !o->p12)
-        return error_set(err, RC_USAGE, "--passout is for --p12"), err->rc;
-    if (o->kid && (o->pem || o->der || o->p12 || o->thumbprint))
-        return error_set(err, RC_USAGE, "--kid: only a JWK has a place for it"), err->rc;
-    if (o->generate && o->thumbprint)
-        return error_set(err, RC_USAGE,
-                         "--generate makes a private key: --thumbprint would throw it away"),
-               err->rc;
-    if (o->generate && o->file)
-        return error_set(err, RC_USAGE, "--generate makes a key, so it takes no FILE"), err->rc;
+    if (!check_options(o, err))
+        return err->rc;
 
     /* inputs */
     AUTO(key_set) *keys = o->generate ? generated(call, o->generate, err)
                                       : call_keys(call, o->file ? o->file : "-", KEY_PUBLIC, err);
-    AUTO(buffer) *out = keys ? buffer_secret(4096) : NULL;
-    if (!out)
+    if (!keys)
         return err->rc;
-
     if ((o->der || o->p12) && keys->count > 1)
         return error_set(err, RC_USAGE, "%s: DER and PKCS#12 hold one key, there are %zu",
                          input_name(o->file), keys->count),
                err->rc;
 
     /* act */
-    bool private = false, put = true;
-    bool encoded = o->thumbprint || o->pem || o->der || o->p12;
-    for (size_t i = 0; encoded && put && i < keys->count; i++) {
-        const key *k = keys->keys[i];
-        enum key_part part = o->public || !k->private ? KEY_PUBLIC : KEY_PRIVATE;
-        put = o->thumbprint ? put_thumbprint(out, k, err)
-              : o->pem      ? put_pem(out, k, part, err)
-              : o->der      ? put_der(out, k, part, err)
-                            : put_p12(out, k, part, o->passout, err);
-        private |= !o->thumbprint && part == KEY_PRIVATE;
-    }
-    if (!encoded) {
-        put = put_jwks(out, keys, o, &private, err);
-    }
+    AUTO(buffer) *out = buffer_secret(4096);
+    if (!out)
+        return error_memory(err), err->rc;
+    if (!put_keys(out, keys, o, err))
+        return err->rc;
 
     /* outputs */
-    return put ? call_put(call, o->out, buffer_span(out), private ? OUTPUT_PRIVATE : OUTPUT_PUBLIC,
-                          err)
-               : err->rc;
+    return call_put_buffer(call, o->out, TAKE(out), kind_of(keys, o), err);
 }
 
 const struct applet applet_jwk = {

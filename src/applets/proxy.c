@@ -354,7 +354,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (o->cacert && strncasecmp(o->upstream, "https:", 6) != 0)
         return error_set(err, RC_USAGE, "--cacert is for an upstream with https"), err->rc;
     AUTO(key_set) *keys = NULL;
-    if (!call_keys_all(call, &o->key, &keys, err))
+    if (!call_keys_all(call, &o->key, KEY_PRIVATE, &keys, err))
         return err->rc;
     const struct http_client_api *http = http_client_load(err);
     AUTO(transcript) *wire = http ? transcript_open(o->transcript, call->common->force, err) : NULL;

@@ -94,14 +94,15 @@ static bool protected_header(const struct sign *o, const key *k, const X509_stac
             json_object_set_new(*protected, "x5t#S256", cert_thumbprint(chain, err)) == 0);
 }
 
-static buffer *wrap_message(const char *name, const buffer *signed_, struct error *err)
+/* {"name": content} */
+static buffer *wrap_message(const char *name, const buffer *content, struct error *err)
 {
-    AUTO(buffer) *out = buffer_new(signed_->size + 80);
+    AUTO(buffer) *out = buffer_new(content->size + 80);
     if (out) {
         buffer_put_char(out, '{');
         buffer_put_json_string(out, span_text(name));
         buffer_put_char(out, ':');
-        buffer_put_span(out, buffer_span(signed_));
+        buffer_put_span(out, buffer_span(content));
         buffer_put_char(out, '}');
     }
     if (out && !out->failed)
@@ -118,27 +119,23 @@ static enum rc run(const struct applet_call *call, struct error *err)
         how.serialization = serialization_find(o->serialization);
     if (o->message && how.serialization == SERIALIZATION_COMPACT)
         return error_set(err, RC_USAGE, "--message needs a JSON serialization"), err->rc;
+    if (o->key.count > 1 && (o->kid || o->jwk || o->x5t))
+        return error_set(err, RC_USAGE, "--kid, --jwk and --x5t go with one key"), err->rc;
 
     /* inputs */
     AUTO(json_t) *protected = NULL;
     AUTO(json_t) *header = NULL;
-    AUTO(key_set) *keys = call_keys(call, o->key.items[0], KEY_PRIVATE, err);
-    AUTO(X509_stack) *chain = keys && o->cert ? cert_load(o->cert, err) : NULL;
+    AUTO(key_set) *keys = NULL;
+    if (!call_keys_all(call, &o->key, KEY_PRIVATE, &keys, err))
+        return err->rc;
+    AUTO(X509_stack) *chain = o->cert ? cert_load(o->cert, err) : NULL;
     if (chain && EVP_PKEY_eq(X509_get0_pubkey(sk_X509_value(chain, 0)), keys->keys[0]->pkey) != 1)
         warn(call, "warning: %s: its first certificate is not that of the key in %s", o->cert,
              o->key.items[0]);
-    if (!keys || (o->cert && !chain) ||
-        !option_algorithm("--alg", JWA_SIGNATURE, o->alg, &how.alg, err) ||
+    if ((o->cert && !chain) || !option_algorithm("--alg", JWA_SIGNATURE, o->alg, &how.alg, err) ||
         !protected_header(o, keys->keys[0], chain, &protected, err) ||
         !unprotected_header(o, chain, &header, err))
         return err->rc;
-    if (o->key.count > 1 && (o->kid || o->jwk || o->x5t))
-        return error_set(err, RC_USAGE, "--kid, --jwk and --x5t go with one key"), err->rc;
-    for (size_t i = 1; i < o->key.count; i++) {
-        AUTO(key_set) *more = call_keys(call, o->key.items[i], KEY_PRIVATE, err);
-        if (!more || !key_set_append(keys, more, err))
-            return err->rc;
-    }
     AUTO(buffer) *payload = input_read(o->payload, limits.file_bytes, err);
     if (!payload)
         return err->rc;
@@ -148,14 +145,11 @@ static enum rc run(const struct applet_call *call, struct error *err)
     how.count = keys->count;
     how.protected = protected;
     how.header = header;
-    AUTO(buffer) *signed_ = jws_sign(&how, buffer_span(payload), err);
-    AUTO(buffer) *message = signed_ && o->message ? wrap_message(o->message, signed_, err) : NULL;
-    if (!signed_ || (o->message && !message))
-        return err->rc;
+    AUTO(buffer) *made = jws_sign(&how, buffer_span(payload), err);
+    buffer *message = made && o->message ? wrap_message(o->message, made, err) : TAKE(made);
 
     /* outputs */
-    return call_put_buffer(call, o->out, message ? TAKE(message) : TAKE(signed_), OUTPUT_PUBLIC,
-                           err);
+    return message ? call_put_buffer(call, o->out, message, OUTPUT_PUBLIC, err) : err->rc;
 }
 
 const struct applet applet_sign = {

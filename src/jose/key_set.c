@@ -46,15 +46,26 @@ static bool key_set_add(key_set *set, key *k, struct error *err)
 
 bool key_set_append(key_set *set, key_set *more, struct error *err)
 {
-    for (; more->count; more->count--) {
-        key *k = more->keys[0];
-        memmove(more->keys, more->keys + 1, (more->count - 1) * sizeof *more->keys);
-        if (!key_set_add(set, k, err)) {
-            more->count--;
-            return false;
-        }
-    }
+    key **keys = realloc(set->keys, (set->count + more->count) * sizeof *keys);
+    if (!keys)
+        return error_memory(err);
+    memcpy(keys + set->count, more->keys, more->count * sizeof *keys);
+    set->keys = keys;
+    set->count += more->count;
+    more->count = 0;
     return true;
+}
+
+key_set *key_set_of(key *k, struct error *err)
+{
+    AUTO(key_set) *set = calloc(1, sizeof *set);
+    if (set && key_set_add(set, k, err))
+        return TAKE(set);
+    if (!set) {
+        key_free(k);
+        error_memory(err);
+    }
+    return NULL;
 }
 
 static bool add_pkey(key_set *set, EVP_PKEY *pkey, bool private, const char *name,

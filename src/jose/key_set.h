@@ -33,7 +33,10 @@ key_set *key_set_load(const char *source, const struct key_how *how, struct erro
 key_set *key_set_parse(struct span text, const char *name, const struct key_how *how,
                        struct error *err) MUST_CHECK;
 
-/* Moves the keys of more to the end of set; more is left empty. */
+/* A set of this one key, which is taken (also at a failure); NULL for NULL, with err as it is. */
+key_set *key_set_of(key *k, struct error *err) MUST_CHECK;
+
+/* Moves the keys of more, of which there is at least one, to the end of set; more is left empty. */
 bool key_set_append(key_set *set, key_set *more, struct error *err) MUST_CHECK;
 
 void key_set_free(key_set *set);
