@@ -62,14 +62,15 @@ static const struct option_row options_lenient[] = {
 static const struct {
     unsigned use;
     const struct option_row *rows;
-} common_tables[] = {
+} common_tables[COMMON_TABLES] = {
     {USES_PROFILE, options_profile}, {USES_LENIENT, options_lenient},
     {USES_KEYS, options_keys},       {USES_NOW, options_now},
     {USES_LIMITS, options_limits},   {USES_FORCE, options_force},
     {USES_JSON, options_json},       {0, options_always},
 };
 
-size_t common_options(const struct applet *applet, struct common *common, struct option_set sets[8])
+size_t common_options(const struct applet *applet, struct common *common,
+                      struct option_set sets[COMMON_TABLES])
 {
     size_t count = 0;
     for (size_t i = 0; i < COUNT(common_tables); i++)

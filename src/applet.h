@@ -79,9 +79,11 @@ extern const size_t applet_count;
 const struct applet_entry *applet_find(const char *name); /* or NULL */
 const char *applet_group_name(enum applet_group group);
 
-/* The option tables that an applet obeys besides its own; returns their number, at most 8. */
+enum { COMMON_TABLES = 8 };
+
+/* The option tables that an applet obeys besides its own; returns their number. */
 size_t common_options(const struct applet *applet, struct common *common,
-                      struct option_set sets[8]);
+                      struct option_set sets[COMMON_TABLES]);
 
 /* Appends what --help prints; name is "sign" or "tee-sim process". */
 void applet_put_help(buffer *out, const char *name, const char *summary,

@@ -46,14 +46,15 @@ static void print_error(const char *name, const struct error *err, const struct 
     }
 }
 
-static int print_help(const char *name, const char *summary, const struct applet *applet)
+static enum rc print_help(const char *name, const char *summary, const struct applet *applet,
+                          struct error *err)
 {
     AUTO(buffer) *text = buffer_new(2000);
-    if (!text)
-        return RC_INTERNAL;
-    applet_put_help(text, name, summary, applet);
-    struct error err = {.rc = RC_OK};
-    return stdout_write(buffer_span(text), &err) ? RC_OK : RC_INTERNAL;
+    if (text)
+        applet_put_help(text, name, summary, applet);
+    if (!text || text->failed)
+        return error_memory(err), err->rc;
+    return stdout_write(buffer_span(text), err) ? RC_OK : err->rc;
 }
 
 static bool call_prepare(struct applet_call *call, struct error *err)
@@ -75,93 +76,107 @@ static bool call_prepare(struct applet_call *call, struct error *err)
     return true;
 }
 
-static int run_applet(const char *name, const char *summary, const struct applet *applet, int argc,
-                      char **argv)
+/* Known before the options are read: errors in what stands before --json are reported so, too. */
+static bool asks_for_json(const struct applet *applet, int argc, char **argv)
 {
-    struct common common = {.help = false};
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if ((applet->uses & USES_JSON) && strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
+}
+
+static enum rc run_applet(const char *name, const char *summary, const struct applet *applet,
+                          int argc, char **argv)
+{
+    struct common common = {.json = asks_for_json(applet, argc, argv)};
     struct error err = {.rc = RC_INTERNAL};
-    struct option_set sets[9];
+    struct option_set sets[1 + COMMON_TABLES];
     void *options = calloc(1, applet->size ? applet->size : 1);
     if (!options)
         return RC_INTERNAL;
-    size_t count = common_options(applet, &common, sets + 1) + 1;
     sets[0] = (struct option_set){applet->options, options};
+    size_t count = 1 + common_options(applet, &common, sets + 1);
     struct applet_call call = {
         .name = name, .applet = applet, .options = options, .common = &common};
-    /* errors before it stands count, too */
-    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
-        common.json |= (applet->uses & USES_JSON) && strcmp(argv[i], "--json") == 0;
     enum rc rc;
-    if (!options_parse(sets, count, argc, argv, &common.help, &err) ||
-        (!common.help && !call_prepare(&call, &err))) {
-        print_error(name, &err, &common);
+    if (!options_parse(sets, count, argc, argv, &common.help, &err))
         rc = err.rc;
-    } else if (common.help) {
-        rc = (enum rc)print_help(name, summary, applet);
-    } else {
-        rc = applet->run(&call, &err);
-        if (rc != RC_OK && err.message[0])
-            print_error(name, &err, &common);
-    }
+    else if (common.help)
+        rc = print_help(name, summary, applet, &err);
+    else
+        rc = call_prepare(&call, &err) ? applet->run(&call, &err) : err.rc;
+    if (rc != RC_OK && err.message[0])
+        print_error(name, &err, &common);
     options_free(sets, count);
     free(options);
-    return (int)rc;
+    return rc;
 }
 
-static int unknown(const char *name, const char *kind, const char *word, const char *near)
+/* Prints what is wrong before an applet is found; its code. */
+static enum rc fail(const char *name, const struct error *err)
+{
+    print_error(name, err, &(struct common){.json = false});
+    return err->rc;
+}
+
+static enum rc unknown(const char *name, const char *word, const char *near)
 {
     struct error err;
-    struct common common = {.help = false};
-    error_set(&err, RC_USAGE, "there is no %s '%s'", kind, word);
+    error_set(&err, RC_USAGE, "there is no command '%s'", word);
     if (strncmp(word, "ERR_", 4) == 0)
         error_hint(&err, "'otrp help %s' explains it", word);
     else if (near)
         error_hint(&err, "did you mean '%s'?", near);
     else
         error_hint(&err, "'otrp%s%s --help' lists them", *name ? " " : "", name);
-    print_error(name, &err, &common);
-    return RC_USAGE;
+    return fail(name, &err);
 }
 
-static int run_command(const struct applet_entry *entry, int argc, char **argv)
+static enum rc run_command(const struct applet_entry *entry, int argc, char **argv)
 {
-    if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
-        if (argc)
-            return print_help(entry->name, entry->summary, entry->applet);
-        struct error err;
-        struct common common = {.help = false};
+    struct error err;
+    if (argc == 0) {
         error_set(&err, RC_USAGE, "a command is missing");
         error_hint(&err, "'otrp %s --help' lists them", entry->name);
-        print_error(entry->name, &err, &common);
-        return RC_USAGE;
+        return fail(entry->name, &err);
     }
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)
+        return print_help(entry->name, entry->summary, entry->applet, &err) == RC_OK
+                   ? RC_OK
+                   : fail(entry->name, &err);
     const char *names[32];
     size_t count = 0;
     for (const struct applet_command *c = entry->applet->commands; c->name; c++) {
-        names[count++] = c->name;
+        if (count < COUNT(names))
+            names[count++] = c->name;
         if (strcmp(c->name, argv[0]) != 0)
             continue;
         char name[64];
         snprintf(name, sizeof name, "%s %s", entry->name, c->name);
         return run_applet(name, c->summary, &c->applet, argc - 1, argv + 1);
     }
-    return unknown(entry->name, "command", argv[0], nearest(argv[0], names, count));
+    return unknown(entry->name, argv[0], nearest(argv[0], names, count));
 }
 
-static int run_named(const char *word, int argc, char **argv)
+static enum rc print_version(void)
 {
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "version") == 0) {
-        puts("otrp " OTRP_VERSION);
-        return fflush(stdout) == 0 ? RC_OK : RC_INTERNAL;
-    }
+    struct error err;
+    return stdout_write(span_text("otrp " OTRP_VERSION "\n"), &err) ? RC_OK : fail("", &err);
+}
+
+static enum rc run_named(const char *word, int argc, char **argv)
+{
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "version") == 0)
+        return print_version();
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
         word = "help";
     const struct applet_entry *entry = applet_find(word);
     if (!entry) {
         const char *names[64];
-        for (size_t i = 0; i < applet_count; i++)
+        size_t count = applet_count < COUNT(names) ? applet_count : COUNT(names);
+        for (size_t i = 0; i < count; i++)
             names[i] = applets[i].name;
-        return unknown("", "command", word, nearest(word, names, applet_count));
+        return unknown("", word, nearest(word, names, count));
     }
     if (entry->applet->commands)
         return run_command(entry, argc, argv);
@@ -176,8 +191,8 @@ int main(int argc, char **argv)
     const char *slash = argc ? strrchr(argv[0], '/') : NULL;
     const char *own = argc ? (slash ? slash + 1 : argv[0]) : "otrp";
     if (strncmp(own, "otrp-", 5) == 0)
-        return run_named(own + 5, argc - 1, argv + 1);
+        return (int)run_named(own + 5, argc - 1, argv + 1);
     if (argc < 2)
-        return run_named("help", 0, NULL);
-    return run_named(argv[1], argc - 2, argv + 2);
+        return (int)run_named("help", 0, NULL);
+    return (int)run_named(argv[1], argc - 2, argv + 2);
 }

@@ -323,6 +323,15 @@ END
     assert_equal "$output" ""
 }
 
+@test "help and version that cannot be written say so" {
+    for command in --version 'sign --help' 'tee-sim --help' 'tee-sim init --help' 'help exit-codes'; do
+        # shellcheck disable=SC2086 # words
+        run --separate-stderr bash -c '"$0" "$@" > /dev/full' "$OTRP" $command
+        assert_equal "$status" 1
+        assert_regex "$stderr" '^otrp.*: error: cannot write to standard output: No space left on device$'
+    done
+}
+
 # typed SIGN...: what a person sees who signs, with these options, what takes a second and a half to
 # arrive. What comes to the pipe, a byte at a time, is not much.
 typed() {
