@@ -325,3 +325,13 @@ teardown() {
     assert_output --partial -- '-: the signing request of a manifest is to be a file'
     assert_output --regexp '3,tee,b3,.*issued'
 }
+
+@test "rows as long as they may be keep nobody waiting for another" {
+    local long
+    long=$(printf '%060000d' 0)
+    { echo role,name; for ((i = 1; i <= 60; i++)); do echo "tee,$i$long"; done; } > long.csv
+    run --separate-stderr timeout --signal KILL 60 "$OTRP" pki-issue --pki pki --manifest long.csv --out out --jobs 1
+    assert_equal "$status" 9
+    assert_regex "$stderr" '60 of 60 rows failed'
+    assert_equal "$(cut -d, -f1,9 out/long.result.csv | tail -n +2)" "$(seq -f '%g,failed' 60)"
+}

@@ -8,7 +8,10 @@
 
 #include "pki/batch_worker.h"
 
-#define AHEAD 32 /* rows that a worker has before it */
+/* What a worker has before it. The bytes fit into the buffers of a socket: who hands out rows never
+ * waits for a worker that waits for its reports to be taken. */
+#define AHEAD       32
+#define AHEAD_BYTES 65536
 
 static bool start_worker(struct crew *c, const struct batch *b, struct error *err)
 {
@@ -52,11 +55,16 @@ void crew_stop(struct crew *c)
     c->count = 0;
 }
 
+static bool has_enough(const struct worker *worker)
+{
+    return worker->ahead >= AHEAD || worker->ahead_bytes >= AHEAD_BYTES;
+}
+
 struct worker *crew_idlest(struct crew *c)
 {
     struct worker *best = NULL;
     for (size_t i = 0; i < c->count; i++)
-        if (c->workers[i].ahead < AHEAD && (!best || c->workers[i].ahead < best->ahead))
+        if (!has_enough(&c->workers[i]) && (!best || c->workers[i].ahead < best->ahead))
             best = &c->workers[i];
     return best;
 }

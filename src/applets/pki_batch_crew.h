@@ -19,7 +19,7 @@
 struct worker {
     pid_t pid;
     struct channel channel;
-    size_t ahead; /* rows that it has and has not reported */
+    size_t ahead, ahead_bytes; /* rows that it has and has not reported, and their columns */
 };
 
 struct crew {

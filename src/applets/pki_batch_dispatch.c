@@ -17,7 +17,7 @@
 
 /* A row between its begin and its entry. */
 struct slot {
-    bool used, done;
+    bool done;
     uint64_t row;
     uint64_t name; /* hash of role and name: one after the other */
     buffer *columns;
@@ -95,7 +95,7 @@ static void slot_clear(struct slot *slot)
     buffer_free(slot->columns);
     buffer_free(slot->entry);
     buffer_free(slot->line);
-    *slot = (struct slot){.used = false};
+    *slot = (struct slot){.done = false};
 }
 
 /* Enters the rows that are done, in their order; at the end (stopped) also those behind one that
@@ -198,7 +198,7 @@ static bool hand_out(struct dispatcher *d)
     if (!d->row.fault && !d->settled && is_under_way(d, name))
         return false;
     struct slot *slot = &d->slots[d->next % WINDOW];
-    *slot = (struct slot){.used = true, .row = d->row.number, .name = name};
+    *slot = (struct slot){.row = d->row.number, .name = name};
     slot->columns = buffer_new(128);
     if (slot->columns)
         columns_pack(slot->columns, d->row.text);
@@ -216,6 +216,7 @@ static bool hand_out(struct dispatcher *d)
     }
     frame_put(&worker->channel, head, buffer_span(slot->columns), SPAN(NULL, 0));
     worker->ahead++;
+    worker->ahead_bytes += slot->columns->size;
     return true;
 }
 
@@ -265,6 +266,7 @@ static bool take_report(struct dispatcher *d, struct worker *worker, const struc
     if (head->kind == FRAME_SIGN)
         return sign_for(d, worker, slot, body);
     worker->ahead--;
+    worker->ahead_bytes -= slot->columns->size;
     if (head->kind == FRAME_BROKEN) {
         struct error why;
         error_set(&why, (enum rc)head->rc, "%.*s", (int)body.size, (const char *)body.data);
