@@ -335,3 +335,48 @@ teardown() {
     assert_regex "$stderr" '60 of 60 rows failed'
     assert_equal "$(cut -d, -f1,9 out/long.result.csv | tail -n +2)" "$(seq -f '%g,failed' 60)"
 }
+
+@test "--resume vouches for nothing that is revoked" {
+    manifest 1 4 > units.csv
+    echo tee,unit-2,ec-p256 >> units.csv
+    run otrp pki-issue -q --pki pki --manifest units.csv --out out
+    assert_equal "$status" 9
+    head -n 5 <<< "$output" > all.csv
+    # as if the last rows had not got into the result: of the third one nobody was told
+    head -n 3 all.csv > out/units.result.csv
+    local told untold serial
+    told=$(sed -n 3p all.csv | cut -d, -f7) untold=$(sed -n 4p all.csv | cut -d, -f7)
+    otrp pki-revoke -q --pki pki "$told"
+    otrp pki-revoke -q --pki pki "$untold"
+    cp "$told" revoked.pem
+    for _ in 1 2; do
+        run --separate-stderr otrp pki-issue -q --pki pki --manifest units.csv --out out --resume
+        assert_equal "$status" 9
+        assert_equal "$(cut -d, -f9 <<< "$output" | tail -n +2 | paste -sd ' ')" "issued failed issued issued failed"
+        assert_regex "$(sed -n 3p <<< "$output")" "issued before, and revoked since: move $told and its key away, and --resume issues another"
+        assert_equal "$(sed -n '2p;5p' <<< "$output")" "$(sed -n '2p;5p' all.csv)"
+        assert_regex "$(sed -n 6p <<< "$output")" "the name 'unit-2' is taken"
+        run cmp revoked.pem "$told"
+        assert_success
+    done
+    serial=$(sed -n 4p out/units.result.csv | cut -d, -f4)
+    assert_equal "$(openssl x509 -in "$untold" -noout -serial)" "serial=$serial"
+    assert_equal "$(openssl pkey -in "${untold/cert.pem/key.pem}" -pubout)" "$(openssl x509 -in "$untold" -noout -pubkey)"
+    assert_equal "$(awk -F '\t' -v s="$serial" '$4 == s { print $1 }' "$LEDGER")" V
+    run --separate-stderr otrp pki-check --pki pki --out out
+    assert_equal "$status" 9
+    assert_equal "$(grep -c . <<< "$output")" 2
+    assert_regex "$output" "^revoked: $told"
+    # moved away, as the message says
+    mkdir away
+    mv "$told" "${told/cert.pem/key.pem}" away
+    run --separate-stderr otrp pki-issue -q --pki pki --manifest units.csv --out out --resume
+    assert_equal "$status" 9
+    assert_equal "$(cut -d, -f9 <<< "$output" | tail -n +2 | paste -sd ' ')" "issued issued issued issued failed"
+    serial=$(sed -n 3p <<< "$output" | cut -d, -f4)
+    assert_equal "$(openssl x509 -in "$told" -noout -serial)" "serial=$serial"
+    assert_equal "$(awk -F '\t' -v s="$serial" '$4 == s { print $1 }' "$LEDGER")" V
+    assert_equal "$(grep -c '^R' "$LEDGER")" 2
+    run otrp pki-check --pki pki --out out
+    assert_success
+}

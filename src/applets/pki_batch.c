@@ -53,11 +53,11 @@ static bool survey(const struct pki_issue *o, struct need needed[ROLE_COUNT], st
     enum csv_result result;
     while ((result = manifest_next(m, &row, err)) == CSV_RECORD) {
         const char *name = *row.text[MANIFEST_ROLE] ? row.text[MANIFEST_ROLE] : o->role;
-        for (enum pki_role role = 0; name && role < ROLE_COUNT; role++)
-            if (strcmp(name, role_name(role)) == 0) {
-                needed[role].ca = true;
-                needed[role].keys |= !*row.text[MANIFEST_CSR];
-            }
+        enum pki_role role;
+        if (!name || !role_find(name, &role))
+            continue;
+        needed[role].ca = true;
+        needed[role].keys |= !*row.text[MANIFEST_CSR];
     }
     return result == CSV_END;
 }

@@ -33,10 +33,8 @@ static const struct option_row options[] = {
 
 static authority *find(const struct pki_crl *o, struct error *err)
 {
-    enum pki_role role = 0;
-    while (strcmp(role_name(role), o->role) != 0)
-        role++;
-    AUTO(authority) *ca = authority_of(o->pki, role, err);
+    enum pki_role role;
+    AUTO(authority) *ca = role_find(o->role, &role) ? authority_of(o->pki, role, err) : NULL;
     return !ca ? NULL : o->root ? authority_find(o->pki, ca->cert, err) : TAKE(ca);
 }
 

@@ -54,12 +54,10 @@ static bool find_cert(const struct pki_revoke *o, struct target *t, struct error
 
 static bool find_serial(const struct pki_revoke *o, struct target *t, struct error *err)
 {
-    enum pki_role role = 0;
-    while (strcmp(role_name(role), o->role) != 0)
-        role++;
+    enum pki_role role;
     if (!*o->serial || o->serial[strspn(o->serial, "0123456789abcdefABCDEF")])
         return error_set(err, RC_USAGE, "--serial: '%s' is no hexadecimal number", o->serial);
-    t->issuer = authority_of(o->pki, role, err);
+    t->issuer = role_find(o->role, &role) ? authority_of(o->pki, role, err) : NULL;
     if (!t->issuer)
         return false;
     t->serial = strdup(o->serial);

@@ -55,6 +55,13 @@ static void settle(struct batch_earlier *e, size_t number, const char *message)
                                  .message = message};
 }
 
+static bool is_revoked(const struct batch_earlier *e)
+{
+    enum pki_role role;
+    return role_find(e->row.fields[RESULT_ROLE], &role) && e->batch->known[role] &&
+           ledger_filter_has_revoked(e->batch->known[role], e->row.fields[RESULT_SERIAL]);
+}
+
 static enum batch_earlier_row judge(struct batch_earlier *e, size_t number)
 {
     const struct station *s = e->batch->station;
@@ -62,18 +69,26 @@ static enum batch_earlier_row judge(struct batch_earlier *e, size_t number)
     bool issued = result_is_issued(&e->row);
     if (!issued && !*e->row.fields[RESULT_SERIAL])
         return EARLIER_NONE;
-    if (result_judge(s->out ? s->out : s->pki, e->row.fields, why) != RESULT_SOUND) {
+    enum result_state state = result_judge(s->out ? s->out : s->pki, e->row.fields, why);
+    bool revoked = is_revoked(e);
+    if (revoked && state == RESULT_GONE)
+        return EARLIER_NONE;
+    if (state == RESULT_SOUND && !revoked) {
+        settle(e, number, NULL);
+        return issued ? EARLIER_KEPT : EARLIER_SETTLED;
+    }
+    if (revoked)
+        snprintf(e->message, sizeof e->message,
+                 "issued before, and revoked since: move %.640s and its key away, and --resume "
+                 "issues another",
+                 e->row.fields[RESULT_CERT]);
+    else
         snprintf(
             e->message, sizeof e->message,
             "issued before, but %s: restore it, or revoke the certificate (pki-revoke --serial "
             "%.80s)",
             why, e->row.fields[RESULT_SERIAL]);
-        settle(e, number, e->message);
-        return EARLIER_SETTLED;
-    }
-    if (issued)
-        return EARLIER_KEPT;
-    settle(e, number, NULL);
+    settle(e, number, e->message);
     return EARLIER_SETTLED;
 }
 

@@ -32,11 +32,11 @@ bool batch_earlier_open(struct batch_earlier *e, const struct batch *b,
 void batch_earlier_close(struct batch_earlier *e);
 
 enum batch_earlier_row {
-    EARLIER_NONE, /* it is to be made */
+    EARLIER_NONE, /* it is to be made; also when what was issued has been revoked, and is gone */
     EARLIER_KEPT, /* it was issued, and its files are there */
-    /* It was issued and its files are gone or changed, which fails, as nobody is to get a second
-     * certificate unasked; or those of such a row are there again: e->settled until the next call.
-     */
+    /* It was issued, and its files are gone or changed, or it has been revoked: that fails, as
+     * nobody is to get a second certificate unasked. Or the files of such a row are there again.
+     * e->settled until the next call. */
     EARLIER_SETTLED
 };
 

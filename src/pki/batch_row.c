@@ -10,6 +10,7 @@
 
 #include "pki/files.h"
 #include "pki/layout.h"
+#include "pki/ledger.h"
 #include "pki/place.h"
 #include "util/file.h"
 #include "util/limits.h"
@@ -40,15 +41,12 @@ static EVP_PKEY *read_key(const char *path, const buffer *passphrase)
     return pkey;
 }
 
-/* Whether the certificate that is there is whole, of the row's CA, and goes with its key. A file
- * may be empty after the machine itself went down. */
-static bool is_whole(const struct batch *b, entity *e, const char *cert_path, const char *key_path)
+/* Whether the certificate that is there is of the row's CA, and goes with its key: then it is e's.
+ */
+static bool take_cert(const struct batch *b, entity *e, X509 *cert, const char *key_path)
 {
     struct error ignored;
-    AUTO(X509_stack) *certs = cert_load(cert_path, &ignored);
-    X509 *cert = certs ? sk_X509_value(certs, 0) : NULL;
-    EVP_PKEY *ca = X509_get0_pubkey(b->station->ca[e->role].ca->cert);
-    if (!cert || X509_verify(cert, ca) != 1)
+    if (X509_verify(cert, X509_get0_pubkey(b->station->ca[e->role].ca->cert)) != 1)
         return false;
     EVP_PKEY *own = e->pkey ? e->pkey : read_key(key_path, b->station->passphrase);
     bool fits = own && EVP_PKEY_eq(X509_get0_pubkey(cert), own) == 1;
@@ -60,20 +58,28 @@ static bool is_whole(const struct batch *b, entity *e, const char *cert_path, co
     return der && station_take(e, buffer_span(der), &ignored);
 }
 
-/* The certificate of the row if an earlier run has made it: *done. What that left unfinished is
- * taken away. */
+/* The certificate of the row if an earlier run has made it: *done. What that left unfinished (a
+ * file may be empty after the machine itself went down), or what has been revoked since, is taken
+ * away; but what is revoked and another row's is left to that. */
 static bool take_up(const struct batch *b, entity *e, bool *done, struct error *err)
 {
-    AUTO(char) *cert = station_path(b->station, e, "cert.pem");
+    struct error ignored;
+    AUTO(char) *path = station_path(b->station, e, "cert.pem");
     AUTO(char) *key_path = station_path(b->station, e, "key.pem");
     *done = false;
-    if (!cert || !key_path)
+    if (!path || !key_path)
         return error_memory(err);
-    if (!is_ours(b, cert))
+    if (!is_ours(b, path))
         return true;
-    *done = is_whole(b, e, cert, key_path);
-    if (!*done && unlink(cert) != 0)
-        return error_errno(err, RC_INTERNAL, "%s: cannot remove", cert);
+    AUTO(X509_stack) *certs = cert_load(path, &ignored);
+    X509 *cert = certs ? sk_X509_value(certs, 0) : NULL;
+    AUTO(char) *serial = cert ? ledger_serial(cert) : NULL;
+    bool revoked = serial && ledger_filter_has_revoked(b->known[e->role], serial);
+    if (revoked && file_has_line(journal_path(b->journal), serial))
+        return true;
+    *done = serial && !revoked && take_cert(b, e, cert, key_path);
+    if (!*done && unlink(path) != 0)
+        return error_errno(err, RC_INTERNAL, "%s: cannot remove", path);
     return true;
 }
 

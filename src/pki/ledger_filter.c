@@ -46,19 +46,24 @@ static bool may_have(const ledger_filter *f, const char *text, uint64_t kind)
     return true;
 }
 
-enum { SUBJECT = 's', SERIAL = 'n' };
+/* What can be asked for. */
+enum kind { SUBJECT = 's', SERIAL = 'n', REVOKED = 'r' };
 
-/* Takes a line of six columns apart: its type, serial number and subject. */
-static bool take_apart(char *line, char *type, char **serial, char **subject)
+/* What a row of a ledger says here. */
+struct row {
+    bool revoked;
+    const char *serial, *subject;
+};
+
+/* Takes a line of six columns apart. */
+static bool row_read(char *line, struct row *row)
 {
     char *columns[6];
     line[strcspn(line, "\n")] = '\0';
     for (size_t i = 0; i < 6; i++)
         if (!(columns[i] = strsep(&line, "\t")))
             return false;
-    *type = columns[0][0];
-    *serial = columns[3];
-    *subject = columns[5];
+    *row = (struct row){columns[0][0] == 'R', columns[3], columns[5]};
     return true;
 }
 
@@ -76,13 +81,13 @@ ledger_filter *ledger_filter_load(const char *path, struct error *err)
         error_errno(err, RC_USAGE, "%s: cannot open", path);
         return NULL;
     }
-    char *line = NULL, *serial, *subject, type;
+    char *line = NULL;
     size_t room = 0;
+    struct row row;
     while (getline(&line, &room, file) >= 0)
-        if (take_apart(line, &type, &serial, &subject)) {
-            add(f, serial, SERIAL);
-            if (type != 'R')
-                add(f, subject, SUBJECT);
+        if (row_read(line, &row)) {
+            add(f, row.serial, SERIAL);
+            add(f, row.revoked ? row.serial : row.subject, row.revoked ? REVOKED : SUBJECT);
         }
     free(line);
     fclose(file);
@@ -96,17 +101,23 @@ void ledger_filter_free(ledger_filter *f)
     free(f);
 }
 
+static bool says(const struct row *row, const char *text, enum kind kind)
+{
+    if (kind == SUBJECT)
+        return !row->revoked && strcmp(row->subject, text) == 0;
+    return (kind == SERIAL || row->revoked) && strcmp(row->serial, text) == 0;
+}
+
 /* What the filter only suspects. */
-static bool look(const ledger_filter *f, const char *text, int kind)
+static bool look(const ledger_filter *f, const char *text, enum kind kind)
 {
     FILE *file = fopen(f->path, "re");
-    char *line = NULL, *serial, *subject, type;
+    char *line = NULL;
     size_t room = 0;
+    struct row row;
     bool found = false;
     while (file && !found && getline(&line, &room, file) >= 0)
-        if (take_apart(line, &type, &serial, &subject))
-            found = kind == SERIAL ? strcmp(serial, text) == 0
-                                   : type != 'R' && strcmp(subject, text) == 0;
+        found = row_read(line, &row) && says(&row, text, kind);
     free(line);
     if (file)
         fclose(file);
@@ -121,6 +132,11 @@ bool ledger_filter_has_subject(const ledger_filter *f, const char *subject)
 bool ledger_filter_has_serial(const ledger_filter *f, const char *serial)
 {
     return may_have(f, serial, SERIAL) && look(f, serial, SERIAL);
+}
+
+bool ledger_filter_has_revoked(const ledger_filter *f, const char *serial)
+{
+    return may_have(f, serial, REVOKED) && look(f, serial, REVOKED);
 }
 
 bool file_has_line(const char *path, const char *text)

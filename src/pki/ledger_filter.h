@@ -20,8 +20,10 @@ void ledger_filter_free(ledger_filter *filter);
 
 /* Whether a certificate that is not revoked has that subject. */
 bool ledger_filter_has_subject(const ledger_filter *filter, const char *subject);
-/* Whether there is a row of that serial number. */
+/* Whether there is a row of that serial number, and one of a revoked certificate. Of what is
+ * revoked later a filter that has the number knows nothing, either. */
 bool ledger_filter_has_serial(const ledger_filter *filter, const char *serial);
+bool ledger_filter_has_revoked(const ledger_filter *filter, const char *serial);
 
 /* Whether a file has a line that holds text, looking through all of it. */
 bool file_has_line(const char *path, const char *text);

@@ -25,14 +25,8 @@ static bool given(const char *text)
 
 static bool read_role(const char *text, enum pki_role *role, struct error *err)
 {
-    const char *names[ROLE_COUNT];
-    for (enum pki_role r = 0; r < ROLE_COUNT; r++) {
-        names[r] = role_name(r);
-        if (given(text) && strcmp(text, names[r]) == 0) {
-            *role = r;
-            return true;
-        }
-    }
+    if (given(text) && role_find(text, role))
+        return true;
     if (!given(text))
         error_set(err, RC_USAGE, "role: missing");
     else
