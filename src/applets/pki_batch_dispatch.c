@@ -240,6 +240,20 @@ static struct slot *slot_of(struct dispatcher *d, uint64_t row)
     return NULL;
 }
 
+/* Gives e the key that a worker has made, or compares it with that of the CSR, which the worker has
+ * read before. */
+static bool check_key(entity *e, const char *csr, struct span spki, struct error *err)
+{
+    const unsigned char *p = spki.data;
+    EVP_PKEY *pkey = d2i_PUBKEY(NULL, &p, (long)spki.size);
+    if (!*csr)
+        return entity_set_key(e, pkey, false, "the new key", err);
+    bool same = pkey && EVP_PKEY_eq(e->pkey, pkey) == 1;
+    EVP_PKEY_free(pkey);
+    return same ||
+           error_set(err, RC_USAGE, "%s: its key has changed while the batch was running", csr);
+}
+
 /* Signs for a worker: the key is in a token, which one process talks to. */
 static bool sign_for(struct dispatcher *d, struct worker *worker, const struct slot *slot,
                      struct span spki)
@@ -248,9 +262,7 @@ static bool sign_for(struct dispatcher *d, struct worker *worker, const struct s
     struct error why = {.rc = RC_INTERNAL};
     columns_unpack((const char *)slot->columns->data, text);
     AUTO(entity) *e = batch_read_row(d->batch, text, &why);
-    const unsigned char *p = spki.data;
-    bool keyed = e && (e->pkey || entity_set_key(e, d2i_PUBKEY(NULL, &p, (long)spki.size), false,
-                                                 "the new key", &why));
+    bool keyed = e && check_key(e, text[MANIFEST_CSR], spki, &why);
     bool signed_ = keyed && station_issue(d->batch->station, e, &why);
     struct frame head = {.kind = FRAME_CERT, .row = slot->row, .rc = signed_ ? RC_OK : why.rc};
     return frame_send(&worker->channel, head,
