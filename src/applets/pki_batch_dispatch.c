@@ -12,6 +12,7 @@
 #include "pki/issued.h"
 #include "pki/key_index.h"
 #include "util/terminal.h"
+#include "util/text_hash.h"
 
 #define WINDOW 1024 /* rows that are begun and not yet entered */
 

@@ -128,10 +128,3 @@ void columns_unpack(const char *packed, const char *text[MANIFEST_COLUMNS])
         packed += strlen(packed) + 1;
     }
 }
-
-uint64_t text_hash(uint64_t h, const char *text)
-{
-    for (; *text; text++)
-        h = (h ^ (uint8_t)*text) * 0x100000001b3;
-    return (h ^ 0xff) * 0x100000001b3;
-}

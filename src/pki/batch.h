@@ -65,8 +65,4 @@ void columns_pack(buffer *out, const char *const text[MANIFEST_COLUMNS]);
 /* text borrows from packed. */
 void columns_unpack(const char *packed, const char *text[MANIFEST_COLUMNS]);
 
-/* Hashes a text (FNV-1a) on from h; the first one from TEXT_HASH_START. */
-#define TEXT_HASH_START 0xcbf29ce484222325
-uint64_t text_hash(uint64_t h, const char *text);
-
 #endif

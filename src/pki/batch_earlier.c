@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/text_hash.h"
+
 /* The next record of what the journal had. */
 static bool earlier_next(struct batch_earlier *e, struct error *err)
 {

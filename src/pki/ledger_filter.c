@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/text_hash.h"
+
 #define BITS_LOG2 25 /* 4 MiB: of a million rows, one lookup in fifty is in vain */
 #define PROBES    5
 
@@ -13,12 +15,10 @@ struct ledger_filter {
     uint64_t bits[(1u << BITS_LOG2) / 64];
 };
 
-/* FNV-1a, then mixed so that all of its bits are good. */
+/* Mixed so that all bits are good. */
 static uint64_t hash(const char *text, uint64_t kind)
 {
-    uint64_t h = 0xcbf29ce484222325 ^ kind;
-    for (; *text; text++)
-        h = (h ^ (uint8_t)*text) * 0x100000001b3;
+    uint64_t h = text_hash(TEXT_HASH_START ^ kind, text);
     h = (h ^ h >> 33) * 0xff51afd7ed558ccd;
     h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53;
     return h ^ h >> 33;
