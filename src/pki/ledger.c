@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
 
 #include "pki/asn1.h"
+#include "pki/ledger_lock.h"
 #include "util/file.h"
 #include "util/limits.h"
 #include "util/openssl_error.h"
@@ -32,10 +32,6 @@ struct ledger {
     TXT_DB *db;
     char *path;        /* for messages */
     ledger_lock *lock; /* NULL when it is not to be saved */
-};
-
-struct ledger_lock {
-    int fd;
 };
 
 static ledger *ledger_open(BIO *bio, const char *path, struct error *err)
@@ -95,57 +91,11 @@ static ledger *ledger_read(const char *path, struct error *err)
     return ledger_open(bio, path, err);
 }
 
-static int lock_open(const char *path, int flags)
-{
-    AUTO(char) *name = NULL;
-    if (asprintf(&name, "%s.lock", path) < 0) {
-        name = NULL;
-        errno = ENOMEM;
-        return -1;
-    }
-    return open(name, flags | O_CLOEXEC, 0666);
-}
-
-static bool lock_wait(int fd, int operation)
-{
-    int result;
-    while ((result = flock(fd, operation)) != 0 && errno == EINTR)
-        continue;
-    return result == 0;
-}
-
-ledger_lock *ledger_lock_take(const char *path, struct error *err)
-{
-    AUTO(ledger_lock) *lock = malloc(sizeof *lock);
-    if (!lock) {
-        error_memory(err);
-        return NULL;
-    }
-    lock->fd = lock_open(path, O_RDWR | O_CREAT);
-    if (lock->fd >= 0 && lock_wait(lock->fd, LOCK_EX))
-        return TAKE(lock);
-    error_errno(err, RC_INTERNAL, "%s.lock: cannot lock", path);
-    return NULL;
-}
-
-void ledger_lock_free(ledger_lock *lock)
-{
-    if (!lock)
-        return;
-    if (lock->fd >= 0)
-        close(lock->fd); /* and with it the lock goes; the file stays: others may wait on it */
-    free(lock);
-}
-
 ledger *ledger_load(const char *path, struct error *err)
 {
-    /* Who may only read cannot make the lock file; without one, nobody has ever written here. */
-    int fd = lock_open(path, O_RDONLY);
-    if (fd >= 0)
-        (void)lock_wait(fd, LOCK_SH);
+    ledger_lock *lock = ledger_lock_share(path);
     ledger *l = ledger_read(path, err);
-    if (fd >= 0)
-        close(fd);
+    ledger_lock_free(lock);
     return l;
 }
 

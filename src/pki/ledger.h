@@ -30,9 +30,9 @@ bool ledger_add(ledger *l, const X509 *cert, const char *file, struct error *err
 buffer *ledger_text(const ledger *l, struct error *err) MUST_CHECK;
 
 /*
- * Processes that write to a ledger at once wait for one another on the lock file beside it
- * (".lock"). A row is durable when the call that writes it returns; at a failure (RC_INTERNAL, such
- * as a full disk) the file is as it was.
+ * Processes that write to a ledger at once wait for one another (ledger_lock.h). A row is durable
+ * when the call that writes it returns; at a failure (RC_INTERNAL, such as a full disk) the file is
+ * as it was.
  *
  * ledger_append adds rows that ledger_put_row has made, without reading what is there: its time
  * does not grow with the ledger. ledger_edit is ledger_load, and keeps all others out until
@@ -42,10 +42,6 @@ bool ledger_put_row(buffer *out, const X509 *cert, const char *file, struct erro
 bool ledger_append(const char *path, struct span rows, struct error *err) MUST_CHECK;
 ledger *ledger_edit(const char *path, struct error *err) MUST_CHECK;
 bool ledger_save(ledger *l, struct error *err) MUST_CHECK;
-
-typedef struct ledger_lock ledger_lock;
-ledger_lock *ledger_lock_take(const char *path, struct error *err) MUST_CHECK;
-void ledger_lock_free(ledger_lock *lock);
 
 struct ledger_entry {
     bool known; /* the ledger has the serial number */
@@ -79,6 +75,5 @@ const char *ledger_reason_name(int reason);
 int ledger_reason(const char *word);
 
 AUTO_DEFINE(ledger, ledger_free)
-AUTO_DEFINE(ledger_lock, ledger_lock_free)
 
 #endif
