@@ -10,7 +10,7 @@
 #include <openssl/provider.h>
 
 #include "pki/audit.h"
-#include "pki/profile.h"
+#include "pki/template.h"
 #include "pki/role.h"
 #include "util/install.h"
 #include "util/module.h"
@@ -121,9 +121,9 @@ static void look_at_templates(struct report *r)
     for (size_t i = 0; i < COUNT(others) + ROLE_COUNT; i++) {
         const char *kind = i < COUNT(others) ? others[i]
                                              : role_name((enum pki_role)(i - COUNT(others)));
-        AUTO(profile) *p = profile_load(dir, kind, &err);
+        AUTO(template) *p = template_load(dir, kind, &err);
         add(r, "templates", kind, p ? STATE_OK : STATE_WRONG, false,
-            p ? profile_path(p) : err.message, "--templates DIR takes a copy of one's own");
+            p ? template_path(p) : err.message, "--templates DIR takes a copy of one's own");
     }
 }
 

@@ -104,7 +104,7 @@ static bool add_file(output_set *outputs, const hierarchy *h, const struct pki_f
 }
 
 /* What a certificate says, for the report. */
-static bool report_cert(json_t *row, const struct member *m, struct error *err)
+static bool report_cert(json_t *row, const struct pki_member *m, struct error *err)
 {
     AUTO(char) *subject = cert_subject(m->cert);
     AUTO(char) *sha256 = cert_sha256_hex(m->cert, err);
@@ -120,7 +120,7 @@ static bool report_cert(json_t *row, const struct member *m, struct error *err)
 static bool report_file(json_t *rows, const hierarchy *h, const struct pki_file *file,
                         struct error *err)
 {
-    const struct member *m = &h->members[file->member];
+    const struct pki_member *m = &h->members[file->member];
     json_t *row = json_pack("{s:s, s:s, s:s, s:s*, s:s, s:s, s:s*}", "path", file->path, "role",
                             role_name(m->role), "level", pki_level_name(m->level), "name", m->name,
                             "kind", pki_file_kind_name(file->kind), "alg", key_alg_name(m->alg),

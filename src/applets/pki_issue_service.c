@@ -84,10 +84,10 @@ static bool service_check_key(const struct applet_call *call, const struct servi
 static X509 *service_cert(const struct station *s, const struct service *v, const entity *e,
                           EVP_PKEY *issuer_key, struct error *err)
 {
-    AUTO(profile) *look = profile_load(s->templates, v->template, err);
+    AUTO(template) *look = template_load(s->templates, v->template, err);
     if (!look)
         return NULL;
-    return issue(&(struct issue_order){.profile = look,
+    return issue(&(struct issue_order){.template = look,
                                        .use = {e->role, key_alg_family(e->alg), NULL, e->days},
                                        .requested = e->requested,
                                        .pkey = e->pkey,

@@ -19,14 +19,17 @@
 #define ENTITIES  (1u << LEVEL_ENTITY)
 #define ANY_ROLE  ((1u << ROLE_COUNT) - 1)
 
-static buffer *make_key(const hierarchy *h, const struct member *m, time_t now, struct error *err);
-static buffer *make_cert(const hierarchy *h, const struct member *m, time_t now, struct error *err);
-static buffer *make_bundle(const hierarchy *h, const struct member *m, time_t now,
+static buffer *make_key(const hierarchy *h, const struct pki_member *m, time_t now,
+                        struct error *err);
+static buffer *make_cert(const hierarchy *h, const struct pki_member *m, time_t now,
+                         struct error *err);
+static buffer *make_bundle(const hierarchy *h, const struct pki_member *m, time_t now,
                            struct error *err);
-static buffer *make_ocsp(const hierarchy *h, const struct member *m, time_t now, struct error *err);
-static buffer *make_ledger(const hierarchy *h, const struct member *m, time_t now,
+static buffer *make_ocsp(const hierarchy *h, const struct pki_member *m, time_t now,
+                         struct error *err);
+static buffer *make_ledger(const hierarchy *h, const struct pki_member *m, time_t now,
                            struct error *err);
-static buffer *make_ledger_attributes(const hierarchy *h, const struct member *m, time_t now,
+static buffer *make_ledger_attributes(const hierarchy *h, const struct pki_member *m, time_t now,
                                       struct error *err);
 
 /* Which files there are, for whom, and how their names end. */
@@ -34,7 +37,7 @@ static const struct {
     const char *name, *end;
     unsigned levels, roles;
     bool private;
-    buffer *(*make)(const hierarchy *h, const struct member *m, time_t now, struct error *err);
+    buffer *(*make)(const hierarchy *h, const struct pki_member *m, time_t now, struct error *err);
 } kinds[PKI_FILE_KIND_COUNT] = {
     [PKI_KEY] = {"private-key", "key.pem", ANY_LEVEL, ANY_ROLE, true, make_key},
     [PKI_CERT] = {"certificate", "cert.pem", ANY_LEVEL, ANY_ROLE, false, make_cert},
@@ -58,7 +61,7 @@ const char *pki_file_kind_name(enum pki_file_kind kind)
     return kinds[kind].name;
 }
 
-static char *path_of(const char *dir, const struct member *m, const char *end)
+static char *path_of(const char *dir, const struct pki_member *m, const char *end)
 {
     switch (m->level) {
     case LEVEL_ROOT:
@@ -80,7 +83,7 @@ pki_files *pki_files_plan(const hierarchy *h, const char *dir, struct error *err
         return NULL;
     }
     for (size_t i = 0; i < h->count; i++) {
-        const struct member *m = &h->members[i];
+        const struct pki_member *m = &h->members[i];
         for (enum pki_file_kind kind = 0; kind < PKI_FILE_KIND_COUNT; kind++) {
             if (!(kinds[kind].levels & 1u << m->level) || !(kinds[kind].roles & 1u << m->role) ||
                 (kind == PKI_PRIVATE_JWK && h->passphrase)) /* it would give the key away */
@@ -173,19 +176,21 @@ buffer *pki_key_pem(const EVP_PKEY *pkey, const buffer *passphrase, struct error
     return pem;
 }
 
-static buffer *make_key(const hierarchy *h, const struct member *m, time_t now, struct error *err)
+static buffer *make_key(const hierarchy *h, const struct pki_member *m, time_t now,
+                        struct error *err)
 {
     (void)now;
     return pki_key_pem(m->pkey, h->passphrase, err);
 }
 
-static buffer *make_cert(const hierarchy *h, const struct member *m, time_t now, struct error *err)
+static buffer *make_cert(const hierarchy *h, const struct pki_member *m, time_t now,
+                         struct error *err)
 {
     (void)h, (void)now;
     return cert_to_pem(m->cert, err);
 }
 
-static buffer *make_bundle(const hierarchy *h, const struct member *m, time_t now,
+static buffer *make_bundle(const hierarchy *h, const struct pki_member *m, time_t now,
                            struct error *err)
 {
     (void)now;
@@ -200,11 +205,12 @@ static buffer *make_bundle(const hierarchy *h, const struct member *m, time_t no
     return NULL;
 }
 
-static buffer *make_ocsp(const hierarchy *h, const struct member *m, time_t now, struct error *err)
+static buffer *make_ocsp(const hierarchy *h, const struct pki_member *m, time_t now,
+                         struct error *err)
 {
     AUTO(json_t) *set = json_array();
     for (; set && m->level != LEVEL_ROOT; m = &h->members[m->issuer]) {
-        const struct member *issuer = &h->members[m->issuer];
+        const struct pki_member *issuer = &h->members[m->issuer];
         struct ocsp_statement good = {.cert = m->cert,
                                       .issuer = issuer->cert,
                                       .issuer_key = issuer->pkey,
@@ -220,7 +226,7 @@ static buffer *make_ocsp(const hierarchy *h, const struct member *m, time_t now,
     return NULL;
 }
 
-static buffer *make_ledger(const hierarchy *h, const struct member *m, time_t now,
+static buffer *make_ledger(const hierarchy *h, const struct pki_member *m, time_t now,
                            struct error *err)
 {
     (void)now;
@@ -228,7 +234,7 @@ static buffer *make_ledger(const hierarchy *h, const struct member *m, time_t no
     if (!l)
         return NULL;
     for (size_t i = 0; i < h->count; i++) {
-        const struct member *issued = &h->members[i];
+        const struct pki_member *issued = &h->members[i];
         if (&h->members[issued->issuer] != m || issued == m)
             continue;
         AUTO(char) *path = path_of("", issued, kinds[PKI_CERT].end); /* "/tam/tam/..." */
@@ -242,7 +248,7 @@ static buffer *make_ledger(const hierarchy *h, const struct member *m, time_t no
     return ledger_text(l, err);
 }
 
-static buffer *make_ledger_attributes(const hierarchy *h, const struct member *m, time_t now,
+static buffer *make_ledger_attributes(const hierarchy *h, const struct pki_member *m, time_t now,
                                       struct error *err)
 {
     (void)h, (void)m, (void)now;

@@ -10,15 +10,15 @@
 #include "pki/tamid.h"
 #include "util/openssl_error.h"
 
-static struct member *add_member(hierarchy *h, struct error *err)
+static struct pki_member *add_member(hierarchy *h, struct error *err)
 {
-    struct member *members = realloc(h->members, (h->count + 1) * sizeof *members);
+    struct pki_member *members = realloc(h->members, (h->count + 1) * sizeof *members);
     if (!members) {
         error_memory(err);
         return NULL;
     }
     h->members = members;
-    members[h->count] = (struct member){.issuer = h->count};
+    members[h->count] = (struct pki_member){.issuer = h->count};
     return &members[h->count++];
 }
 
@@ -32,7 +32,7 @@ static bool plan_root(hierarchy *h, enum pki_role role, const char *name, size_t
         if (strcmp(h->members[i].family, key_alg_family(alg)) == 0)
             return error_set(err, RC_USAGE, "--root-alg: %s and %s would have the same file name",
                              key_alg_name(h->members[i].alg), key_alg_name(alg));
-    struct member *root = add_member(h, err);
+    struct pki_member *root = add_member(h, err);
     if (!root)
         return false;
     root->level = LEVEL_ROOT;
@@ -52,7 +52,7 @@ static bool plan_authorities(hierarchy *h, enum pki_role role, const struct hier
     for (char *rest = list, *name; (name = strsep(&rest, ","));)
         if (!plan_root(h, role, name, first, err))
             return false;
-    struct member *ca = add_member(h, err);
+    struct pki_member *ca = add_member(h, err);
     if (!ca)
         return false;
     ca->level = LEVEL_CA;
@@ -62,10 +62,10 @@ static bool plan_authorities(hierarchy *h, enum pki_role role, const struct hier
     return key_alg_parse(order->ca_alg, "--ca-alg", &ca->alg, err);
 }
 
-static bool check_new(const hierarchy *h, const struct member *m, const char *option,
+static bool check_new(const hierarchy *h, const struct pki_member *m, const char *option,
                       struct error *err)
 {
-    for (const struct member *other = h->members; other < m; other++) {
+    for (const struct pki_member *other = h->members; other < m; other++) {
         if (other->level != LEVEL_ENTITY || other->role != m->role)
             continue;
         if (strcmp(other->name, m->name) == 0)
@@ -79,7 +79,7 @@ static bool check_new(const hierarchy *h, const struct member *m, const char *op
     return true;
 }
 
-static bool plan_tamid(struct member *m, struct error *err)
+static bool plan_tamid(struct pki_member *m, struct error *err)
 {
     char *equals = strchr(m->name, '=');
     if (equals)
@@ -98,7 +98,7 @@ static bool plan_entity(hierarchy *h, enum pki_role role, const char *name,
     size_t ca = h->count;
     while (h->members[--ca].level != LEVEL_CA)
         continue;
-    struct member *m = add_member(h, err);
+    struct pki_member *m = add_member(h, err);
     if (!m)
         return false;
     m->level = LEVEL_ENTITY;
@@ -149,7 +149,7 @@ void hierarchy_free(hierarchy *h)
     if (!h)
         return;
     for (size_t i = 0; i < h->count; i++) {
-        struct member *m = &h->members[i];
+        struct pki_member *m = &h->members[i];
         free(m->name);
         free(m->tamid);
         EVP_PKEY_free(m->pkey);
@@ -172,10 +172,10 @@ templates *templates_load(const char *dir, struct error *err)
         error_memory(err);
         return NULL;
     }
-    if (!(t->root = profile_load(dir, "root", err)) || !(t->ca = profile_load(dir, "ca", err)))
+    if (!(t->root = template_load(dir, "root", err)) || !(t->ca = template_load(dir, "ca", err)))
         return NULL;
     for (enum pki_role role = 0; role < ROLE_COUNT; role++)
-        if (!(t->entity[role] = profile_load(dir, role_name(role), err)))
+        if (!(t->entity[role] = template_load(dir, role_name(role), err)))
             return NULL;
     return TAKE(t);
 }
@@ -184,14 +184,14 @@ void templates_free(templates *t)
 {
     if (!t)
         return;
-    profile_free(t->root);
-    profile_free(t->ca);
+    template_free(t->root);
+    template_free(t->ca);
     for (enum pki_role role = 0; role < ROLE_COUNT; role++)
-        profile_free(t->entity[role]);
+        template_free(t->entity[role]);
     free(t);
 }
 
-static const profile *profile_of(const templates *t, const struct member *m)
+static const template *template_of(const templates *t, const struct pki_member *m)
 {
     return m->level == LEVEL_ROOT ? t->root : m->level == LEVEL_CA ? t->ca : t->entity[m->role];
 }
@@ -201,11 +201,11 @@ static bool issue_all(hierarchy *h, const templates *t, EVP_PKEY *pkey, time_t n
                       struct error *err)
 {
     for (size_t i = 0; i < h->count; i++) {
-        struct member *m = &h->members[i];
-        const struct member *issuer = &h->members[m->issuer];
+        struct pki_member *m = &h->members[i];
+        const struct pki_member *issuer = &h->members[m->issuer];
         bool is_root = m->level == LEVEL_ROOT;
         X509_free(m->cert);
-        m->cert = issue(&(struct issue_order){.profile = profile_of(t, m),
+        m->cert = issue(&(struct issue_order){.template = template_of(t, m),
                                               .use = {m->role, key_alg_family(m->alg), m->name, 0},
                                               .tamid = m->tamid,
                                               .pkey = pkey ? pkey : m->pkey,
@@ -231,10 +231,10 @@ static bool check_chains(const hierarchy *h, const templates *t, bool rehearsal,
                          struct error *err)
 {
     for (size_t i = 0; i < h->count; i++) {
-        const struct member *m = &h->members[i];
+        const struct pki_member *m = &h->members[i];
         if (m->level != LEVEL_ENTITY)
             continue;
-        const struct member *ca = &h->members[m->issuer];
+        const struct pki_member *ca = &h->members[m->issuer];
         AUTO(X509_stack) *others = stack_of(ca->cert);
         AUTO(X509_stack) *anchors = stack_of(h->members[ca->issuer].cert);
         if (!others || !anchors)
@@ -250,7 +250,7 @@ static bool check_chains(const hierarchy *h, const templates *t, bool rehearsal,
             continue;
         err->rc = RC_USAGE;
         return error_prefix(err, "the templates beside %s make certificates that nobody accepts",
-                            profile_path(profile_of(t, m)));
+                            template_path(template_of(t, m)));
     }
     return true;
 }

@@ -16,7 +16,7 @@
 
 #include "pki/cert.h"
 #include "pki/keygen.h"
-#include "pki/profile.h"
+#include "pki/template.h"
 #include "pki/role.h"
 #include "util/options.h"
 
@@ -26,7 +26,7 @@ enum pki_level { LEVEL_ROOT, LEVEL_CA, LEVEL_ENTITY, LEVEL_COUNT };
 const char *pki_level_name(enum pki_level level);
 
 /* A key and its certificate. */
-struct member {
+struct pki_member {
     enum pki_level level;
     enum pki_role role;
     char *name;  /* of an entity */
@@ -39,7 +39,7 @@ struct member {
 };
 
 typedef struct hierarchy {
-    struct member *members; /* a member stands behind its issuer */
+    struct pki_member *members; /* a member stands behind its issuer */
     size_t count;
     const buffer *passphrase; /* the caller's: of the key files; NULL: they are not encrypted */
 } hierarchy;
@@ -59,7 +59,7 @@ void hierarchy_free(hierarchy *h);
 
 /* The templates of all levels and roles. */
 typedef struct templates {
-    profile *root, *ca, *entity[ROLE_COUNT];
+    template *root, *ca, *entity[ROLE_COUNT];
 } templates;
 
 templates *templates_load(const char *dir, struct error *err) MUST_CHECK;

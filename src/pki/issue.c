@@ -25,7 +25,7 @@ static bool add_tamid(X509 *cert, const struct issue_order *order, struct error 
     if (X509_get_ext_by_NID(cert, NID_subject_alt_name, -1) >= 0)
         return error_set(err, RC_USAGE,
                          "%s: subjectAltName: set from the tamid, not by the template",
-                         profile_path(order->profile));
+                         template_path(order->template));
     GENERAL_NAME *name = tamid_to_name(order->tamid, err);
     AUTO(GENERAL_NAMES) *names = name ? sk_GENERAL_NAME_new_null() : NULL;
     if (!name)
@@ -43,7 +43,7 @@ static bool add_requested(X509 *cert, const struct issue_order *order, struct er
     for (int i = 0; i < sk_X509_EXTENSION_num(order->requested); i++) {
         X509_EXTENSION *extension = sk_X509_EXTENSION_value(order->requested, i);
         const ASN1_OBJECT *name = X509_EXTENSION_get_object(extension);
-        if (!profile_allows(order->profile, order->use.role, OBJ_obj2nid(name)) ||
+        if (!template_allows(order->template, order->use.role, OBJ_obj2nid(name)) ||
             X509_get_ext_by_OBJ(cert, name, -1) >= 0)
             continue;
         if (!X509_add_ext(cert, extension, -1))
@@ -62,7 +62,7 @@ static bool check_end(const X509 *cert, const struct issue_order *order, struct 
         return true;
     AUTO(char) *subject = cert_subject(cert);
     AUTO(char) *issuer = cert_subject(order->issuer);
-    error_set(err, RC_USAGE, "%s: %s would outlive its issuer %s", profile_path(order->profile),
+    error_set(err, RC_USAGE, "%s: %s would outlive its issuer %s", template_path(order->template),
               subject ? subject : "the certificate", issuer ? issuer : "");
     return error_hint(err, "give the issuer a later end, or the certificate an earlier one, in the "
                            "templates (days, not_after) or with --days");
@@ -79,7 +79,8 @@ static bool change(X509 *cert, const struct issue_order *order, struct error *er
 {
     if (!set_serial(cert) || !ec_key_publish(cert, order->pkey))
         return error_openssl(err, RC_OK, "not again");
-    return profile_apply_again(order->profile, &order->use, cert, order->issuer, order->now, err) &&
+    return template_apply_again(order->template, &order->use, cert, order->issuer, order->now,
+                                err) &&
            check_end(cert, order, err);
 }
 
@@ -111,7 +112,7 @@ X509 *issue(const struct issue_order *order, struct error *err)
         error_openssl(err, RC_INTERNAL, "cannot make a certificate");
         return NULL;
     }
-    if (!profile_apply(order->profile, &order->use, cert, issuer, order->now, err) ||
+    if (!template_apply(order->template, &order->use, cert, issuer, order->now, err) ||
         (order->tamid && !add_tamid(cert, order, err)) || !add_requested(cert, order, err) ||
         (order->issuer && !check_end(cert, order, err)))
         return NULL;

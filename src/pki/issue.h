@@ -3,18 +3,18 @@
  * issue.h: a certificate from a template, a key and an issuer (RFC 5280 section 4).
  *
  *     AUTO(X509) *cert = issue(&(struct issue_order){
- *         .profile = tam, .use = {ROLE_TAM, "rsa", "mytam"}, .tamid = "mytam", .pkey = key,
+ *         .template = tam, .use = {ROLE_TAM, "rsa", "mytam"}, .tamid = "mytam", .pkey = key,
  *         .issuer = ca, .issuer_key = ca_key, .now = now }, err);
  */
 #ifndef OTRP_PKI_ISSUE_H
 #define OTRP_PKI_ISSUE_H
 
 #include "pki/cert.h"
-#include "pki/profile.h"
+#include "pki/template.h"
 
 struct issue_order {
-    const profile *profile;
-    struct profile_use use;
+    const template *template;
+    struct template_use use;
     const char *tamid; /* of a TAM, becomes its subjectAltName (tamid.h); or NULL */
     const STACK_OF(X509_EXTENSION) * requested; /* by the subject, or NULL: those that the template
                                                    allows, and that it does not set, are taken */

@@ -135,7 +135,7 @@ bool station_open(struct station *s, enum pki_role role, struct error *err)
     struct station_ca *at = &s->ca[role];
     if (at->ca)
         return true;
-    if (!at->look && !(at->look = profile_load(s->templates, role_name(role), err)))
+    if (!at->template && !(at->template = template_load(s->templates, role_name(role), err)))
         return false;
     AUTO(authority) *ca = authority_of(s->pki, role, err);
     if (!ca || !(at->pem = cert_to_pem(ca->cert, err)))
@@ -150,7 +150,7 @@ void station_close(struct station *s)
         struct station_ca *at = &s->ca[role];
         authority_free(at->ca);
         buffer_free(at->pem);
-        profile_free(at->look);
+        template_free(at->template);
         X509_free(at->again[0]);
         X509_free(at->again[1]);
         *at = (struct station_ca){.ca = NULL};
@@ -197,7 +197,7 @@ static bool check_chain(struct station *s, const entity *e, struct error *err)
     if (!path) {
         err->rc = RC_USAGE;
         return error_prefix(err, "%s: makes a certificate that nobody accepts",
-                            profile_path(at->look));
+                            template_path(at->template));
     }
     *tried = true;
     return true;
@@ -207,7 +207,7 @@ bool station_issue(struct station *s, entity *e, struct error *err)
 {
     struct station_ca *at = &s->ca[e->role];
     struct issue_order order = {
-        .profile = at->look,
+        .template = at->template,
         .use = {e->role, key_alg_family(e->alg), e->name, e->days},
         .tamid = e->tamid,
         .requested = e->requested,

@@ -18,7 +18,7 @@
 #include "pki/authority.h"
 #include "pki/csr.h"
 #include "pki/keygen.h"
-#include "pki/profile.h"
+#include "pki/template.h"
 #include "util/clock.h"
 
 /* An entity as texts; NULL and "" are the same: not given. */
@@ -55,7 +55,7 @@ struct station_ca {
     authority *ca;
     EVP_PKEY *key; /* the caller's */
     buffer *pem;   /* of the CA's certificate */
-    profile *look;
+    template *template;
     bool tried[2];  /* by family: a certificate of this template has been checked */
     X509 *again[2]; /* by family: one that can be changed into the next (issue.h) */
 };

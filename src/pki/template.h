@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * profile.h: what a certificate of a kind looks like, read from a template in OpenSSL's
+ * template.h: what a certificate of a kind looks like, read from a template in OpenSSL's
  * configuration syntax (openssl-config(5), x509v3_config(5)); the templates themselves explain
  * their sections.
  *
- *     AUTO(profile) *p = profile_load("pki-templates", "tam", err);
- *     struct profile_use use = {.role = ROLE_TAM, .family = "rsa", .name = "mytam"};
- *     if (!p || !profile_apply(p, &use, cert, issuer, now, err)) ...
+ *     AUTO(template) *t = template_load("pki-templates", "tam", err);
+ *     struct template_use use = {.role = ROLE_TAM, .family = "rsa", .name = "mytam"};
+ *     if (!t || !template_apply(t, &use, cert, issuer, now, err)) ...
  *
  * What differs from certificate to certificate (a name, a key) never becomes configuration text:
  * {name}, {role} and {family} stand for it in the subject only, and are put into the parsed value.
  */
-#ifndef OTRP_PKI_PROFILE_H
-#define OTRP_PKI_PROFILE_H
+#ifndef OTRP_PKI_TEMPLATE_H
+#define OTRP_PKI_TEMPLATE_H
 
 #include <openssl/x509.h>
 
@@ -20,19 +20,19 @@
 #include "util/auto.h"
 #include "util/error.h"
 
-typedef struct cert_profile profile;
+typedef struct template template;
 
 /* DIR/KIND.cnf, where kind is "root", "ca", "ocsp" or a role. A mistake in it is RC_USAGE with
  * file, section and name; all of it is looked at, so that none shows up after keys have been made.
  */
-profile *profile_load(const char *dir, const char *kind, struct error *err) MUST_CHECK;
-void profile_free(profile *p);
+template *template_load(const char *dir, const char *kind, struct error *err) MUST_CHECK;
+void template_free(template *t);
 
 /* The path of the template, for messages; borrowed. */
-const char *profile_path(const profile *p);
+const char *template_path(const template *t);
 
 /* For whom a template is used. */
-struct profile_use {
+struct template_use {
     enum pki_role role;
     const char *family; /* of the subject's key: "rsa" or "ec" */
     const char *name;   /* of an entity; NULL: "" */
@@ -41,18 +41,18 @@ struct profile_use {
 
 /* Sets subject, times and extensions of cert, whose key is set already; issuer is cert itself for a
  * root. */
-bool profile_apply(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
-                   time_t now, struct error *err) MUST_CHECK;
+bool template_apply(const template *t, const struct template_use *use, X509 *cert, X509 *issuer,
+                    time_t now, struct error *err) MUST_CHECK;
 
-/* The same for a cert that this profile has been applied to before, for another subject and key of
+/* The same for a cert that this template has been applied to before, for another subject and key of
  * that family and role, and under the same issuer: much of it is as it was. False, with err->rc
- * RC_OK, when something in this profile cannot be known to be. */
-bool profile_apply_again(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
-                         time_t now, struct error *err) MUST_CHECK;
+ * RC_OK, when something in this template cannot be known to be. */
+bool template_apply_again(const template *t, const struct template_use *use, X509 *cert,
+                          X509 *issuer, time_t now, struct error *err) MUST_CHECK;
 
 /* Whether a certificate request may bring the extension nid (the template's "requested"). */
-bool profile_allows(const profile *p, enum pki_role role, int nid);
+bool template_allows(const template *t, enum pki_role role, int nid);
 
-AUTO_DEFINE(profile, profile_free)
+AUTO_DEFINE(template, template_free)
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pki/profile.h"
+#include "pki/template.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -15,7 +15,8 @@
 
 #define MAX_DAYS 3652058 /* from year 1 to year 9999 */
 
-struct cert_profile {
+struct template
+{
     CONF *conf;
     char *path;
 };
@@ -25,43 +26,43 @@ struct entry {
     const char *section, *name, *value;
 };
 
-static bool fault(const profile *p, const struct entry *at, const char *what, struct error *err)
+static bool fault(const template *t, const struct entry *at, const char *what, struct error *err)
 {
-    return error_set(err, RC_USAGE, "%s: [%s] %s: %s", p->path, at->section, at->name, what);
+    return error_set(err, RC_USAGE, "%s: [%s] %s: %s", t->path, at->section, at->name, what);
 }
 
-static bool fault_openssl(const profile *p, const struct entry *at, struct error *err)
+static bool fault_openssl(const template *t, const struct entry *at, struct error *err)
 {
-    return error_openssl(err, RC_USAGE, "%s: [%s] %s = %s", p->path, at->section, at->name,
+    return error_openssl(err, RC_USAGE, "%s: [%s] %s = %s", t->path, at->section, at->name,
                          at->value);
 }
 
-static STACK_OF(CONF_VALUE) * section_of(const profile *p, const char *section)
+static STACK_OF(CONF_VALUE) * section_of(const template *t, const char *section)
 {
-    STACK_OF(CONF_VALUE) *rows = NCONF_get_section(p->conf, section);
+    STACK_OF(CONF_VALUE) *rows = NCONF_get_section(t->conf, section);
     ERR_clear_error();
     return rows;
 }
 
 /* NCONF_get_string would fall back to the default section. */
-static const char *value_of(const profile *p, const char *section, const char *name)
+static const char *value_of(const template *t, const char *section, const char *name)
 {
-    STACK_OF(CONF_VALUE) *rows = section_of(p, section);
+    STACK_OF(CONF_VALUE) *rows = section_of(t, section);
     for (int i = 0; rows && i < sk_CONF_VALUE_num(rows); i++)
         if (strcmp(sk_CONF_VALUE_value(rows, i)->name, name) == 0)
             return sk_CONF_VALUE_value(rows, i)->value;
     return NULL;
 }
 
-/* The first of the names that is there, in [profile_ROLE], else in [profile]. at->section is in
- * room. */
-static bool find_entry(const profile *p, enum pki_role role, const char *const names[2],
+/* The first of the names (the second may be NULL) that is there, in [profile_ROLE], else in
+ * [profile]. at->section is in room. */
+static bool find_entry(const template *t, enum pki_role role, const char *const names[2],
                        char room[32], struct entry *at)
 {
     for (int general = 0; general < 2; general++) {
         snprintf(room, 32, general ? "profile" : "profile_%s", role_name(role));
-        for (size_t i = 0; i < 2; i++) {
-            *at = (struct entry){room, names[i], value_of(p, room, names[i])};
+        for (size_t i = 0; i < 2 && names[i]; i++) {
+            *at = (struct entry){room, names[i], value_of(t, room, names[i])};
             if (at->value)
                 return true;
         }
@@ -70,7 +71,7 @@ static bool find_entry(const profile *p, enum pki_role role, const char *const n
 }
 
 /* Appends value with {name}, {role} and {family} replaced. */
-static bool expand(const profile *p, const struct entry *at, const struct profile_use *use,
+static bool expand(const template *t, const struct entry *at, const struct template_use *use,
                    buffer *out, struct error *err)
 {
     for (const char *c = at->value; *c; c++) {
@@ -86,7 +87,7 @@ static bool expand(const profile *p, const struct entry *at, const struct profil
             for (const char *r = role_name(use->role); *r; r++)
                 buffer_put_char(out, (char)toupper((unsigned char)*r));
         } else {
-            fault(p, at, "unknown placeholder", err);
+            fault(t, at, "unknown placeholder", err);
             return error_hint(err, "there are {name}, {role} and {family}");
         }
         c = strchr(c, '}');
@@ -94,34 +95,34 @@ static bool expand(const profile *p, const struct entry *at, const struct profil
     return !out->failed || error_memory(err);
 }
 
-static bool add_attribute(const profile *p, const struct entry *at, const struct profile_use *use,
+static bool add_attribute(const template *t, const struct entry *at, const struct template_use *use,
                           X509_NAME *subject, struct error *err)
 {
     const char *dot = strchr(at->name, '.'); /* "2.OU": a second OU */
     int nid = OBJ_txt2nid(dot ? dot + 1 : at->name);
     if (nid == NID_undef)
-        return fault(p, at, "no attribute of a distinguished name", err);
+        return fault(t, at, "no attribute of a distinguished name", err);
     AUTO(buffer) *text = buffer_new(64);
     if (!text)
         return error_memory(err);
-    return expand(p, at, use, text, err) &&
+    return expand(t, at, use, text, err) &&
            (X509_NAME_add_entry_by_NID(subject, nid, MBSTRING_UTF8, text->data, (int)text->size, -1,
                                        0) ||
-            fault_openssl(p, at, err));
+            fault_openssl(t, at, err));
 }
 
-static X509_NAME *make_subject(const profile *p, const struct profile_use *use, struct error *err)
+static X509_NAME *make_subject(const template *t, const struct template_use *use, struct error *err)
 {
-    static const char *const names[2] = {"subject", "subject"};
+    static const char *const names[2] = {"subject", NULL};
     char room[32];
     struct entry at;
-    if (!find_entry(p, use->role, names, room, &at)) {
-        error_set(err, RC_USAGE, "%s: [profile] subject: missing", p->path);
+    if (!find_entry(t, use->role, names, room, &at)) {
+        error_set(err, RC_USAGE, "%s: [profile] subject: missing", t->path);
         return NULL;
     }
-    STACK_OF(CONF_VALUE) *rows = section_of(p, at.value);
+    STACK_OF(CONF_VALUE) *rows = section_of(t, at.value);
     if (!rows) {
-        error_set(err, RC_USAGE, "%s: [%s] %s: there is no section [%s]", p->path, at.section,
+        error_set(err, RC_USAGE, "%s: [%s] %s: there is no section [%s]", t->path, at.section,
                   at.name, at.value);
         return NULL;
     }
@@ -132,32 +133,32 @@ static X509_NAME *make_subject(const profile *p, const struct profile_use *use, 
     }
     for (int i = 0; i < sk_CONF_VALUE_num(rows); i++) {
         const CONF_VALUE *row = sk_CONF_VALUE_value(rows, i);
-        if (!add_attribute(p, &(struct entry){at.value, row->name, row->value}, use, subject, err))
+        if (!add_attribute(t, &(struct entry){at.value, row->name, row->value}, use, subject, err))
             return NULL;
     }
     return TAKE(subject);
 }
 
-static ASN1_TIME *make_end_in(const profile *p, long days, time_t now, struct error *err)
+static ASN1_TIME *make_end_in(const template *t, long days, time_t now, struct error *err)
 {
     ASN1_TIME *end = X509_time_adj_ex(NULL, (int)days, 0, &now);
     if (!end) {
         ERR_clear_error();
-        error_set(err, RC_USAGE, "%s: %ld days from now are behind the year 9999", p->path, days);
+        error_set(err, RC_USAGE, "%s: %ld days from now are behind the year 9999", t->path, days);
     }
     return end;
 }
 
-static ASN1_TIME *make_end(const profile *p, const struct profile_use *use, time_t now,
+static ASN1_TIME *make_end(const template *t, const struct template_use *use, time_t now,
                            struct error *err)
 {
     static const char *const names[2] = {"days", "not_after"};
     char room[32];
     struct entry at;
     if (use->days)
-        return make_end_in(p, use->days, now, err);
-    if (!find_entry(p, use->role, names, room, &at)) {
-        error_set(err, RC_USAGE, "%s: [profile] days: missing, and so is not_after", p->path);
+        return make_end_in(t, use->days, now, err);
+    if (!find_entry(t, use->role, names, room, &at)) {
+        error_set(err, RC_USAGE, "%s: [profile] days: missing, and so is not_after", t->path);
         return NULL;
     }
     AUTO(ASN1_TIME) *end = ASN1_TIME_new();
@@ -168,7 +169,7 @@ static ASN1_TIME *make_end(const profile *p, const struct profile_use *use, time
     if (strcmp(at.name, "not_after") == 0) {
         if (ASN1_TIME_set_string_X509(end, at.value))
             return TAKE(end);
-        fault_openssl(p, &at, err);
+        fault_openssl(t, &at, err);
         error_hint(err, "write it as 99991231235959Z");
         return NULL;
     }
@@ -180,41 +181,41 @@ static ASN1_TIME *make_end(const profile *p, const struct profile_use *use, time
         return TAKE(end);
     ERR_clear_error();
     error_set(err, RC_USAGE, "%s: [%s] days = %s: not a number of days that ends before year 10000",
-              p->path, at.section, at.value);
+              t->path, at.section, at.value);
     return NULL;
 }
 
 /* Adds the extensions to cert, or with cert NULL only parses them. */
-static bool add_extensions(const profile *p, const struct profile_use *use, X509V3_CTX *ctx,
+static bool add_extensions(const template *t, const struct template_use *use, X509V3_CTX *ctx,
                            X509 *cert, struct error *err)
 {
     char room[32], own[32];
     const char *const names[2] = {own, "extensions"};
     struct entry at;
     snprintf(own, sizeof own, "extensions_%s", use->family);
-    if (!find_entry(p, use->role, names, room, &at))
-        return error_set(err, RC_USAGE, "%s: [profile] extensions: missing", p->path);
-    STACK_OF(CONF_VALUE) *rows = section_of(p, at.value);
+    if (!find_entry(t, use->role, names, room, &at))
+        return error_set(err, RC_USAGE, "%s: [profile] extensions: missing", t->path);
+    STACK_OF(CONF_VALUE) *rows = section_of(t, at.value);
     if (!rows)
-        return error_set(err, RC_USAGE, "%s: [%s] %s: there is no section [%s]", p->path,
+        return error_set(err, RC_USAGE, "%s: [%s] %s: there is no section [%s]", t->path,
                          at.section, at.name, at.value);
     for (int i = 0; i < sk_CONF_VALUE_num(rows); i++) {
         const CONF_VALUE *row = sk_CONF_VALUE_value(rows, i);
         struct entry line = {at.value, row->name, row->value};
         ERR_clear_error();
-        AUTO(X509_EXTENSION) *extension = X509V3_EXT_nconf(p->conf, ctx, row->name, row->value);
+        AUTO(X509_EXTENSION) *extension = X509V3_EXT_nconf(t->conf, ctx, row->name, row->value);
         if (!extension || (cert && !X509_add_ext(cert, extension, -1)))
-            return fault_openssl(p, &line, err);
+            return fault_openssl(t, &line, err);
     }
     return true;
 }
 
-static bool check_names(const profile *p, const char *section, struct error *err)
+static bool check_names(const template *t, const char *section, struct error *err)
 {
     static const char *const known[] = {"subject",    "days",           "not_after",
                                         "extensions", "extensions_rsa", "extensions_ec",
                                         "requested"};
-    STACK_OF(CONF_VALUE) *rows = section_of(p, section);
+    STACK_OF(CONF_VALUE) *rows = section_of(t, section);
     bool days = false, not_after = false;
     for (int i = 0; rows && i < sk_CONF_VALUE_num(rows); i++) {
         const char *name = sk_CONF_VALUE_value(rows, i)->name;
@@ -223,11 +224,11 @@ static bool check_names(const profile *p, const char *section, struct error *err
             k++;
         struct entry at = {section, name, NULL};
         if (k == COUNT(known))
-            return fault(p, &at, "unknown name", err);
+            return fault(t, &at, "unknown name", err);
         days = days || strcmp(name, "days") == 0;
         not_after = not_after || strcmp(name, "not_after") == 0;
         if (days && not_after)
-            return fault(p, &at, "either days or not_after, not both", err);
+            return fault(t, &at, "either days or not_after, not both", err);
     }
     return true;
 }
@@ -245,17 +246,17 @@ static int next_requested(const char **list, size_t *length)
     return OBJ_txt2nid(name);
 }
 
-static bool find_requested(const profile *p, enum pki_role role, char room[32], struct entry *at)
+static bool find_requested(const template *t, enum pki_role role, char room[32], struct entry *at)
 {
-    static const char *const names[2] = {"requested", "requested"};
-    return find_entry(p, role, names, room, at);
+    static const char *const names[2] = {"requested", NULL};
+    return find_entry(t, role, names, room, at);
 }
 
-static bool check_requested(const profile *p, enum pki_role role, struct error *err)
+static bool check_requested(const template *t, enum pki_role role, struct error *err)
 {
     char room[32];
     struct entry at;
-    if (!find_requested(p, role, room, &at))
+    if (!find_requested(t, role, room, &at))
         return true;
     size_t length;
     for (const char *list = at.value;; list += length) {
@@ -263,17 +264,17 @@ static bool check_requested(const profile *p, enum pki_role role, struct error *
         if (!length)
             return true;
         if (nid == NID_undef)
-            return error_set(err, RC_USAGE, "%s: [%s] requested: '%.*s' is no extension", p->path,
+            return error_set(err, RC_USAGE, "%s: [%s] requested: '%.*s' is no extension", t->path,
                              at.section, (int)length, list);
     }
 }
 
-bool profile_allows(const profile *p, enum pki_role role, int nid)
+bool template_allows(const template *t, enum pki_role role, int nid)
 {
     char room[32];
     struct entry at;
     size_t length;
-    if (nid == NID_undef || !find_requested(p, role, room, &at))
+    if (nid == NID_undef || !find_requested(t, role, room, &at))
         return false;
     for (const char *list = at.value;; list += length) {
         int allowed = next_requested(&list, &length);
@@ -283,109 +284,109 @@ bool profile_allows(const profile *p, enum pki_role role, int nid)
 }
 
 /* Goes through all that use of the template will need, short of a key. */
-static bool check_use(const profile *p, const struct profile_use *use, struct error *err)
+static bool check_use(const template *t, const struct template_use *use, struct error *err)
 {
-    AUTO(X509_NAME) *subject = make_subject(p, use, err);
-    AUTO(ASN1_TIME) *end = subject ? make_end(p, use, 0, err) : NULL;
+    AUTO(X509_NAME) *subject = make_subject(t, use, err);
+    AUTO(ASN1_TIME) *end = subject ? make_end(t, use, 0, err) : NULL;
     if (!end)
         return false;
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, NULL, NULL, NULL, NULL, X509V3_CTX_TEST);
-    X509V3_set_nconf(&ctx, p->conf);
-    return add_extensions(p, use, &ctx, NULL, err);
+    X509V3_set_nconf(&ctx, t->conf);
+    return add_extensions(t, use, &ctx, NULL, err);
 }
 
-static bool check(const profile *p, struct error *err)
+static bool check(const template *t, struct error *err)
 {
     static const char *const families[] = {"rsa", "ec"};
-    if (!check_names(p, "profile", err))
+    if (!check_names(t, "profile", err))
         return false;
     for (enum pki_role role = 0; role < ROLE_COUNT; role++) {
         char section[32];
         snprintf(section, sizeof section, "profile_%s", role_name(role));
-        if (!check_names(p, section, err))
+        if (!check_names(t, section, err))
             return false;
         for (size_t i = 0; i < COUNT(families); i++)
-            if (!check_use(p, &(struct profile_use){role, families[i], "name", 0}, err))
+            if (!check_use(t, &(struct template_use){role, families[i], "name", 0}, err))
                 return false;
-        if (!check_requested(p, role, err))
+        if (!check_requested(t, role, err))
             return false;
     }
     return true;
 }
 
-profile *profile_load(const char *dir, const char *kind, struct error *err)
+template *template_load(const char *dir, const char *kind, struct error *err)
 {
-    AUTO(profile) *p = calloc(1, sizeof *p);
-    if (!p || asprintf(&p->path, "%s/%s.cnf", dir, kind) < 0 || !(p->conf = NCONF_new(NULL))) {
+    AUTO(template) *t = calloc(1, sizeof *t);
+    if (!t || asprintf(&t->path, "%s/%s.cnf", dir, kind) < 0 || !(t->conf = NCONF_new(NULL))) {
         error_memory(err);
         return NULL;
     }
-    AUTO(buffer) *text = input_read(p->path, LIMIT_KEY_BYTES, err);
+    AUTO(buffer) *text = input_read(t->path, LIMIT_KEY_BYTES, err);
     if (!text)
         return NULL;
     AUTO(BIO) *bio = BIO_new_mem_buf(text->data, (int)text->size);
     long line = 0;
-    if (!bio || NCONF_load_bio(p->conf, bio, &line) <= 0) {
-        error_openssl(err, RC_USAGE, "%s: line %ld", p->path, line);
+    if (!bio || NCONF_load_bio(t->conf, bio, &line) <= 0) {
+        error_openssl(err, RC_USAGE, "%s: line %ld", t->path, line);
         return NULL;
     }
-    return check(p, err) ? TAKE(p) : NULL;
+    return check(t, err) ? TAKE(t) : NULL;
 }
 
-void profile_free(profile *p)
+void template_free(template *t)
 {
-    if (!p)
+    if (!t)
         return;
-    NCONF_free(p->conf);
-    free(p->path);
-    free(p);
+    NCONF_free(t->conf);
+    free(t->path);
+    free(t);
 }
 
-const char *profile_path(const profile *p)
+const char *template_path(const template *t)
 {
-    return p->path;
+    return t->path;
 }
 
 /* Subject and times. */
-static bool fill(const profile *p, const struct profile_use *use, X509 *cert, time_t now,
+static bool fill(const template *t, const struct template_use *use, X509 *cert, time_t now,
                  struct error *err)
 {
-    AUTO(X509_NAME) *subject = make_subject(p, use, err);
-    AUTO(ASN1_TIME) *end = subject ? make_end(p, use, now, err) : NULL;
+    AUTO(X509_NAME) *subject = make_subject(t, use, err);
+    AUTO(ASN1_TIME) *end = subject ? make_end(t, use, now, err) : NULL;
     if (!end)
         return false;
     return (X509_set_subject_name(cert, subject) && X509_set1_notAfter(cert, end) &&
             ASN1_TIME_set(X509_getm_notBefore(cert), now)) ||
-           error_openssl(err, RC_INTERNAL, "%s: cannot fill a certificate", p->path);
+           error_openssl(err, RC_INTERNAL, "%s: cannot fill a certificate", t->path);
 }
 
-bool profile_apply(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
-                   time_t now, struct error *err)
+bool template_apply(const template *t, const struct template_use *use, X509 *cert, X509 *issuer,
+                    time_t now, struct error *err)
 {
-    if (!fill(p, use, cert, now, err))
+    if (!fill(t, use, cert, now, err))
         return false;
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
-    X509V3_set_nconf(&ctx, p->conf);
-    return add_extensions(p, use, &ctx, cert, err);
+    X509V3_set_nconf(&ctx, t->conf);
+    return add_extensions(t, use, &ctx, cert, err);
 }
 
 /* Puts the extension that is made for this key in the place of the one before. */
-static bool replace_extension(const profile *p, const struct entry *line, X509 *cert,
+static bool replace_extension(const template *t, const struct entry *line, X509 *cert,
                               X509V3_CTX *ctx, struct error *err)
 {
     int at = X509_get_ext_by_NID(cert, NID_subject_key_identifier, -1);
     ERR_clear_error();
-    AUTO(X509_EXTENSION) *made = X509V3_EXT_nconf(p->conf, ctx, line->name, line->value);
+    AUTO(X509_EXTENSION) *made = X509V3_EXT_nconf(t->conf, ctx, line->name, line->value);
     if (!made || at < 0)
-        return fault_openssl(p, line, err);
+        return fault_openssl(t, line, err);
     X509_EXTENSION_free(X509_delete_ext(cert, at));
     return X509_add_ext(cert, made, at) || error_memory(err);
 }
 
-bool profile_apply_again(const profile *p, const struct profile_use *use, X509 *cert, X509 *issuer,
-                         time_t now, struct error *err)
+bool template_apply_again(const template *t, const struct template_use *use, X509 *cert,
+                          X509 *issuer, time_t now, struct error *err)
 {
     /* those that depend on the issuer alone, or on nothing */
     static const char *const lasting[] = {"basicConstraints", "keyUsage", "extendedKeyUsage",
@@ -395,12 +396,12 @@ bool profile_apply_again(const profile *p, const struct profile_use *use, X509 *
     struct entry at;
     snprintf(own, sizeof own, "extensions_%s", use->family);
     err->rc = RC_OK;
-    if (!find_entry(p, use->role, names, room, &at))
+    if (!find_entry(t, use->role, names, room, &at))
         return false;
-    STACK_OF(CONF_VALUE) *rows = section_of(p, at.value);
+    STACK_OF(CONF_VALUE) *rows = section_of(t, at.value);
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
-    X509V3_set_nconf(&ctx, p->conf);
+    X509V3_set_nconf(&ctx, t->conf);
     for (int i = 0; rows && i < sk_CONF_VALUE_num(rows); i++) {
         const CONF_VALUE *row = sk_CONF_VALUE_value(rows, i);
         size_t k = 0;
@@ -411,8 +412,8 @@ bool profile_apply_again(const profile *p, const struct profile_use *use, X509 *
         struct entry line = {at.value, row->name, row->value};
         if (strcmp(row->name, "subjectKeyIdentifier") != 0)
             return false;
-        if (!replace_extension(p, &line, cert, &ctx, err))
+        if (!replace_extension(t, &line, cert, &ctx, err))
             return false;
     }
-    return rows && fill(p, use, cert, now, err);
+    return rows && fill(t, use, cert, now, err);
 }
