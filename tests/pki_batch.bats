@@ -316,6 +316,29 @@ teardown() {
     assert_equal "$stderr" "otrp pki-issue: out/units.result.csv: 2 certificates, and 3 from before"
 }
 
+# on_terminal COMMAND: runs it at a terminal, and prints what that was sent.
+on_terminal() {
+    TERM=vt100 timeout 60 script -qec "$1" typescript < /dev/null > /dev/null
+    tail -n +2 typescript
+}
+
+@test "progress is shown on a terminal, and neither with -q nor in a pipe" {
+    command -v script > /dev/null || skip 'there is no script'
+    manifest 1 30 > shown.csv
+    manifest 31 60 > quiet.csv
+    manifest 61 90 > piped.csv
+    local issue="'$OTRP' pki-issue --pki pki --out out > result.csv"
+    run on_terminal "$issue --manifest shown.csv"
+    assert_output --partial $'\r\033[Kcertificates: 30 of 30'
+    assert_output --partial $'\r\033[Kotrp pki-issue: out/shown.result.csv: 30 certificates' # what stood there is gone
+    run on_terminal "$issue --manifest quiet.csv -q"
+    refute_output --partial 'certificates'
+    run on_terminal "{ $issue --manifest piped.csv; } 2>&1 | cat"
+    assert_output --partial 'otrp pki-issue: out/piped.result.csv: 30 certificates'
+    refute_output --partial ' of 30'
+    assert_equal "$(grep -c ',issued,$' result.csv)" 30
+}
+
 @test "a pipe in the place of a signing request fails its row, and keeps nobody waiting" {
     mkfifo pipe
     printf 'role,name,csr\ntee,b1,pipe\ntee,b2,-\ntee,b3,\n' > pipes.csv
