@@ -428,6 +428,16 @@ the signature is right by ec-pub.pem, but in DER: JOSE wants R || S"
     assert_output "CN=TAM CA 1,OU=TAM,O=OTrP: its issuer is neither given nor a trust anchor"
 }
 
+@test "the CA that a device state brings along leads to a root of --trust" {
+    local tee=$SAMPLES/pki/tee
+    run report "$VERDICTS" -k "$SAMPLES/pki/tam/tam/tam-mytam-rsa-key.pem" -t "$tee/tee-rootca" \
+        "$SAMPLES/get-device-state-response.json"
+    assert_output $'signature: right\nchain: right'
+    # only the device state has it: openssl finds no way from the certificate to the root alone
+    run openssl verify -CAfile "$tee/tee-rootca/tee-rootca-ec-cert.pem" "$tee/tee/tee-mytee-rsa-cert.pem"
+    assert_failure
+}
+
 @test "how long before a message its certificate had expired" {
     local cert=$SAMPLES/pki/tam/tam/tam-mytam-rsa-cert.pem end
     end=$(date -u -d "$(openssl x509 -in "$cert" -noout -enddate | cut -d= -f2)" +%s)

@@ -174,6 +174,17 @@ static enum pki_role role_of(struct signed_as as)
     return as.kind == SIGNED_REQUEST ? ROLE_TAM : as.kind == SIGNED_RESPONSE ? ROLE_TEE : ROLE_SP;
 }
 
+/* Appends more to certs, as far as memory goes. */
+static void add_certs(X509_stack *certs, const X509_stack *more)
+{
+    for (int i = 0; certs && i < sk_X509_num(more); i++) {
+        X509 *cert = sk_X509_value(more, i);
+        if (X509_up_ref(cert) && !sk_X509_push(certs, cert))
+            X509_free(cert);
+    }
+}
+
+/* Whether the signer's certificate leads to a root at hand; given are those of the headers. */
 static void tell_chain(look *l, X509 *leaf, const X509_stack *given, struct signed_as as)
 {
     struct error why;
@@ -182,13 +193,10 @@ static void tell_chain(look *l, X509 *leaf, const X509_stack *given, struct sign
         verdict_add(&l->report, "chain", "not checked", "no roots at hand (--trust, --pki)");
         return;
     }
-    AUTO(X509_stack) *others = X509_chain_up_ref(l->certs ? l->certs : l->anchors[role]);
-    AUTO(X509_stack) *more = given ? X509_chain_up_ref((X509_stack *)(uintptr_t)given) : NULL;
-    while (others && more && sk_X509_num(more) > 0) {
-        X509 *cert = sk_X509_shift(more);
-        if (!sk_X509_push(others, cert))
-            X509_free(cert);
-    }
+    AUTO(X509_stack) *others = sk_X509_new_null();
+    add_certs(others, given);
+    add_certs(others, l->tee_chain);
+    add_certs(others, l->certs);
     AUTO(X509_stack) *path = chain_verify(&(struct chain_question){.leaf = leaf,
                                                                    .others = others,
                                                                    .anchors = l->anchors[role],
@@ -317,7 +325,7 @@ void signature_judge(look *l, const char *path, const struct signature *s, const
         tell_right(l, s, &c->list[i], alg, h);
         X509 *cert = cert_of(l, c, &c->list[i]);
         if (cert) {
-            tell_chain(l, cert, c->certs ? c->certs : l->tee_chain, as);
+            tell_chain(l, cert, c->certs, as);
             show_signer(l, cert, as);
         } else {
             verdict_add(&l->report, "chain", "not checked", "the key comes without a certificate");
