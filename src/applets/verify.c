@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp verify: a verdict on a JWS or on a whole OTrP message, and on request the list of checks. */
-#include "applets/common.h"
+#include "applets/verify.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,12 +14,6 @@
 #include "pki/x5c.h"
 #include "util/base64.h"
 #include "util/terminal.h"
-
-struct verify {
-    const char *key, *trust, *ocsp, *device, *request, *tam_key, *cek, *message, *detached, *out,
-        *text;
-    bool no_revocation, insecure_small_keys, explain;
-};
 
 static const struct option_row options[] = {
     OPT_TEXT(verify, key, 'k', "KEY", OPT_FILE,
@@ -42,148 +36,6 @@ static const struct option_row options[] = {
     OPT_FLAG(verify, explain, 0, 0, "list all checks, in order, with what each found"),
     OPERAND(verify, text, "MESSAGE", OPT_FILE, "JWS or OTrP message (default: standard input)"),
     OPT_END};
-
-/* What the options name, loaded. */
-typedef struct evidence {
-    key_set *keys, *tam_keys;
-    X509_stack *anchors;
-    buffer *cek;
-    buffer *attached; /* a detached payload, encoded */
-    buffer *ocsp[LIMIT_OCSP_RESPONSES];
-    size_t ocsp_count;
-    dsi *device;
-    char *rid, *tid; /* of --request */
-    json_t *query;   /* of --request, when that is a TA query */
-    time_t now;
-    const struct applet_call *call;
-    const struct verify *options;
-    json_t *checks;     /* array: what --explain and --json tell */
-    json_t *deviations; /* array: the foreign forms that were met */
-    struct reading how;
-    const struct reading *reading; /* how; NULL: strict */
-    buffer *payload;
-    char subject[256]; /* the verdict's object: "CreateSDRequest, tamid mytam" */
-} evidence;
-
-static void evidence_free(evidence *e)
-{
-    key_set_free(e->keys);
-    key_set_free(e->tam_keys);
-    sk_X509_pop_free(e->anchors, X509_free);
-    for (size_t i = 0; i < e->ocsp_count; i++)
-        buffer_free(e->ocsp[i]);
-    buffer_free(e->attached);
-    buffer_free(e->cek);
-    dsi_free(e->device);
-    free(e->rid);
-    free(e->tid);
-    json_decref(e->query);
-    json_decref(e->checks);
-    json_decref(e->deviations);
-    buffer_free(e->payload);
-}
-AUTO_DEFINE(evidence, evidence_free)
-
-static bool load_ocsp(evidence *e, const char *path, struct error *err)
-{
-    if (!path)
-        return true;
-    AUTO(buffer) *text = input_read(path, LIMIT_SMALL_JSON, err);
-    AUTO(json_doc) *doc = text ? json_doc_parse(buffer_span(text), path, err) : NULL;
-    return doc && member_base64_list(json_root(doc), path, LIMIT_OCSP_RESPONSES, e->ocsp,
-                                     &e->ocsp_count, err);
-}
-
-static bool load_request(evidence *e, const char *path, struct error *err)
-{
-    if (!path)
-        return true;
-    AUTO(buffer) *text = input_read(path, limits.file_bytes, err);
-    if (!text)
-        return false;
-    e->query = ta_query_read(buffer_span(text), err);
-    if (e->query || err->rc != RC_OK)
-        return e->query || error_prefix(err, "%s", input_name(path));
-    AUTO(request) *r = request_new(buffer_span(text));
-    if (!r)
-        return error_memory(err);
-    struct reading quiet = e->how;
-    quiet.note = NULL;
-    if (!request_adapt(r, e->reading ? &quiet : NULL, err))
-        return error_prefix(err, "%s", input_name(path));
-    if (!r->type || !r->rid[0])
-        return error_set(err, RC_MALFORMED, "%s: is no request of OTrP", input_name(path));
-    e->rid = strdup(r->rid);
-    e->tid = strdup(r->tid);
-    return (e->rid && e->tid) || error_memory(err);
-}
-
-/* A foreign form that was met, once each. */
-static void note_deviation(void *context, const struct foreign_row *form, const char *path)
-{
-    const evidence *e = context;
-    AUTO(json_t) *deviation = json_pack("{s:s, s:s, s:s, s:s}", "form", form->name, "path", path,
-                                        "title", form->title, "rule", form->section);
-    for (size_t i = 0; i < json_array_size(e->deviations); i++)
-        if (json_equal(json_array_get(e->deviations, i), deviation))
-            return;
-    json_array_append(e->deviations, deviation);
-}
-
-/* --key is of who signed the message; of a TEE that names no certificate, nothing else is known. */
-static dsi *load_device(evidence *e, const char *path, struct error *err)
-{
-    AUTO(buffer) *text = input_read(path, limits.file_bytes, err);
-    if (!text)
-        return NULL;
-    struct reading quiet = e->how;
-    quiet.note = NULL;
-    bool pinned = e->keys && e->reading && e->how.profile->no_certificate;
-    struct response_question question = {.tam_key = e->tam_keys ? e->tam_keys->keys[0] : NULL,
-                                         .tee_key = pinned ? e->keys->keys[0] : NULL,
-                                         .reading = e->reading ? &quiet : NULL,
-                                         .at = e->now};
-    dsi *device = device_state_read(buffer_span(text), &question, err);
-    if (!device)
-        error_prefix(err, "%s", input_name(path));
-    return device;
-}
-
-static bool load_evidence(const struct applet_call *call, evidence *e, struct error *err)
-{
-    const struct verify *o = call->options;
-    e->options = o;
-    e->call = call;
-    e->now = clock_now(&call->clock);
-    e->checks = json_array();
-    e->deviations = json_array();
-    e->reading = call_reading(call, &e->how, note_deviation, e);
-    struct key_how how = {
-        .part = KEY_PUBLIC, .passin = call->common->passin, .small_keys = o->insecure_small_keys};
-    if (o->key && o->trust) {
-        error_set(err, RC_USAGE, "--key and --trust exclude each other");
-        return error_hint(
-            err, "--key pins one key; --trust takes the key from the message and checks its chain");
-    }
-    if ((o->key && !(e->keys = key_set_load(o->key, &how, err))) ||
-        (o->trust && !(e->anchors = cert_load_many(o->trust, err))))
-        return false;
-    how.part = KEY_PRIVATE;
-    if ((o->tam_key && !(e->tam_keys = key_set_load(o->tam_key, &how, err))) ||
-        (o->cek && !(e->cek = cek_load(o->cek, err))) || !load_ocsp(e, o->ocsp, err) ||
-        !load_request(e, o->request, err))
-        return false;
-    e->device = o->device ? load_device(e, o->device, err) : NULL;
-    return !o->device || e->device;
-}
-
-static void add_check(evidence *e, const char *name, const char *title, const char *section,
-                      const char *verdict, const char *reason)
-{
-    json_array_append_new(e->checks,
-                          json_pack("{s:s, s:s, s:s, s:s*, s:s*}", "check", name, "verdict",
-                                    verdict, "title", title, "rule", section, "reason", reason));
-}
 
 /* ---- a request ---- */
 
@@ -210,8 +62,8 @@ static void note_request_check(void *context, const struct request_check *row,
     static const char *const names[] = {"passed", "failed", "not checked", "not reached"};
     const evidence *e = context;
     bool waived = verdict == CHECK_NOT_CHECKED && reading_waives(e->reading, row->name);
-    add_check(context, row->name, row->title, row->section, waived ? "waived" : names[verdict],
-              verdict == CHECK_FAILED ? result->error.message : NULL);
+    checks_add(context, row->name, row->title, row->section, waived ? "waived" : names[verdict],
+               verdict == CHECK_FAILED ? result->error.message : NULL);
 }
 
 /* What a person's exit code is for a row that fails: of the library's reasons, only usage is none
@@ -273,11 +125,11 @@ static bool verify_request(evidence *e, struct span text, struct error *err)
 static void note_response_check(void *context, const struct response_check *row, bool passed,
                                 const struct error *err)
 {
-    add_check(context, row->name, row->title, row->section,
-              passed ? "passed"
-              : err  ? "failed"
-                     : "not reached",
-              passed || !err ? NULL : err->message);
+    checks_add(context, row->name, row->title, row->section,
+               passed ? "passed"
+               : err  ? "failed"
+                      : "not reached",
+               passed || !err ? NULL : err->message);
 }
 
 static bool verify_response(evidence *e, struct span text, struct error *err)
@@ -306,8 +158,8 @@ static bool verify_response(evidence *e, struct span text, struct error *err)
     if (r->novelty)
         warn(e->call, "note: %s: the protocol knows no such member", r->novelty);
     if (!r->authenticated) {
-        add_check(e, "signature", "the answer is signed", "OTrP common members", "failed",
-                  "nobody has signed it");
+        checks_add(e, "signature", "the answer is signed", "OTrP common members", "failed",
+                   "nobody has signed it");
         error_set(err, RC_SIGNATURE, "%s %s: not signed by anyone who could be known",
                   r->type ? r->type->response : "OTrPBrokerError", r->code ? r->code : "");
         return error_hint(
@@ -408,7 +260,7 @@ static key *trusted_signer(evidence *e, const jws *message, struct error *err)
         return NULL;
     if (!e->options->no_revocation && !path_is_good(e, path, err))
         return NULL;
-    add_check(e, "trust", "chain of x5c to a root", "RFC 5280 section 6", "passed", NULL);
+    checks_add(e, "trust", "chain of x5c to a root", "RFC 5280 section 6", "passed", NULL);
     return key_from_pkey(X509_get_pubkey(sk_X509_value(certs, 0)), false, "x5c", err);
 }
 
@@ -461,11 +313,11 @@ static bool verify_jws(evidence *e, jws *message, struct error *err)
     else if (e->keys)
         verified = verify_with_keys(message, e->keys, err);
     if (e->keys || signer)
-        add_check(e, "signature", "JWS signature", "RFC 7515 section 5.2",
-                  verified ? "passed" : "failed", verified ? NULL : err->message);
+        checks_add(e, "signature", "JWS signature", "RFC 7515 section 5.2",
+                   verified ? "passed" : "failed", verified ? NULL : err->message);
     else
-        add_check(e, "trust", "chain of x5c to a root", "RFC 5280 section 6", "failed",
-                  err->message);
+        checks_add(e, "trust", "chain of x5c to a root", "RFC 5280 section 6", "failed",
+                   err->message);
     if (!verified)
         return false;
     const struct jwa *alg = jws_alg(message, 0, err);
@@ -534,76 +386,6 @@ static bool verify_text(evidence *e, struct span text, struct error *err)
     return message ? verify_jws(e, message, err) : not_readable(err);
 }
 
-/* " (10 of 19 checks; ...)" where not everything could be checked; else "". */
-static void put_extent(const evidence *e, char text[120])
-{
-    size_t i, passed = 0, open = 0;
-    json_t *check;
-    json_array_foreach (e->checks, i, check) {
-        const char *verdict = json_string_value(json_object_get(check, "verdict"));
-        passed += strcmp(verdict, "passed") == 0;
-        open += strcmp(verdict, "not checked") == 0;
-    }
-    text[0] = '\0';
-    if (open)
-        snprintf(text, 120, " (%zu of %zu checks; the others need the device%s)", passed,
-                 json_array_size(e->checks),
-                 !e->anchors                 ? " or --trust"
-                 : e->options->no_revocation ? " or OCSP responses"
-                                             : "");
-}
-
-static void print_checks(const evidence *e)
-{
-    size_t i;
-    json_t *check;
-    json_array_foreach (e->checks, i, check) {
-        const char *reason = json_string_value(json_object_get(check, "reason"));
-        fprintf(stderr, "%2zu  %-11s  %s (%s)\n", i + 1,
-                json_string_value(json_object_get(check, "verdict")),
-                json_string_value(json_object_get(check, "title")),
-                json_string_value(json_object_get(check, "rule")));
-        if (reason) {
-            fputs("                 ", stderr);
-            terminal_put_line(stderr, reason);
-            fputc('\n', stderr);
-        }
-    }
-    json_array_foreach (e->deviations, i, check) {
-        fputs("deviation       ", stderr);
-        terminal_put_line(stderr, json_string_value(json_object_get(check, "path")));
-        fprintf(stderr, ": %s (%s)\n", json_string_value(json_object_get(check, "title")),
-                json_string_value(json_object_get(check, "rule")));
-    }
-}
-
-/* What was foreign about a message that is good otherwise, a line each. */
-static void tell_deviations(const evidence *e)
-{
-    for (size_t i = 0; i < json_array_size(e->deviations); i++) {
-        const json_t *deviation = json_array_get(e->deviations, i);
-        say(e->call, "note: %s: %s (%s)", json_string_value(json_object_get(deviation, "path")),
-            json_string_value(json_object_get(deviation, "title")),
-            json_string_value(json_object_get(deviation, "rule")));
-    }
-}
-
-/* {"verified": ..., "exit": ..., "message": ..., "checks": [...]} on standard output, and unless
- * the message was read strictly the deviations. */
-static bool print_report(const evidence *e, bool verified, const struct error *failure,
-                         struct error *err)
-{
-    AUTO(json_t) *report = json_pack(
-        "{s:b, s:i, s:s*, s:s*, s:s*, s:O}", "verified", verified, "exit",
-        verified ? 0 : (int)failure->rc, "message", verified ? e->subject : NULL, "reason",
-        verified ? NULL : failure->message, "hint",
-        !verified && failure->hint[0] ? failure->hint : NULL, "checks", e->checks);
-    if (report && e->reading)
-        json_object_set(report, "deviations", e->deviations);
-    AUTO(buffer) *text = report ? json_pretty(report) : NULL;
-    return text ? stdout_write(buffer_span(text), err) : error_memory(err);
-}
-
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct verify *o = call->options;
@@ -613,7 +395,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     /* inputs */
     evidence loaded = {.keys = NULL};
     AUTO(evidence) *e = &loaded;
-    if (!load_evidence(call, e, err))
+    if (!evidence_load(call, e, err))
         return err->rc;
     AUTO(buffer) *text = input_read(o->text, limits.encoded_bytes, err);
     if (!text)
@@ -624,10 +406,10 @@ static enum rc run(const struct applet_call *call, struct error *err)
 
     /* outputs */
     if (o->explain && !call->common->json)
-        print_checks(e);
+        checks_print(e);
     if (call->common->json) {
         struct error failure = *err;
-        if ((verified || err->rc != RC_USAGE) && !print_report(e, verified, &failure, err))
+        if ((verified || err->rc != RC_USAGE) && !report_print(e, verified, &failure, err))
             return err->rc;
         *err = failure;
     }
@@ -639,9 +421,9 @@ static enum rc run(const struct applet_call *call, struct error *err)
             return rc;
     }
     if (!call->common->json && !o->explain)
-        tell_deviations(e);
+        deviations_tell(e);
     char extent[120];
-    put_extent(e, extent);
+    checks_extent(e, extent);
     if (!call->common->json)
         say(call, "good: %s%s", e->subject, extent);
     return RC_OK;
