@@ -573,6 +573,9 @@ ENCS=(A128CBC-HS256 A192CBC-HS384 A256CBC-HS512 A128GCM A192GCM A256GCM)
     run --separate-stderr otrp verify --trust "$PKI/tam/tam-rootca" --no-revocation jws
     assert_equal "$status" 4
     assert_regex "$stderr" 'x5t#S256 is not of the signer'
+    # what stands behind the check that failed is not reached
+    run --separate-stderr otrp verify --json --trust "$PKI/tam/tam-rootca" --no-revocation jws
+    assert_equal "$(jq -r '.checks[] | "\(.check): \(.verdict)"' <<< "$output")" $'trust: failed\nsignature: not reached'
 }
 
 @test "a kid chooses a key of a set" {

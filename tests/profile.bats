@@ -480,6 +480,14 @@ by_aist() {
     # a profile pins a key, it does not make up for a chain
     run otrp verify --profile thaler --trust "$P/tam/tam-rootca" gds.json
     assert_failure 4
+    # nor does a CA alone, which no root vouches for; both together are what x5c leaves out
+    run otrp verify --profile thaler --trust "$P/tam/tam-ca" gds.json
+    assert_failure 4
+    run otrp verify --profile thaler --trust "$P/tam/tam-ca" --trust "$P/tam/tam-rootca" gds.json
+    assert_success
+    cat "$P"/tam/tam-ca/*-cert.pem "$P"/tam/tam-rootca/*-cert.pem > bundle.pem
+    run otrp verify --profile thaler --trust bundle.pem gds.json
+    assert_success
     content=$(printf '{"tamid":"<TAM ID previously assigned to the SD>","spid":"<SPID value>","sdname":"<SD name for the domain to install the TA>","taid":"38b08738"}' |
         jwe_to "$TEE-pub.jwk" header | jq -c .)
     printf %s '{"InstallTATBSRequest":{"ver":"1.0","rid":"a","tid":"b","ocspdat":[],"tee":"Intel SGX","nextdsi":false,"dsihash":"k-_kNbu51hJ7tREPFW9lY2S2u8Hwi_zCC5-VTVKB0Xs","content":'"$content"',"encrypted_ta":{}}}' |

@@ -29,6 +29,18 @@ bool call_keys_all(const struct applet_call *call, const struct text_list *sourc
     return true;
 }
 
+bool certs_load_all(const struct text_list *paths, X509_stack **certs, struct error *err)
+{
+    AUTO(X509_stack) *all = NULL;
+    for (size_t i = 0; i < paths->count; i++) {
+        AUTO(X509_stack) *some = cert_load_many(paths->items[i], err);
+        if (!some || !certs_append(&all, some, err))
+            return false;
+    }
+    *certs = TAKE(all);
+    return true;
+}
+
 enum rc call_put_buffer(const struct applet_call *call, const char *path, buffer *data,
                         enum output_kind kind, struct error *err)
 {

@@ -19,6 +19,11 @@ key_set *call_keys(const struct applet_call *call, const char *source, enum key_
 bool call_keys_all(const struct applet_call *call, const struct text_list *sources,
                    enum key_part part, key_set **keys, struct error *err) MUST_CHECK;
 
+/* The certificates of an option that may be given several times, each a file or a folder; *certs is
+ * NULL without any. */
+bool certs_load_all(const struct text_list *paths, X509_stack **certs,
+                    struct error *err) MUST_CHECK;
+
 /* Writes the one result of a command, as --force says. */
 enum rc call_put(const struct applet_call *call, const char *path, struct span data,
                  enum output_kind kind, struct error *err) MUST_CHECK;

@@ -31,21 +31,6 @@ void look_free(look *l)
     free(l->said_tamid);
 }
 
-/* Moves all of from to the end of *to. */
-static bool move_certs(X509_stack **to, X509_stack *from, struct error *err)
-{
-    if (!*to && !(*to = sk_X509_new_null()))
-        return error_memory(err);
-    while (sk_X509_num(from) > 0) {
-        X509 *cert = sk_X509_shift(from);
-        if (!sk_X509_push(*to, cert)) {
-            X509_free(cert);
-            return error_memory(err);
-        }
-    }
-    return true;
-}
-
 static bool load_key(look *l, const char *source, struct error *err)
 {
     struct key_how how = {
@@ -55,16 +40,14 @@ static bool load_key(look *l, const char *source, struct error *err)
 }
 
 /* A root counts for each role: inspect does not know what the user keeps in a file. */
-static bool load_trust(look *l, const char *path, struct error *err)
+static bool load_trust(look *l, const struct text_list *paths, struct error *err)
 {
-    AUTO(X509_stack) *roots = cert_load_many(path, err);
-    if (!roots)
+    AUTO(X509_stack) *roots = NULL;
+    if (!certs_load_all(paths, &roots, err))
         return false;
-    for (int role = 0; role < ROLE_COUNT; role++) {
-        AUTO(X509_stack) *copy = X509_chain_up_ref(roots);
-        if (!copy || !move_certs(&l->anchors[role], copy, err))
-            return error_memory(err);
-    }
+    for (int role = 0; roots && role < ROLE_COUNT; role++)
+        if (!certs_append(&l->anchors[role], roots, err))
+            return false;
     return true;
 }
 
@@ -89,7 +72,7 @@ static bool load_folder(look *l, const char *folder, bool keys, struct error *er
             (void)!load_key(l, path, &ignored);
         } else if (wanted && ends_with(path, "-cert.pem")) {
             AUTO(X509_stack) *certs = cert_load(path, &ignored);
-            good = good && (!certs || move_certs(&l->certs, certs, err));
+            good = good && (!certs || certs_append(&l->certs, certs, err));
         }
         free(entries[i]);
     }
@@ -111,7 +94,7 @@ static bool load_pki(look *l, const char *dir, struct error *err)
             asprintf(&cas, "%s/%s/%s-ca", dir, name, name) < 0)
             return error_memory(err);
         AUTO(X509_stack) *roots = layout_roots(dir, role, &ignored);
-        if ((roots && !move_certs(&l->anchors[role], roots, err)) ||
+        if ((roots && !certs_append(&l->anchors[role], roots, err)) ||
             !load_folder(l, cas, false, err) || !load_folder(l, folder, true, err))
             return false;
     }
@@ -150,10 +133,8 @@ bool look_load(look *l, const struct applet_call *call, struct error *err)
     for (size_t i = 0; i < o->key.count; i++)
         if (!load_key(l, o->key.items[i], err))
             return false;
-    for (size_t i = 0; i < o->trust.count; i++)
-        if (!load_trust(l, o->trust.items[i], err))
-            return false;
-    return (!o->pki || load_pki(l, o->pki, err)) && (!o->device || load_device(l, o->device, err));
+    return load_trust(l, &o->trust, err) && (!o->pki || load_pki(l, o->pki, err)) &&
+           (!o->device || load_device(l, o->device, err));
 }
 
 void look_name_item(const look *l, char text[60])

@@ -174,16 +174,6 @@ static enum pki_role role_of(struct signed_as as)
     return as.kind == SIGNED_REQUEST ? ROLE_TAM : as.kind == SIGNED_RESPONSE ? ROLE_TEE : ROLE_SP;
 }
 
-/* Appends more to certs, as far as memory goes. */
-static void add_certs(X509_stack *certs, const X509_stack *more)
-{
-    for (int i = 0; certs && i < sk_X509_num(more); i++) {
-        X509 *cert = sk_X509_value(more, i);
-        if (X509_up_ref(cert) && !sk_X509_push(certs, cert))
-            X509_free(cert);
-    }
-}
-
 /* Whether the signer's certificate leads to a root at hand; given are those of the headers. */
 static void tell_chain(look *l, X509 *leaf, const X509_stack *given, struct signed_as as)
 {
@@ -193,16 +183,16 @@ static void tell_chain(look *l, X509 *leaf, const X509_stack *given, struct sign
         verdict_add(&l->report, "chain", "not checked", "no roots at hand (--trust, --pki)");
         return;
     }
-    AUTO(X509_stack) *others = sk_X509_new_null();
-    add_certs(others, given);
-    add_certs(others, l->tee_chain);
-    add_certs(others, l->certs);
-    AUTO(X509_stack) *path = chain_verify(&(struct chain_question){.leaf = leaf,
-                                                                   .others = others,
-                                                                   .anchors = l->anchors[role],
-                                                                   .role = role,
-                                                                   .at = l->now},
-                                          &why);
+    AUTO(X509_stack) *others = NULL;
+    AUTO(X509_stack) *path = NULL;
+    if (certs_append(&others, given, &why) && certs_append(&others, l->tee_chain, &why) &&
+        certs_append(&others, l->certs, &why))
+        path = chain_verify(&(struct chain_question){.leaf = leaf,
+                                                     .others = others,
+                                                     .anchors = l->anchors[role],
+                                                     .role = role,
+                                                     .at = l->now},
+                            &why);
     if (!path) {
         verdict_add(&l->report, "chain", "wrong", "%s", why.message);
         return;

@@ -18,8 +18,9 @@
 static const struct option_row options[] = {
     OPT_TEXT(verify, key, 'k', "KEY", OPT_FILE,
              "public key or certificate that must have signed it"),
-    OPT_TEXT(verify, trust, 't', "ROOTS", OPT_FILE,
-             "file or folder of roots to which the signer's certificate must lead"),
+    OPT_LIST(verify, trust, 't', "ROOTS", OPT_FILE,
+             "file or folder of roots to which the signer's certificate must lead, and of CAs on "
+             "the way (repeatable)"),
     OPT_TEXT(verify, ocsp, 0, "FILE", OPT_FILE, "stapling set to use besides the message's own"),
     OPT_FLAG(verify, no_revocation, 0, 0, "do not ask for revocation status"),
     OPT_TEXT(verify, device, 'd', "FILE", OPT_FILE,
@@ -312,12 +313,15 @@ static bool verify_jws(evidence *e, jws *message, struct error *err)
         verified = jws_verify(message, 0, signer, err);
     else if (e->keys)
         verified = verify_with_keys(message, e->keys, err);
-    if (e->keys || signer)
-        checks_add(e, "signature", "JWS signature", "RFC 7515 section 5.2",
-                   verified ? "passed" : "failed", verified ? NULL : err->message);
-    else
+    bool trusted = e->keys || signer;
+    if (!trusted)
         checks_add(e, "trust", "chain of x5c to a root", "RFC 5280 section 6", "failed",
                    err->message);
+    checks_add(e, "signature", "JWS signature", "RFC 7515 section 5.2",
+               !trusted   ? "not reached"
+               : verified ? "passed"
+                          : "failed",
+               !trusted || verified ? NULL : err->message);
     if (!verified)
         return false;
     const struct jwa *alg = jws_alg(message, 0, err);

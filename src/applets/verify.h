@@ -11,8 +11,8 @@
 #include "otrp/foreign.h"
 
 struct verify {
-    const char *key, *trust, *ocsp, *device, *request, *tam_key, *cek, *message, *detached, *out,
-        *text;
+    struct text_list trust;
+    const char *key, *ocsp, *device, *request, *tam_key, *cek, *message, *detached, *out, *text;
     bool no_revocation, insecure_small_keys, explain;
 };
 
@@ -24,7 +24,7 @@ typedef struct evidence {
 
     /* of the options */
     key_set *keys, *tam_keys;
-    X509_stack *anchors;
+    X509_stack *anchors; /* roots, and CAs on the way to them */
     buffer *cek;
     buffer *ocsp[LIMIT_OCSP_RESPONSES];
     size_t ocsp_count;

@@ -103,13 +103,13 @@ bool evidence_load(const struct applet_call *call, evidence *e, struct error *er
     e->reading = call_reading(call, &e->how, note_deviation, e);
     struct key_how how = {
         .part = KEY_PUBLIC, .passin = call->common->passin, .small_keys = o->insecure_small_keys};
-    if (o->key && o->trust) {
+    if (o->key && o->trust.count) {
         error_set(err, RC_USAGE, "--key and --trust exclude each other");
         return error_hint(
             err, "--key pins one key; --trust takes the key from the message and checks its chain");
     }
     if ((o->key && !(e->keys = key_set_load(o->key, &how, err))) ||
-        (o->trust && !(e->anchors = cert_load_many(o->trust, err))))
+        !certs_load_all(&o->trust, &e->anchors, err))
         return false;
     how.part = KEY_PRIVATE;
     if ((o->tam_key && !(e->tam_keys = key_set_load(o->tam_key, &how, err))) ||

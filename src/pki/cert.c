@@ -84,6 +84,22 @@ X509_stack *cert_load(const char *path, struct error *err)
     return text ? cert_parse(buffer_span(text), input_name(path), err) : NULL;
 }
 
+bool certs_append(X509_stack **certs, const X509_stack *more, struct error *err)
+{
+    if (!*certs && !(*certs = sk_X509_new_null()))
+        return error_memory(err);
+    for (int i = 0; i < sk_X509_num(more); i++) {
+        X509 *cert = sk_X509_value(more, i);
+        if (!X509_up_ref(cert))
+            return error_memory(err);
+        if (!sk_X509_push(*certs, cert)) {
+            X509_free(cert);
+            return error_memory(err);
+        }
+    }
+    return true;
+}
+
 static int is_visible(const struct dirent *entry)
 {
     /* neither what is hidden, nor what an editor or an interrupted command left behind */
@@ -92,7 +108,7 @@ static int is_visible(const struct dirent *entry)
 
 /* Adds the certificates of a file in a folder; false only for one that has some and cannot be used.
  */
-static bool load_from_folder(X509_stack *all, const char *dir, const char *name, struct error *err)
+static bool load_from_folder(X509_stack **all, const char *dir, const char *name, struct error *err)
 {
     struct error skipped;
     struct stat st;
@@ -109,16 +125,7 @@ static bool load_from_folder(X509_stack *all, const char *dir, const char *name,
     AUTO(X509_stack) *found = pem || !holds(span, "-----BEGIN ")
                                   ? cert_parse(span, path, pem ? err : &skipped)
                                   : NULL;
-    if (!found)
-        return !pem;
-    while (sk_X509_num(found) > 0) {
-        X509 *cert = sk_X509_shift(found);
-        if (!sk_X509_push(all, cert)) {
-            X509_free(cert);
-            return error_memory(err);
-        }
-    }
-    return true;
+    return found ? certs_append(all, found, err) : !pem;
 }
 
 X509_stack *cert_load_many(const char *path, struct error *err)
@@ -135,7 +142,7 @@ X509_stack *cert_load_many(const char *path, struct error *err)
     }
     bool good = true;
     for (int i = 0; i < count; i++) {
-        good = good && load_from_folder(all, path, entries[i]->d_name, err);
+        good = good && load_from_folder(&all, path, entries[i]->d_name, err);
         free(entries[i]);
     }
     free(entries);

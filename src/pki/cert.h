@@ -22,6 +22,9 @@ X509_stack *cert_load(const char *path, struct error *err) MUST_CHECK;
 X509_stack *cert_load_many(const char *path, struct error *err) MUST_CHECK;
 X509_stack *cert_parse(struct span text, const char *name, struct error *err) MUST_CHECK;
 
+/* Appends the certificates of more (NULL: none) to *certs, which is made when it is NULL. */
+bool certs_append(X509_stack **certs, const X509_stack *more, struct error *err) MUST_CHECK;
+
 /* One certificate from DER with nothing behind it; what names it in messages (RC_MALFORMED). */
 X509 *cert_from_der(struct span der, const char *what, struct error *err) MUST_CHECK;
 buffer *cert_to_der(const X509 *cert, struct error *err) MUST_CHECK;
