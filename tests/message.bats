@@ -242,6 +242,7 @@ END
     assert_equal "$(jq -c '.[].encrypted_ta | keys' update-ta.json)" '["alg","ciphernewpdata","ciphernewtadata","iv","key"]'
     assert_equal "$(jq -c '[keys[0], (.[] | keys)]' get-device-state.json)" \
         '["GetDeviceStateTBSRequest",["ocspdat","rid","supportedsigalgs","tid","ver"]]'
+    assert_equal "$(jq -c '[keys[0], (.[] | keys)]' ta-query.json)" '["TAQuery",["nonce","spid","taid","tamid"]]'
 }
 
 @test "make-request ta-query" {
@@ -251,6 +252,10 @@ END
     run --separate-stderr otrp make-request ta-query --spid xbank --taid demo --nonce n --tamid m
     assert_equal "$(jq -cS . <<< "$output")" '{"TAQuery":{"nonce":"n","spid":"xbank","taid":"demo","tamid":"m"}}'
     run --separate-stderr otrp make-request ta-query --spid xbank
+    assert_equal "$status $output" "2 "
+    run --separate-stderr otrp make-request ta-query --spid xbank --taid demo --set nonce=7 --set more.x=true --unset spid
+    assert_equal "$(jq -cS . <<< "$output")" '{"TAQuery":{"more":{"x":true},"nonce":7,"taid":"demo"}}'
+    run --separate-stderr otrp make-request ta-query --spid xbank --taid demo --unset nonce
     assert_equal "$status $output" "2 "
 }
 
@@ -305,6 +310,15 @@ END
     wrong 2 'needs a trusted application' install-ta "${known[@]}" --sp xbank --sdname a --taid t
     wrong 2 'no AIK of SP "ybank"' install-ta "${known[@]}" --sp ybank --sdname a --taid t --ta ta.bin
     wrong 2 'exclude each other' create-sd "${known[@]}" --sp xbank --sdname a --nextdsi --no-nextdsi
+    # a field that the type does not have
+    local field
+    for field in '--sdname a' '--taid t' '--nonce n' '--ta ta.bin' '--newspid s' '--add-spcert c' --delete-ta --no-nextdsi; do
+        # shellcheck disable=SC2086 # an option and its value
+        wrong 2 "${field%% *}: GetDeviceState has no such member" get-device-state --pki "$P" $field
+    done
+    wrong 2 '--taname: UpdateTA has no such member' update-ta "${known[@]}" --sp xbank --sdname a --taid t --ta ta.bin --taname n
+    wrong 2 '--rid: TAQuery has no such member' ta-query --spid xbank --taid t --rid 1
+    wrong 2 '--break: a TA query is not signed' ta-query --spid xbank --taid t --break signature
     wrong 2 'nosuch.bin' install-ta "${known[@]}" --sp xbank --sdname a --taid t --ta nosuch.bin
     echo kept > there
     wrong 2 'there: exists already' get-device-state --pki "$P" -o there

@@ -108,6 +108,16 @@ const struct reading *call_reading(const struct applet_call *call, struct readin
     return storage->lenient || storage->profile->forms ? storage : NULL;
 }
 
+static void say_form(void *context, const struct foreign_row *form, const char *path)
+{
+    say(context, "note: %s: %s (%s)", path, form->title, form->section);
+}
+
+const struct reading *call_reading_told(const struct applet_call *call, struct reading *storage)
+{
+    return call_reading(call, storage, say_form, (void *)(uintptr_t)call);
+}
+
 buffer *cek_load(const char *path, struct error *err)
 {
     AUTO(key_set) *keys = key_set_load(path, &(struct key_how){.part = KEY_PRIVATE}, err);

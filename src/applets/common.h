@@ -61,6 +61,8 @@ const struct reading *call_reading(const struct applet_call *call, struct readin
                                    void (*note)(void *context, const struct foreign_row *form,
                                                 const char *path),
                                    void *context);
+/* The same, saying each foreign form on standard error, as a note. */
+const struct reading *call_reading_told(const struct applet_call *call, struct reading *storage);
 
 /* A content encryption key in a JWK of type oct: read, and added to what is written (0600). */
 buffer *cek_load(const char *path, struct error *err) MUST_CHECK;

@@ -1,29 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp make-request: a TAM's request from a few fields, or a client application's TA query. */
-#include "applets/broken.h"
-#include "applets/common.h"
+#include "applets/make_request.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "otrp/algorithm.h"
 #include "otrp/json_path.h"
 #include "otrp/profile.h"
 #include "otrp/request_make.h"
-#include "otrp/response.h"
-#include "otrp/sealed.h"
-#include "otrp/ta_package.h"
-#include "pki/layout.h"
-#include "sim/tam_staple.h"
-#include "util/base64.h"
-
-struct make_request {
-    const char *type, *pki, *tam, *tam_key, *tam_cert, *ocsp, *device, *rid, *tid, *spid, *sdname,
-        *spcert, *taid, *taname, *ta, *sp, *pdata, *tamid, *nonce, *newsdname, *newspid, *taver,
-        *alg, *enc, *cek, *save_cek, *tee_cert, *aik, *out;
-    struct text_list add_spcert, del_spcert, set, unset, break_;
-    bool nextdsi, no_nextdsi, renew_aik, delete_ta, tbs, template;
-};
 
 static const char *const types[] = {"get-device-state", "create-sd",  "update-sd",
                                     "delete-sd",        "install-ta", "update-ta",
@@ -94,213 +78,6 @@ static const struct option_row options[] = {
     OPT_TEXT(make_request, out, 'o', "FILE", OPT_FILE, "write to FILE (default: standard output)"),
     OPT_END};
 
-/* What the options name, loaded; freed at the end of the command. */
-typedef struct materials {
-    key_set *tam_keys, *tee_keys, *aiks;
-    X509_stack *tam_chain, *sp_chain;
-    json_t *ocsp, *add, *del;
-    char *tamid, *spcert;
-    dsi *device;
-    char *seen_rid, *seen_tid; /* of the answer that --device is */
-    buffer *package, *pdata, *cek;
-    broken *broken;
-    json_changes changes; /* of --set and --unset, to what is sealed */
-} materials;
-
-static void materials_free(materials *m)
-{
-    key_set_free(m->tam_keys);
-    key_set_free(m->tee_keys);
-    key_set_free(m->aiks);
-    sk_X509_pop_free(m->tam_chain, X509_free);
-    sk_X509_pop_free(m->sp_chain, X509_free);
-    json_decref(m->ocsp);
-    json_decref(m->add);
-    json_decref(m->del);
-    free(m->tamid);
-    free(m->spcert);
-    free(m->seen_rid);
-    free(m->seen_tid);
-    broken_free(m->broken);
-    json_changes_free(&m->changes);
-    dsi_free(m->device);
-    buffer_free(m->package);
-    buffer_free(m->pdata);
-    buffer_free(m->cek);
-}
-AUTO_DEFINE(materials, materials_free)
-
-/* A set that devices refuse is no reason not to make the request: it may be meant so. */
-static void check_staple(const struct applet_call *call, const materials *m)
-{
-    struct error why;
-    time_t until;
-    if (staple_judge(m->ocsp, m->tam_chain, NULL, clock_now(&call->clock), &until, &why))
-        return;
-    warn(call, "warning: devices will refuse the stapling set: %s", why.message);
-    if (why.cause == CAUSE_STALE)
-        warn(call, "hint: 'otrp pki-ocsp --force' makes a new one");
-}
-
-static bool load_tam(const struct applet_call *call, materials *m, struct error *err)
-{
-    const struct make_request *o = call->options;
-    const struct tam_options tam = {o->pki, o->tam, o->tam_key, o->tam_cert, o->ocsp};
-    if (!tam_identity_load(call, &tam, &m->tam_keys, &m->tam_chain, &m->ocsp, err))
-        return false;
-    if (!m->ocsp && !profile_find(call->common->profile)->forms)
-        warn(call,
-             "warning: no stapling set: a TEE that has not seen this TAM before will refuse it");
-    if (m->ocsp)
-        check_staple(call, m);
-    m->tamid = o->tamid ? strdup(o->tamid) : cert_tamid(sk_X509_value(m->tam_chain, 0), err);
-    return m->tamid != NULL;
-}
-
-/* A foreign form in the device state. */
-static void note_deviation(void *context, const struct foreign_row *form, const char *path)
-{
-    say(context, "note: %s: %s (%s)", path, form->title, form->section);
-}
-
-/* The keys that a device's state does not name. */
-static bool load_device_keys(const struct applet_call *call, materials *m, struct error *err)
-{
-    const struct make_request *o = call->options;
-    m->tee_keys = o->tee_cert ? call_keys(call, o->tee_cert, KEY_PUBLIC, err) : NULL;
-    if (o->tee_cert && !m->tee_keys)
-        return false;
-    m->aiks = o->aik ? call_keys(call, o->aik, KEY_PUBLIC, err) : NULL;
-    return !o->aik || m->aiks;
-}
-
-static bool load_device(const struct applet_call *call, materials *m, struct error *err)
-{
-    const struct make_request *o = call->options;
-    if (!load_device_keys(call, m, err))
-        return false;
-    if (!o->device)
-        return true;
-    AUTO(buffer) *text = input_read(o->device, LIMIT_FILE_BYTES, err);
-    if (!text)
-        return false;
-    struct error ignored;
-    AUTO(X509_stack) *roots = o->pki ? layout_roots(o->pki, ROLE_TEE, &ignored) : NULL;
-    struct reading how;
-    struct response_question question = {
-        .tam_key = m->tam_keys->keys[0],
-        .tee_key = m->tee_keys ? m->tee_keys->keys[0] : NULL,
-        .tee_anchors = roots,
-        .reading = call_reading(call, &how, note_deviation, (void *)(uintptr_t)call),
-        .at = clock_now(&call->clock)};
-    m->device = device_state_read(buffer_span(text), &question, err);
-    if (!m->device && roots && err->rc == RC_UNTRUSTED) {
-        /* a foreign device is a good reason, but what is encrypted goes to whoever signed its state
-         */
-        warn(call, "warning: %s", err->message);
-        warn(call, "warning: the request is encrypted to a device that this PKI does not know");
-        question.tee_anchors = NULL;
-        m->device = device_state_read(buffer_span(text), &question, err);
-    }
-    m->seen_rid = response_claim(buffer_span(text), "rid");
-    m->seen_tid = response_claim(buffer_span(text), "tid");
-    return m->device || error_prefix(err, "%s", input_name(o->device));
-}
-
-static char *cert_base64(const X509 *cert, struct error *err)
-{
-    AUTO(buffer) *der = cert_to_der(cert, err);
-    AUTO(buffer) *text = der ? buffer_new(der->size * 2) : NULL;
-    if (!text)
-        return NULL;
-    buffer_put_base64(text, buffer_span(der));
-    return span_dup(buffer_span(text));
-}
-
-static bool load_sp(const struct applet_call *call, materials *m, struct error *err)
-{
-    const struct make_request *o = call->options;
-    if (o->sp && !o->pki) {
-        error_set(err, RC_USAGE, "--sp names an SP of a PKI directory");
-        return error_hint(err, "give --pki DIR as well");
-    }
-    AUTO(identity) *id = o->sp ? identity_find(o->pki, ROLE_SP, o->sp, err) : NULL;
-    if (o->sp && !id)
-        return false;
-    const char *path = o->spcert ? o->spcert : id ? id->chain_path : NULL;
-    m->sp_chain = path ? cert_load(path, err) : NULL;
-    if (path && !m->sp_chain)
-        return false;
-    /* CreateSD needs the certificate; the others bring it only where asked to */
-    bool wanted = o->spcert || strcmp(o->type, "create-sd") == 0;
-    m->spcert = path && wanted ? cert_base64(sk_X509_value(m->sp_chain, 0), err) : NULL;
-    return !path || !wanted || m->spcert;
-}
-
-static bool ta_version(const char *text, long long *version, struct error *err)
-{
-    char *end;
-    *version = TA_NO_VERSION;
-    if (!text)
-        return true;
-    errno = 0;
-    *version = strtoll(text, &end, 10);
-    return (!errno && *text >= '0' && *text <= '9' && !*end) ||
-           error_set(err, RC_USAGE, "--taver: '%s' is no whole number from 0 on", text);
-}
-
-static bool load_ta(const struct applet_call *call, materials *m, struct error *err)
-{
-    const struct make_request *o = call->options;
-    long long version;
-    if (!ta_version(o->taver, &version, err))
-        return false;
-    m->pdata = o->pdata ? input_read(o->pdata, LIMIT_FILE_BYTES, err) : NULL;
-    if (o->pdata && !m->pdata)
-        return false;
-    AUTO(buffer) *ta = o->ta ? input_read(o->ta, LIMIT_FILE_BYTES, err) : NULL;
-    if (!ta)
-        return !o->ta;
-    if (ta->size == 0)
-        warn(call, "warning: --ta: %s: a TA of 0 bytes", input_name(o->ta));
-    if (ta_package_is(buffer_span(ta))) {
-        m->package = TAKE(ta);
-        return true;
-    }
-    if (!o->sp) {
-        error_set(err, RC_USAGE, "%s: not a TA package signed by an SP", o->ta);
-        return error_hint(err, "sign it with 'otrp sign', or name the SP that signs it with --sp");
-    }
-    AUTO(identity) *id = identity_find(o->pki, ROLE_SP, o->sp, err);
-    AUTO(key_set) *keys = id ? call_keys(call, id->key_path, KEY_PRIVATE, err) : NULL;
-    AUTO(X509_stack) *chain = keys ? cert_load(id->chain_path, err) : NULL;
-    m->package = chain
-                     ? ta_package_sign(buffer_span(ta), keys->keys[0], chain, o->taid, version, err)
-                     : NULL;
-    return m->package != NULL;
-}
-
-static bool load_changes(const struct make_request *o, materials *m, struct error *err)
-{
-    m->add = o->add_spcert.count ? json_array() : NULL;
-    m->del = o->del_spcert.count ? json_array() : NULL;
-    for (size_t i = 0; i < o->add_spcert.count; i++) {
-        AUTO(X509_stack) *certs = cert_load(o->add_spcert.items[i], err);
-        AUTO(char) *text = certs ? cert_base64(sk_X509_value(certs, 0), err) : NULL;
-        if (!text)
-            return false;
-        json_array_append_new(m->add, json_string(text));
-    }
-    for (size_t i = 0; i < o->del_spcert.count; i++) {
-        AUTO(X509_stack) *certs = cert_load(o->del_spcert.items[i], err);
-        AUTO(char) *text = certs ? cert_sha256_hex(sk_X509_value(certs, 0), err) : NULL;
-        if (!text)
-            return false;
-        json_array_append_new(m->del, json_string(text));
-    }
-    return true;
-}
-
 /* encrypted_ta is made when the request is sealed: what is to be changed in it waits until then. */
 static bool is_late(const char *path, const json_t *tbs)
 {
@@ -308,26 +85,27 @@ static bool is_late(const char *path, const json_t *tbs)
 }
 
 /* One --set or --unset: in the TBS, or (content.PATH) in the plaintext. */
-static bool apply_change(const char *path, bool set, materials *m, json_t *tbs, json_t *content,
-                         struct error *err)
+static bool apply_change(const char *path, bool set, json_changes *late, json_t *tbs,
+                         json_t *content, struct error *err)
 {
-    if (is_late(path, tbs))
-        return json_changes_add(&m->changes, path, set, err);
+    if (late && is_late(path, tbs))
+        return json_changes_add(late, path, set, err);
     bool inside = content && strncmp(path, "content.", 8) == 0;
     json_t *root = inside ? content : tbs;
     const char *place = inside ? path + 8 : path;
     return set ? json_path_set(root, place, err) : json_path_unset(root, place, err);
 }
 
-static bool apply_changes(const struct make_request *o, materials *m, json_t *tbs, json_t *content,
-                          struct error *err)
+/* --set and --unset; late (NULL: none are) gets those that are for the finished payload. */
+static bool apply_changes(const struct make_request *o, json_changes *late, json_t *tbs,
+                          json_t *content, struct error *err)
 {
     for (size_t i = 0; i < o->set.count; i++)
-        if (!apply_change(o->set.items[i], true, m, tbs, content, err))
+        if (!apply_change(o->set.items[i], true, late, tbs, content, err))
             return error_prefix(err, "--set");
     for (size_t i = 0; i < o->unset.count; i++) {
         const char *path = o->unset.items[i];
-        if (apply_change(path, false, m, tbs, content, err))
+        if (apply_change(path, false, late, tbs, content, err))
             continue;
         if (content && strcmp(path, "content") == 0) /* it is sealed later */
             error_hint(err, "--break missing:content leaves it out");
@@ -339,40 +117,25 @@ static bool apply_changes(const struct make_request *o, materials *m, json_t *tb
 static enum rc put_json(const struct applet_call *call, const json_t *value, struct error *err)
 {
     const struct make_request *o = call->options;
-    AUTO(buffer) *text = json_pretty(value);
+    AUTO(buffer) *text = value ? json_pretty(value) : NULL;
     return text ? call_put(call, o->out, buffer_span(text), OUTPUT_PUBLIC, err)
                 : (error_memory(err), err->rc);
 }
 
-static enum rc make_query(const struct applet_call *call, struct error *err)
+/* The TBS as it would be signed, content in the clear. */
+static enum rc put_tbs(const struct applet_call *call, const struct request_draft *draft,
+                       json_t *tbs, json_t *content, struct error *err)
 {
-    const struct make_request *o = call->options;
-    const char *spid = o->spid ? o->spid : o->sp;
-    if (!o->template && (!spid || !o->taid))
-        return error_set(err, RC_USAGE, "a TA query needs --spid and --taid"), err->rc;
-    AUTO(json_t) *query = json_pack("{s:{s:s, s:s, s:s*, s:s*}}", "TAQuery", "spid",
-                                    spid ? spid : "", "taid", o->taid ? o->taid : "", "nonce",
-                                    o->nonce, "tamid", o->tamid);
-    AUTO(buffer) *text = query ? json_compact(query) : NULL;
-    return text ? call_put(call, o->out, buffer_span(text), OUTPUT_PUBLIC, err)
-                : (error_memory(err), err->rc);
+    if (content)
+        json_object_set(tbs, "content", content);
+    AUTO(json_t) *named = json_pack("{s:O}", draft->type->request_tbs_name, tbs);
+    return put_json(call, named, err);
 }
 
-static enum rc seal(const struct applet_call *call, materials *m, struct request_draft *draft,
-                    struct error *err)
+static enum rc put_message(const struct applet_call *call, const struct request_draft *draft,
+                           const json_t *tbs, const json_t *content, struct error *err)
 {
     const struct make_request *o = call->options;
-    AUTO(json_t) *tbs = request_tbs(draft, err);
-    AUTO(json_t) *content = tbs ? request_content(draft, err) : NULL;
-    if (!tbs || (!content && err->rc != RC_OK) || !apply_changes(o, m, tbs, content, err))
-        return err->rc;
-    draft->changes = &m->changes;
-    if (o->tbs) {
-        if (content)
-            json_object_set(tbs, "content", content);
-        AUTO(json_t) *named = json_pack("{s:O}", draft->type->request_tbs_name, tbs);
-        return put_json(call, named, err);
-    }
     AUTO(buffer) *cek = NULL;
     AUTO(buffer) *message = request_seal(draft, tbs, content, &cek, err);
     AUTO(output_set) *outputs = message ? output_set_new(call->common->force) : NULL;
@@ -392,6 +155,23 @@ static enum rc seal(const struct applet_call *call, materials *m, struct request
     return RC_OK;
 }
 
+static enum rc put_request(const struct applet_call *call, struct request_draft *draft,
+                           struct error *err)
+{
+    const struct make_request *o = call->options;
+    json_changes changes = {.items = NULL};
+    AUTO(json_changes) *late = &changes;
+    AUTO(json_t) *tbs = request_tbs(draft, err);
+    AUTO(json_t) *content = tbs ? request_content(draft, err) : NULL;
+    if (!tbs || (!content && err->rc != RC_OK) || !apply_changes(o, late, tbs, content, err))
+        return err->rc;
+    draft->changes = late;
+    return o->tbs ? put_tbs(call, draft, tbs, content, err)
+                  : put_message(call, draft, tbs, content, err);
+}
+
+/* ---- options that do not go with each other ---- */
+
 static bool has_member(const struct member *members, const char *name)
 {
     for (const struct member *m = members; m && m->name; m++)
@@ -400,17 +180,21 @@ static bool has_member(const struct member *members, const char *name)
     return false;
 }
 
-/* An option whose member the request does not have is a mistake, not something to pass over. */
-static bool check_fields(const struct make_request *o, const struct message_type *type,
-                         struct error *err)
+/* An option whose member the request (name, its TBS and content) does not have is a mistake, not
+ * something to pass over. */
+static bool check_fields(const struct make_request *o, const char *name, const struct member *tbs,
+                         const struct member *content, struct error *err)
 {
     const struct {
         const char *option, *member;
         bool given;
-    } fields[] = {{"--sdname", "sdname", o->sdname != NULL},
+    } fields[] = {{"--rid", "rid", o->rid != NULL},
+                  {"--tid", "tid", o->tid != NULL},
+                  {"--sdname", "sdname", o->sdname != NULL},
                   {"--taid", "taid", o->taid != NULL},
                   {"--taname", "taname", o->taname != NULL},
                   {"--spcert", "spcert", o->spcert != NULL},
+                  {"--nonce", "nonce", o->nonce != NULL},
                   {"--ta", "encrypted_ta", o->ta != NULL},
                   {"--pdata", "encrypted_ta", o->pdata != NULL},
                   {"--newsdname", "newsdname", o->newsdname != NULL},
@@ -419,14 +203,29 @@ static bool check_fields(const struct make_request *o, const struct message_type
                   {"--del-spcert", "changes", o->del_spcert.count > 0},
                   {"--renew-aik", "changes", o->renew_aik},
                   {"--delete-ta", "deleteta", o->delete_ta},
-                  {"--nextdsi", "nextdsi", o->nextdsi || o->no_nextdsi}};
+                  {"--nextdsi", "nextdsi", o->nextdsi},
+                  {"--no-nextdsi", "nextdsi", o->no_nextdsi}};
     for (size_t i = 0; i < COUNT(fields); i++)
-        if (fields[i].given && !has_member(type->request_tbs, fields[i].member) &&
-            !has_member(type->request_content, fields[i].member)) {
-            error_set(err, RC_USAGE, "%s: %s has no such member", fields[i].option, type->name);
-            return error_hint(err, "'otrp make-request %s --template' shows what it has",
-                              type->option);
+        if (fields[i].given && !has_member(tbs, fields[i].member) &&
+            !has_member(content, fields[i].member)) {
+            error_set(err, RC_USAGE, "%s: %s has no such member", fields[i].option, name);
+            return error_hint(err, "'otrp make-request %s --template' shows what it has", o->type);
         }
+    return !(o->nextdsi && o->no_nextdsi) ||
+           error_set(err, RC_USAGE, "--nextdsi and --no-nextdsi exclude each other");
+}
+
+static bool read_algorithms(const struct make_request *o, struct request_draft *draft,
+                            struct error *err)
+{
+    if (!option_algorithm("--alg", JWA_KEY_MANAGEMENT, o->alg, &draft->key_alg, err) ||
+        !option_algorithm("--enc", JWA_CONTENT, o->enc, &draft->enc, err))
+        return false;
+    const struct jwa *chosen[] = {draft->enc, draft->key_alg};
+    for (size_t i = 0; i < COUNT(chosen); i++)
+        if (chosen[i] && !otrp_algorithm(chosen[i]))
+            return error_set(err, RC_USAGE, "%s is not among the algorithms of OTrP",
+                             chosen[i]->name);
     return true;
 }
 
@@ -460,98 +259,127 @@ static void warn_of_values(const struct applet_call *call, const struct message_
 }
 
 /* The mutations of --break, with what they take. */
-static bool load_broken(const struct applet_call *call, const struct request_draft *draft,
-                        materials *m, struct error *err)
+static broken *load_broken(const struct applet_call *call, const struct message_type *type,
+                           const request_materials *m, struct error *err)
 {
     const struct make_request *o = call->options;
-    m->broken = broken_new(&o->break_, MUTATION_REQUEST, draft->type->id, err);
-    if (!m->broken)
-        return error_prefix(err, "--break");
-    m->broken->plan.now = clock_now(&call->clock);
-    m->broken->plan.seen_rid = m->seen_rid;
-    m->broken->plan.seen_tid = m->seen_tid;
-    return broken_take_ca(call, m->broken, o->pki, sk_X509_value(m->tam_chain, 0), err);
+    AUTO(broken) *b = broken_new(&o->break_, MUTATION_REQUEST, type->id, err);
+    if (!b) {
+        error_prefix(err, "--break");
+        return NULL;
+    }
+    b->plan.now = clock_now(&call->clock);
+    b->plan.seen_rid = m->seen_rid;
+    b->plan.seen_tid = m->seen_tid;
+    return broken_take_ca(call, b, o->pki, sk_X509_value(m->tam_chain, 0), err) ? TAKE(b) : NULL;
+}
+
+/* Fills in what options and materials say; the draft borrows from both. */
+static void fill_draft(const struct applet_call *call, const request_materials *m,
+                       struct request_draft *draft)
+{
+    const struct make_request *o = call->options;
+    draft->profile = profile_find(call->common->profile);
+    draft->tam_key = m->tam_keys->keys[0];
+    draft->tam_chain = m->tam_chain;
+    draft->tamid = m->tamid;
+    draft->ocspdat = m->ocsp;
+    draft->rid = o->rid;
+    draft->tid = o->tid;
+    draft->device = m->device;
+    draft->tee_key = m->tee_keys ? m->tee_keys->keys[0] : NULL;
+    draft->aik = m->aiks ? m->aiks->keys[0] : NULL;
+    draft->nextdsi = !o->no_nextdsi;
+    draft->spid = o->spid ? o->spid : o->sp;
+    draft->sdname = o->sdname;
+    draft->spcert = m->spcert;
+    draft->taid = o->taid;
+    draft->taname = o->taname;
+    draft->newsdname = o->newsdname;
+    draft->newspid = o->newspid;
+    draft->add_spcert = m->add;
+    draft->del_spcert = m->del;
+    draft->renew_aik = o->renew_aik;
+    draft->delete_ta = o->delete_ta;
+    draft->package = m->package;
+    draft->pdata = m->pdata;
+    draft->cek = buffer_span(m->cek);
+}
+
+static enum rc make_request(const struct applet_call *call, const struct message_type *type,
+                            struct error *err)
+{
+    const struct make_request *o = call->options;
+    struct request_draft draft = {.type = type};
+    if (!check_fields(o, type->name, type->request_tbs, type->request_content, err) ||
+        !read_algorithms(o, &draft, err))
+        return err->rc;
+    if (o->template) {
+        AUTO(json_t) *template = message_template(type->request_tbs_name, type->request_tbs,
+                                                  "content", type->request_content);
+        return put_json(call, template, err);
+    }
+
+    /* inputs */
+    request_materials loaded = {NULL};
+    AUTO(request_materials) *m = &loaded;
+    if (!request_materials_load(call, m, err))
+        return err->rc;
+    AUTO(broken) *wrong = load_broken(call, type, m, err);
+    if (!wrong)
+        return err->rc;
+    warn_of_values(call, type);
+
+    /* act and outputs */
+    fill_draft(call, m, &draft);
+    draft.broken = broken_plan(wrong);
+    return put_request(call, &draft, err);
+}
+
+/* A TA query is not signed, and no TAM has a part in it. */
+static enum rc make_query(const struct applet_call *call, struct error *err)
+{
+    const struct make_request *o = call->options;
+    const struct member *members = message_find_other(span_text("TAQuery"))->members;
+    const char *spid = o->spid ? o->spid : o->sp;
+    if (o->break_.count)
+        return error_set(err, RC_USAGE, "--break: a TA query is not signed: change it by hand"),
+               err->rc;
+    if (!check_fields(o, "TAQuery", members, NULL, err))
+        return err->rc;
+    if (o->template) {
+        AUTO(json_t) *template = message_template("TAQuery", members, NULL, NULL);
+        return put_json(call, template, err);
+    }
+    if (!spid || !o->taid)
+        return error_set(err, RC_USAGE, "a TA query needs --spid and --taid"), err->rc;
+    AUTO(json_t) *query = json_pack("{s:s, s:s, s:s*, s:s*}", "spid", spid, "taid", o->taid,
+                                    "nonce", o->nonce, "tamid", o->tamid);
+    if (query && !apply_changes(o, NULL, query, NULL, err))
+        return err->rc;
+    AUTO(json_t) *named = query ? json_pack("{s:O}", "TAQuery", query) : NULL;
+    AUTO(buffer) *text = named ? json_compact(named) : NULL;
+    return text ? call_put(call, o->out, buffer_span(text), OUTPUT_PUBLIC, err)
+                : (error_memory(err), err->rc);
+}
+
+static enum rc type_missing(struct error *err)
+{
+    error_set(err, RC_USAGE, "TYPE is missing: what to ask for");
+    error_hint(err, "get-device-state, create-sd, update-sd, delete-sd, install-ta, update-ta, "
+                    "delete-ta or ta-query");
+    return err->rc;
 }
 
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct make_request *o = call->options;
+    const struct message_type *type = o->type ? message_find_option(o->type) : NULL;
     if (broken_is_list(&o->break_))
-        return broken_list(call, MUTATION_REQUEST, o->type ? message_find_option(o->type) : NULL,
-                           err);
-    if (!o->type) {
-        error_set(err, RC_USAGE, "TYPE is missing: what to ask for");
-        error_hint(err, "get-device-state, create-sd, update-sd, delete-sd, install-ta, update-ta, "
-                        "delete-ta or ta-query");
-        return err->rc;
-    }
-    if (strcmp(o->type, "ta-query") == 0 && o->break_.count)
-        return error_set(err, RC_USAGE, "--break: a TA query is not signed: change it by hand"),
-               err->rc;
-    if (strcmp(o->type, "ta-query") == 0)
-        return make_query(call, err);
-    struct request_draft draft = {.type = message_find_option(o->type), .nextdsi = !o->no_nextdsi};
-    if (o->nextdsi && o->no_nextdsi)
-        return error_set(err, RC_USAGE, "--nextdsi and --no-nextdsi exclude each other"), err->rc;
-    if (!check_fields(o, draft.type, err))
-        return err->rc;
-    if (!option_algorithm("--alg", JWA_KEY_MANAGEMENT, o->alg, &draft.key_alg, err) ||
-        !option_algorithm("--enc", JWA_CONTENT, o->enc, &draft.enc, err))
-        return err->rc;
-    if ((draft.key_alg && !otrp_algorithm(draft.key_alg)) ||
-        (draft.enc && !otrp_algorithm(draft.enc)))
-        return error_set(err, RC_USAGE, "%s is not among the algorithms of OTrP",
-                         draft.enc && !otrp_algorithm(draft.enc) ? o->enc : o->alg),
-               err->rc;
-    if (o->template) {
-        AUTO(json_t) *template = message_template(draft.type->request_tbs_name,
-                                                  draft.type->request_tbs, "content",
-                                                  draft.type->request_content);
-        return template ? put_json(call, template, err) : (error_memory(err), err->rc);
-    }
-
-    /* inputs */
-    materials loaded = {NULL};
-    AUTO(materials) *m = &loaded;
-    if (!option_algorithm("--alg", JWA_KEY_MANAGEMENT, o->alg, &draft.key_alg, err) ||
-        !option_algorithm("--enc", JWA_CONTENT, o->enc, &draft.enc, err) ||
-        !load_tam(call, m, err) || !load_device(call, m, err) || !load_sp(call, m, err) ||
-        !load_ta(call, m, err) || !load_changes(o, m, err))
-        return err->rc;
-    m->cek = o->cek ? cek_load(o->cek, err) : NULL;
-    if (o->cek && !m->cek)
-        return err->rc;
-
-    /* act and outputs */
-    draft.tam_key = m->tam_keys->keys[0];
-    draft.tam_chain = m->tam_chain;
-    draft.tamid = m->tamid;
-    draft.ocspdat = m->ocsp;
-    draft.rid = o->rid;
-    draft.tid = o->tid;
-    draft.device = m->device;
-    draft.spid = o->spid ? o->spid : o->sp;
-    draft.sdname = o->sdname;
-    draft.spcert = m->spcert;
-    draft.taid = o->taid;
-    draft.taname = o->taname;
-    draft.newsdname = o->newsdname;
-    draft.newspid = o->newspid;
-    draft.add_spcert = m->add;
-    draft.del_spcert = m->del;
-    draft.renew_aik = o->renew_aik;
-    draft.delete_ta = o->delete_ta;
-    draft.package = m->package;
-    draft.pdata = m->pdata;
-    draft.cek = buffer_span(m->cek);
-    draft.profile = profile_find(call->common->profile);
-    draft.tee_key = m->tee_keys ? m->tee_keys->keys[0] : NULL;
-    draft.aik = m->aiks ? m->aiks->keys[0] : NULL;
-    if (!load_broken(call, &draft, m, err))
-        return err->rc;
-    draft.broken = broken_plan(m->broken);
-    warn_of_values(call, draft.type);
-    return seal(call, m, &draft, err);
+        return broken_list(call, MUTATION_REQUEST, type, err);
+    if (!o->type)
+        return type_missing(err);
+    return type ? make_request(call, type, err) : make_query(call, err);
 }
 
 const struct applet applet_make_request = {
