@@ -1,28 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp make-response: a TEE's answer to a request, or what a broker or a client application gets.
  */
-#include "applets/broken.h"
-#include "applets/common.h"
+#include "applets/make_response.h"
 
 #include <string.h>
 
 #include "otrp/dsi_make.h"
-#include "otrp/json_path.h"
-#include "otrp/profile.h"
-#include "otrp/request.h"
 #include "otrp/request_make.h"
 #include "otrp/response.h"
-#include "otrp/sealed.h"
 #include "otrp/ta_information.h"
-#include "pki/layout.h"
-
-struct make_response {
-    const char *request, *pki, *tee, *tee_key, *tee_cert, *tfw_key, *tfw_cert, *device, *tam_cert,
-        *aik, *spcert, *tamid, *status, *error, *reason, *name, *tee_version, *rid, *tid, *save_cek,
-        *out;
-    struct text_list set, unset, break_;
-    bool no_tfw, no_signerreq, no_dsi, plain, tbs, template;
-};
 
 static const char *const statuses[] = {"pass", "fail", NULL};
 
@@ -75,40 +61,6 @@ static const struct option_row options[] = {
     OPT_TEXT(make_response, out, 'o', "FILE", OPT_FILE, "write to FILE (default: standard output)"),
     OPT_END};
 
-/* What the options name, loaded; freed at the end of the command. */
-typedef struct materials {
-    buffer *text;
-    request *request;
-    key_set *tee_keys, *tfw_keys, *aiks;
-    X509_stack *tee_chain, *tfw_chain, *tam_chain;
-    key *tam_key;
-    json_t *state;  /* the inner object of the device state, after the request */
-    json_t *fields; /* the decrypted content of the request */
-    json_t *content;
-    json_changes changes;
-    broken *broken;
-    const struct profile *profile;
-} materials;
-
-static void materials_free(materials *m)
-{
-    request_free(m->request);
-    buffer_free(m->text);
-    key_set_free(m->tee_keys);
-    key_set_free(m->tfw_keys);
-    key_set_free(m->aiks);
-    sk_X509_pop_free(m->tee_chain, X509_free);
-    sk_X509_pop_free(m->tfw_chain, X509_free);
-    sk_X509_pop_free(m->tam_chain, X509_free);
-    key_free(m->tam_key);
-    json_decref(m->state);
-    json_decref(m->fields);
-    json_decref(m->content);
-    json_changes_free(&m->changes);
-    broken_free(m->broken);
-}
-AUTO_DEFINE(materials, materials_free)
-
 /* The code of --error and --status: ERR_NONE for a pass. */
 static bool read_code(const struct make_response *o, enum error_code_id *code, struct error *err)
 {
@@ -129,121 +81,8 @@ static bool read_code(const struct make_response *o, enum error_code_id *code, s
     return true;
 }
 
-static bool load_identity(const struct applet_call *call, materials *m, enum pki_role role,
-                          struct error *err)
-{
-    const struct make_response *o = call->options;
-    bool tee = role == ROLE_TEE;
-    const char *key_path = tee ? o->tee_key : o->tfw_key, *cert = tee ? o->tee_cert : o->tfw_cert;
-    struct error absent;
-    AUTO(identity) *id = o->pki && !(key_path && cert)
-                             ? identity_find(o->pki, role, o->tee ? o->tee : "mytee",
-                                             tee ? err : &absent)
-                             : NULL;
-    if (!key_path && id)
-        key_path = id->key_path;
-    if (!cert && id)
-        cert = id->chain_path;
-    if (!key_path || !cert) {
-        if (!tee || (o->pki && !id))
-            return !tee; /* firmware is optional */
-        error_set(err, RC_USAGE, "no TEE to answer with");
-        return error_hint(err, "give --pki DIR, or --tee-key and --tee-cert");
-    }
-    key_set **keys = tee ? &m->tee_keys : &m->tfw_keys;
-    X509_stack **chain = tee ? &m->tee_chain : &m->tfw_chain;
-    *keys = call_keys(call, key_path, KEY_PRIVATE, err);
-    *chain = *keys ? cert_load(cert, err) : NULL;
-    return *chain != NULL;
-}
-
-/* A foreign form in the request or the device state. */
-static void note_deviation(void *context, const struct foreign_row *form, const char *path)
-{
-    say(context, "note: %s: %s (%s)", path, form->title, form->section);
-}
-
-/* Reads the request as far as it goes: one that a TEE refuses has its answer, too. */
-static bool load_request(const struct applet_call *call, materials *m, struct error *err)
-{
-    const struct make_response *o = call->options;
-    m->text = input_read(o->request, limits.file_bytes, err);
-    m->request = m->text ? request_new(buffer_span(m->text)) : NULL;
-    if (!m->request)
-        return m->text ? error_memory(err) : false;
-    if (!m->request->type)
-        return error_set(err, RC_MALFORMED, "%s: is no request of OTrP", input_name(o->request));
-    /* without x5c, the TAM's certificate says whose key must have signed */
-    struct reading how;
-    const struct tee_view view = {
-        .now = clock_now(&call->clock),
-        .reading = call_reading(call, &how, note_deviation, (void *)(uintptr_t)call),
-        .signer = call->common->profile ? m->tam_key : NULL,
-        .device_key = m->tee_keys->keys[0]};
-    struct check_result result = request_check(m->request, &view, NULL, NULL);
-    if (result.code != ERR_NONE)
-        warn(call, "note: a TEE refuses this request with %s: %s", error_code_name(result.code),
-             result.error.message);
-    if (m->request->fields)
-        m->fields = json_load_value(m->request->fields, "content", err);
-    return !m->request->fields || m->fields;
-}
-
-/* The TAM's certificate: given, or that of the PKI's mytam for a profile whose requests carry none.
- */
-static bool load_tam_cert(const struct applet_call *call, materials *m, struct error *err)
-{
-    const struct make_response *o = call->options;
-    const struct profile *profile = profile_find(call->common->profile);
-    bool carried = !profile || profile->make.x5c != X5C_FORM_NONE;
-    AUTO(identity) *id = o->tam_cert || carried || !o->pki
-                             ? NULL
-                             : identity_find(o->pki, ROLE_TAM, "mytam", err);
-    const char *path = o->tam_cert ? o->tam_cert : id ? id->chain_path : NULL;
-    m->tam_chain = path ? cert_load(path, err) : NULL;
-    if (path && !m->tam_chain)
-        return false;
-    if (m->tam_chain)
-        m->tam_key = key_from_pkey(X509_get_pubkey(sk_X509_value(m->tam_chain, 0)), false, path,
-                                   err);
-    return !m->tam_chain || m->tam_key;
-}
-
-static bool load_tam(materials *m, struct error *err)
-{
-    if (!m->tam_key && m->request->signers)
-        m->tam_key = key_from_pkey(X509_get_pubkey(sk_X509_value(m->request->signers, 0)), false,
-                                   "x5c", err);
-    return m->tam_key || !m->request->signers;
-}
-
-/* The device state before the request: that of --device, or one with nothing in it. */
-static bool load_state(const struct applet_call *call, materials *m, struct error *err)
-{
-    const struct make_response *o = call->options;
-    if (!o->device) {
-        const char *name = o->name ? o->name : o->tee ? o->tee : "mytee";
-        m->state = dsi_make(
-            &(struct dsi_draft){name, o->tee_version ? o->tee_version : "1.0", m->tee_chain}, err);
-        return m->state != NULL;
-    }
-    AUTO(buffer) *text = input_read(o->device, limits.file_bytes, err);
-    struct reading how;
-    const struct response_question question = {
-        .reading = call_reading(call, &how, note_deviation, (void *)(uintptr_t)call),
-        .at = clock_now(&call->clock)};
-    AUTO(dsi) *before = text ? device_state_read(buffer_span(text), &question, err) : NULL;
-    if (!before) {
-        if (text && !err->hint[0])
-            error_hint(err, "a plain DSI is what 'otrp decrypt' makes of a GetDeviceState answer");
-        return text && error_prefix(err, "%s", input_name(o->device));
-    }
-    m->state = json_deep_copy(before->json);
-    return m->state || error_memory(err);
-}
-
 /* Firmware signs the tid of a GetDeviceState, which stays until the next one. */
-static bool add_firmware(const struct make_response *o, materials *m, const char *tid,
+static bool add_firmware(const struct make_response *o, response_materials *m, const char *tid,
                          struct error *err)
 {
     if (m->request->type->id != MESSAGE_GET_DEVICE_STATE || !m->tfw_keys || o->no_tfw)
@@ -252,7 +91,7 @@ static bool add_firmware(const struct make_response *o, materials *m, const char
     return tfwdata && json_object_set_new(m->state, "tfwdata", tfwdata) == 0;
 }
 
-static bool add_made_aik(materials *m, struct error *err)
+static bool add_made_aik(response_materials *m, struct error *err)
 {
     if (!m->aiks || json_object_get(m->content, "dsi"))
         return true;
@@ -263,7 +102,7 @@ static bool add_made_aik(materials *m, struct error *err)
 }
 
 /* The plaintext of a pass. */
-static bool make_content(const struct make_response *o, materials *m, const char *tid,
+static bool make_content(const struct make_response *o, response_materials *m, const char *tid,
                          struct error *err)
 {
     const request *r = m->request;
@@ -296,7 +135,7 @@ static bool is_early(enum error_code_id code)
            code == ERR_TAM_NOT_TRUSTED || code == ERR_TFW_NOT_TRUSTED || code == ERR_TEE_FAIL;
 }
 
-static bool apply_change(materials *m, const char *path, bool set, struct error *err)
+static bool apply_change(response_materials *m, const char *path, bool set, struct error *err)
 {
     const char *member = m->request->type->sealed;
     size_t length = strlen(member);
@@ -307,7 +146,7 @@ static bool apply_change(materials *m, const char *path, bool set, struct error 
     return set ? json_path_set(m->content, place, err) : json_path_unset(m->content, place, err);
 }
 
-static bool apply_changes(const struct make_response *o, materials *m, struct error *err)
+static bool apply_changes(const struct make_response *o, response_materials *m, struct error *err)
 {
     for (size_t i = 0; i < o->set.count; i++)
         if (!apply_change(m, o->set.items[i], true, err))
@@ -318,8 +157,8 @@ static bool apply_changes(const struct make_response *o, materials *m, struct er
     return true;
 }
 
-static enum rc put_text(const struct applet_call *call, const materials *m, const buffer *message,
-                        struct error *err)
+static enum rc put_text(const struct applet_call *call, const response_materials *m,
+                        const buffer *message, struct error *err)
 {
     const struct make_response *o = call->options;
     AUTO(output_set) *outputs = output_set_new(call->common->force);
@@ -418,31 +257,15 @@ static bool answer_query(const struct applet_call *call, enum rc *rc, struct err
 
 /* ---- an answer of a TEE to a TAM ---- */
 
-static bool load(const struct applet_call *call, materials *m, struct error *err)
-{
-    const struct make_response *o = call->options;
-    if (!load_identity(call, m, ROLE_TEE, err) || !load_identity(call, m, ROLE_TFW, err) ||
-        !load_tam_cert(call, m, err) || !load_request(call, m, err) || !load_tam(m, err))
-        return false;
-    m->aiks = o->aik ? call_keys(call, o->aik, KEY_PUBLIC, err) : NULL;
-    if (o->aik && !m->aiks)
-        return false;
-    m->broken = broken_new(&o->break_, MUTATION_RESPONSE, m->request->type->id, err);
-    if (!m->broken)
-        return error_prefix(err, "--break");
-    m->broken->plan.now = clock_now(&call->clock);
-    return true;
-}
-
 /* The plaintext of a late failure tells the device alone; the code is added when it is sealed. */
-static bool make_failure(materials *m, struct error *err)
+static bool make_failure(response_materials *m, struct error *err)
 {
     AUTO(char) *did = cert_did(sk_X509_value(m->tee_chain, 0), err);
     m->content = did ? json_pack("{s:s}", "did", did) : NULL;
     return m->content || (did && error_memory(err));
 }
 
-static bool seal_is_possible(const materials *m, struct error *err)
+static bool seal_is_possible(const response_materials *m, struct error *err)
 {
     if (!m->content)
         return true;
@@ -458,14 +281,15 @@ static bool seal_is_possible(const materials *m, struct error *err)
     return error_hint(err, "answer it with --status fail --plain");
 }
 
-static enum rc answer(const struct applet_call *call, materials *m, enum error_code_id code,
-                      struct error *err)
+static enum rc answer(const struct applet_call *call, response_materials *m,
+                      enum error_code_id code, struct error *err)
 {
     const struct make_response *o = call->options;
     const char *rid = o->rid ? o->rid : m->request->rid, *tid = o->tid ? o->tid : m->request->tid;
     bool late = code != ERR_NONE && !o->plain && !is_early(code) &&
                 m->request->type->id != MESSAGE_GET_DEVICE_STATE;
-    if ((code == ERR_NONE && (!load_state(call, m, err) || !make_content(o, m, tid, err))) ||
+    if ((code == ERR_NONE &&
+         (!response_state_load(call, m, err) || !make_content(o, m, tid, err))) ||
         (late && !make_failure(m, err)) || !seal_is_possible(m, err) || !apply_changes(o, m, err))
         return err->rc;
     struct response_draft draft = {
@@ -528,10 +352,9 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return put_template(call, err);
     if (answer_query(call, &rc, err))
         return rc;
-    materials loaded = {NULL};
-    AUTO(materials) *m = &loaded;
-    m->profile = profile_find(call->common->profile);
-    return load(call, m, err) ? answer(call, m, code, err) : err->rc;
+    response_materials loaded = {NULL};
+    AUTO(response_materials) *m = &loaded;
+    return response_materials_load(call, m, err) ? answer(call, m, code, err) : err->rc;
 }
 
 const struct applet applet_make_response = {
