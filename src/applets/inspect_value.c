@@ -2,7 +2,6 @@
 /* Values of JSON, and the certificates, keys and OCSP responses that stand in them. */
 #include "applets/inspect.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +13,7 @@
 #include "otrp/unearth_json.h"
 #include "pki/describe.h"
 #include "util/base64.h"
+#include "util/text_form.h"
 #include "util/utf8.h"
 
 enum { DEPTH_SHOWN = 12, BINARY_LEAST = 44 };
@@ -102,28 +102,13 @@ json_doc *read_document(look *l, struct span text, const char *path, buffer **me
 
 /* ---- bytes as text ---- */
 
-static buffer *decode_hex(struct span text)
-{
-    if (text.size % 2)
-        return NULL;
-    for (size_t i = 0; i < text.size; i++)
-        if (!isxdigit(text.data[i]))
-            return NULL;
-    AUTO(buffer) *bytes = buffer_secret(text.size / 2);
-    for (size_t i = 0; bytes && i < text.size; i += 2) {
-        char pair[3] = {(char)text.data[i], (char)text.data[i + 1], '\0'};
-        buffer_put_char(bytes, (char)strtoul(pair, NULL, 16));
-    }
-    return bytes && !bytes->failed ? TAKE(bytes) : NULL;
-}
-
 buffer *decode_loosely(struct span text, enum deviation *form)
 {
     struct error ignored;
     if (!text.size || text.size > LIMIT_KEY_BYTES * 2)
         return NULL;
     *form = DEVIATION_HEX;
-    buffer *bytes = decode_hex(text);
+    buffer *bytes = hex_decode(text);
     if (bytes)
         return bytes;
     *form = DEVIATION_COUNT;

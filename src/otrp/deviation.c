@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "util/limits.h"
+#include "util/text_form.h"
 
 enum { HEX_LEAST = 64 }; /* digits of a SHA-256 */
 
@@ -85,14 +85,6 @@ static bool is_made_of(struct span s, const char *more)
     return s.size > 0;
 }
 
-static bool is_hex(struct span s)
-{
-    for (size_t i = 0; i < s.size; i++)
-        if (!isxdigit(s.data[i]))
-            return false;
-    return s.size && s.size % 2 == 0;
-}
-
 static enum deviation form_of_string(struct span s, enum member_type type)
 {
     switch (type) {
@@ -100,9 +92,9 @@ static enum deviation form_of_string(struct span s, enum member_type type)
         return is_boolean_text(s) ? DEVIATION_BOOLEAN_STRING : DEVIATION_COUNT;
     case MEMBER_BASE64:
     case MEMBER_BASE64_LIST:
-        return is_hex(s) && s.size >= HEX_LEAST ? DEVIATION_HEX
-               : is_made_of(s, "-_")            ? DEVIATION_BASE64URL
-                                                : DEVIATION_COUNT;
+        return text_is_hex(s) && s.size >= HEX_LEAST ? DEVIATION_HEX
+               : is_made_of(s, "-_")                 ? DEVIATION_BASE64URL
+                                                     : DEVIATION_COUNT;
     case MEMBER_HEX:
     case MEMBER_HEX_LIST:
         return is_made_of(s, "-_+/=") ? DEVIATION_IV_BASE64 : DEVIATION_COUNT;
@@ -170,7 +162,7 @@ static void audit_value(const struct audit *a, const struct json_value *v, const
         return;
     }
     if (m->type == MEMBER_BASE64 && v->kind == JSON_KIND_STRING && v->string.size >= HEX_LEAST &&
-        is_hex(v->string)) { /* its digits are digits of BASE64, too */
+        text_is_hex(v->string)) { /* its digits are digits of BASE64, too */
         tell(a, v->name, a->section, rows[DEVIATION_HEX].what);
         return;
     }

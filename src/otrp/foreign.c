@@ -10,6 +10,7 @@
 #include "otrp/foreign_text.h"
 #include "otrp/profile.h"
 #include "util/base64.h"
+#include "util/text_form.h"
 
 const struct foreign_row foreign_forms[FOREIGN_COUNT] = {
 #define FORM(id, name, section, title) {name, section, title},

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "otrp/foreign_text.h"
 
-#include <ctype.h>
-
 #include "util/base64.h"
+#include "util/text_form.h"
 
 enum { HEX_LEAST = 32 }; /* shorter text of these digits alone may as well be BASE64 */
-
-bool text_is_hex(struct span s)
-{
-    for (size_t i = 0; i < s.size; i++)
-        if (!isxdigit(s.data[i]))
-            return false;
-    return s.size > 0 && s.size % 2 == 0;
-}
 
 /* s without the padding at its end. */
 static struct span unpadded(struct span s)
@@ -23,40 +14,13 @@ static struct span unpadded(struct span s)
     return s;
 }
 
-/* Whether s is of one alphabet: letters, digits and the two others. */
-static bool of_alphabet(struct span s, char other, char another)
-{
-    for (size_t i = 0; i < s.size; i++)
-        if (!isalnum(s.data[i]) && s.data[i] != (uint8_t)other && s.data[i] != (uint8_t)another)
-            return false;
-    return s.size > 0 && s.size % 4 != 1;
-}
-
-bool text_is_base64(struct span s)
-{
-    return s.size % 4 == 0 && of_alphabet(unpadded(s), '+', '/');
-}
-
-bool text_is_base64url(struct span s)
-{
-    return of_alphabet(unpadded(s), '-', '_');
-}
-
-static int nibble(uint8_t digit)
-{
-    return isdigit(digit) ? digit - '0' : (digit | 0x20) - 'a' + 10;
-}
-
 static void put_base64_of_hex(buffer *out, struct span hex)
 {
-    AUTO(buffer) *bytes = buffer_new(hex.size / 2 + 1);
-    if (!bytes) {
+    AUTO(buffer) *bytes = hex_decode(hex);
+    if (bytes)
+        buffer_put_base64(out, buffer_span(bytes));
+    else
         out->failed = true;
-        return;
-    }
-    for (size_t i = 0; i < hex.size; i += 2)
-        buffer_put_char(bytes, (char)(nibble(hex.data[i]) << 4 | nibble(hex.data[i + 1])));
-    buffer_put_base64(out, buffer_span(bytes));
 }
 
 /* The same bytes in the other alphabet, padded. */

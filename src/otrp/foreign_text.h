@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* foreign_text.h: which of BASE64, base64url and hexadecimal a text is, and one written as another.
- */
+/* foreign_text.h: bytes that stand in a message as base64url or hexadecimal where the draft has
+ * BASE64, and the other way round. */
 #ifndef OTRP_OTRP_FOREIGN_TEXT_H
 #define OTRP_OTRP_FOREIGN_TEXT_H
 
 #include "otrp/foreign.h"
-
-/* By alphabet, length and padding alone; base64url may be padded here. */
-bool text_is_hex(struct span text);
-bool text_is_base64(struct span text);
-bool text_is_base64url(struct span text);
 
 /* FOREIGN_HEX or FOREIGN_BASE64URL when that is what stands where BASE64 should; FOREIGN_COUNT when
  * it is BASE64, or nothing known. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "otrp/message.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "util/base64.h"
 #include "util/limits.h"
+#include "util/text_form.h"
 
 #define MANDATORY true
 #define OPTIONAL  false
@@ -290,26 +290,6 @@ static bool is_printable(struct span s)
     return true;
 }
 
-static bool is_hex(struct span s)
-{
-    for (size_t i = 0; i < s.size; i++)
-        if (!isxdigit(s.data[i]))
-            return false;
-    return s.size % 2 == 0 && s.size > 0;
-}
-
-/* Form alone, without decoding: the alphabet, and padding at the end. */
-static bool is_base64(struct span s)
-{
-    size_t size = s.size;
-    while (size && s.size - size < 2 && s.data[size - 1] == '=')
-        size--;
-    for (size_t i = 0; i < size; i++)
-        if (!isalnum(s.data[i]) && s.data[i] != '+' && s.data[i] != '/')
-            return false;
-    return s.size % 4 == 0 && s.size > 0;
-}
-
 /* What is wrong with a string of that type; NULL when nothing. */
 static const char *string_fault(struct span s, enum member_type type)
 {
@@ -325,10 +305,10 @@ static const char *string_fault(struct span s, enum member_type type)
                                           : NULL;
     case MEMBER_BASE64:
     case MEMBER_BASE64_LIST:
-        return is_base64(s) ? NULL : "not standard BASE64";
+        return text_is_base64(s) ? NULL : "not standard BASE64";
     case MEMBER_HEX:
     case MEMBER_HEX_LIST:
-        return is_hex(s) ? NULL : "not hexadecimal";
+        return text_is_hex(s) ? NULL : "not hexadecimal";
     default:
         return NULL;
     }

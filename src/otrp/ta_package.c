@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "otrp/ta_package.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +14,7 @@
 #include "util/base64.h"
 #include "util/openssl_error.h"
 #include "util/secret.h"
+#include "util/text_form.h"
 
 AUTO_DEFINE(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
 
@@ -178,13 +178,10 @@ buffer *encrypted_ta_make(enum message_id type, key *aik, const buffer *package,
 
 static bool read_iv(const struct json_value *encrypted, uint8_t iv[TA_IV_BYTES])
 {
-    struct span hex = json_member(encrypted, "iv")->string;
-    if (hex.size != 2 * TA_IV_BYTES)
+    AUTO(buffer) *bytes = hex_decode(json_member(encrypted, "iv")->string);
+    if (!bytes || bytes->size != TA_IV_BYTES)
         return false;
-    for (size_t i = 0; i < TA_IV_BYTES; i++) {
-        char digits[3] = {(char)hex.data[2 * i], (char)hex.data[2 * i + 1], '\0'};
-        iv[i] = (uint8_t)strtoul(digits, NULL, 16);
-    }
+    memcpy(iv, bytes->data, TA_IV_BYTES);
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include "otrp/unearth_json.h"
 #include "otrp/unearth_wire.h"
 #include "util/base64.h"
+#include "util/text_form.h"
 
 enum {
     DUMP_COLUMNS = 64,     /* bytes a line at most */
@@ -18,16 +19,6 @@ enum {
     BETWEEN_LINES = 8,     /* from one dump to the next */
     REQUEST_LINE = 400,    /* bytes in which HTTP shows */
 };
-
-static int hex_value(uint8_t c)
-{
-    return isdigit(c) ? c - '0' : isxdigit(c) ? (c | 0x20) - 'a' + 10 : -1;
-}
-
-static bool is_pair(struct span line, size_t at)
-{
-    return at + 1 < line.size && isxdigit(line.data[at]) && isxdigit(line.data[at + 1]);
-}
 
 /* A line of a dump: its offset and up to DUMP_COLUMNS bytes. */
 struct dump_line {
@@ -55,9 +46,8 @@ static bool read_dump_line(struct span line, size_t at, struct dump_line *out)
         return false;
     while (at < line.size && (line.data[at] == ' ' || line.data[at] == '\t'))
         at++;
-    while (out->count < DUMP_COLUMNS && is_pair(line, at)) {
-        out->bytes[out->count++] = (uint8_t)(hex_value(line.data[at]) << 4 |
-                                             hex_value(line.data[at + 1]));
+    while (out->count < DUMP_COLUMNS && hex_pair(line, at) >= 0) {
+        out->bytes[out->count++] = (uint8_t)hex_pair(line, at);
         at += 2;
         size_t gap = 0;
         while (at + gap < line.size && (line.data[at + gap] == ' ' || line.data[at + gap] == '-'))
@@ -264,22 +254,9 @@ static size_t take_token(struct span text, size_t at, buffer *digits)
     return at;
 }
 
-static bool decode_hex(const buffer *digits, buffer *bytes)
-{
-    if (digits->size % 2)
-        return false;
-    for (size_t i = 0; i < digits->size; i++)
-        if (!isxdigit(digits->data[i]))
-            return false;
-    uint8_t *to = buffer_reserve(bytes, digits->size / 2);
-    for (size_t i = 0; to && i < digits->size; i += 2)
-        to[i / 2] = (uint8_t)(hex_value(digits->data[i]) << 4 | hex_value(digits->data[i + 1]));
-    bytes->size = to ? digits->size / 2 : 0;
-    return to != NULL;
-}
-
-/* Both alphabets; what is behind the last whole byte is passed over. */
-static bool decode_64(buffer *digits, buffer *bytes)
+/* Both alphabets; what is behind the last whole byte is passed over. NULL: it is neither, or
+ * there is no memory. */
+static buffer *decode_64(buffer *digits)
 {
     for (size_t i = 0; i < digits->size; i++)
         digits->data[i] = digits->data[i] == '+'   ? '-'
@@ -287,47 +264,56 @@ static bool decode_64(buffer *digits, buffer *bytes)
                                                    : digits->data[i];
     if (digits->size % 4 == 1)
         digits->size--;
-    uint8_t *to = buffer_reserve(bytes, digits->size / 4 * 3 + 3);
+    AUTO(buffer) *bytes = buffer_secret(digits->size / 4 * 3 + 3);
     struct error ignored;
     size_t whole = digits->size / 4 * 4;
-    long long size = to ? base64url_decode_to(to, SPAN(digits->data, whole), "dump", &ignored) : -1;
+    long long size = !bytes ? -1
+                            : base64url_decode_to(bytes->data, SPAN(digits->data, whole), "dump",
+                                                  &ignored);
     if (size < 0)
-        return false;
+        return NULL;
     bytes->size = (size_t)size;
     uint8_t rest[4] = {'A', 'A', 'A', 'A'}, last[8];
     memcpy(rest, digits->data + whole, digits->size - whole);
     if (digits->size > whole && base64url_decode_to(last, SPAN(rest, 4), "dump", &ignored) == 3)
         buffer_put(bytes, last, digits->size - whole - 1);
-    return !bytes->failed;
+    return bytes->failed ? NULL : TAKE(bytes);
+}
+
+/* Appends the line behind end, when it is nothing but digits, too; returns where it ends, or end.
+ */
+static size_t take_line(struct span text, size_t end, struct span prefix, buffer *digits)
+{
+    size_t line = end + 1, before = digits->size;
+    if (text.data[end] == '\r' && line < text.size && text.data[line] == '\n')
+        line++;
+    size_t next = prefix_skip(text, line, prefix);
+    size_t stop = take_token(text, next, digits), tail = stop;
+    while (tail < text.size && text.data[tail] == '=')
+        tail++;
+    bool whole = tail == text.size || text.data[tail] == '\n' || text.data[tail] == '\r' ||
+                 text.data[tail] == '"';
+    if (stop > next && whole)
+        return stop;
+    digits->size = before;
+    return end;
 }
 
 bool digits_read(struct span text, size_t start, struct dump *dump, bool *hex)
 {
     *dump = (struct dump){.bytes = NULL};
     AUTO(buffer) *digits = buffer_secret(256);
-    AUTO(buffer) *bytes = buffer_secret(256);
-    if (!digits || !bytes)
+    if (!digits)
         return false;
     struct span prefix = prefix_of(text, start);
     size_t end = take_token(text, start, digits);
     dump->end = end;
     if (digits->size < DIGITS_LEAST)
         return !digits->failed;
-    /* a full line, and the next one is nothing but digits, too */
     while (end < text.size && (text.data[end] == '\n' || text.data[end] == '\r')) {
-        size_t line = end + 1;
-        if (text.data[end] == '\r' && line < text.size && text.data[line] == '\n')
-            line++;
-        size_t next = prefix_skip(text, line, prefix), before = digits->size;
-        size_t stop = take_token(text, next, digits);
-        size_t tail = stop;
-        while (tail < text.size && text.data[tail] == '=')
-            tail++;
-        if (stop == next || (tail < text.size && text.data[tail] != '\n' &&
-                             text.data[tail] != '\r' && text.data[tail] != '"')) {
-            digits->size = before;
+        size_t stop = take_line(text, end, prefix, digits);
+        if (stop == end)
             break;
-        }
         dump->joined = true;
         end = stop;
     }
@@ -335,9 +321,8 @@ bool digits_read(struct span text, size_t start, struct dump *dump, bool *hex)
         end++;
     if (digits->failed)
         return false;
-    *hex = decode_hex(digits, bytes);
     dump->end = end;
-    if (*hex || decode_64(digits, bytes))
-        dump->bytes = TAKE(bytes);
+    *hex = text_is_hex(buffer_span(digits));
+    dump->bytes = *hex ? hex_decode(buffer_span(digits)) : decode_64(digits);
     return true;
 }

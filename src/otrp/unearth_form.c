@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "otrp/unearth_form.h"
 
-#include <ctype.h>
 #include <string.h>
+
+#include "util/text_form.h"
 
 /* A tag and a length at i, which must lie within end; returns where the content begins, 0: none. */
 static size_t der_head(struct span text, size_t i, size_t end, size_t *size)
@@ -70,10 +71,8 @@ buffer *from_quoted_printable(struct span text)
             i++;
         } else if (c == '=' && left > 2 && text.data[i + 1] == '\r' && text.data[i + 2] == '\n') {
             i += 2;
-        } else if (c == '=' && left > 2 && isxdigit(text.data[i + 1]) &&
-                   isxdigit(text.data[i + 2])) {
-            char pair[3] = {(char)text.data[i + 1], (char)text.data[i + 2], 0};
-            buffer_put_char(out, (char)strtoul(pair, NULL, 16));
+        } else if (c == '=' && hex_pair(text, i + 1) >= 0) {
+            buffer_put_char(out, (char)hex_pair(text, i + 1));
             i += 2;
         } else {
             buffer_put_char(out, (char)c);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "util/text_form.h"
+
 enum {
     HEAD_BYTES = 65536, /* from one line of a head to the body */
     SIZE_DIGITS = 8,    /* of a chunk */
@@ -43,10 +45,8 @@ size_t chunked_body(struct span text, size_t i)
 static bool chunk_size(struct span text, size_t *i, size_t *size)
 {
     size_t at = *i;
-    for (*size = 0; at < text.size && isxdigit(text.data[at]) && at - *i < SIZE_DIGITS; at++) {
-        uint8_t c = text.data[at];
-        *size = *size << 4 | (size_t)(isdigit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
+    for (*size = 0; at < text.size && isxdigit(text.data[at]) && at - *i < SIZE_DIGITS; at++)
+        *size = *size << 4 | (size_t)hex_value(text.data[at]);
     if (at == *i || at == text.size || !strchr("\r\n; \t", text.data[at]) || !text.data[at])
         return false;
     while (at < text.size && text.data[at] != '\n' && at - *i < EXTENSION_BYTES)
