@@ -87,6 +87,23 @@ RSA-2048"
     assert_regex "$stderr" 'nothing.txt: nothing in it that can be shown'
 }
 
+@test "what has to be unpacked first is named, with the command that does it" {
+    local pack
+    for pack in gzip:zcat bzip2:bzcat xz:xzcat; do
+        "${pack%:*}" < "$SAMPLES/create-sd-request.json" > packed
+        run --separate-stderr inspect packed
+        assert_equal "$status $output" "6 "
+        assert_regex "$stderr" "packed: ${pack%:*} data: .*hint: unpack it first: ${pack#*:} FILE \\| otrp inspect"
+        run report '.items[].name' <("${pack#*:}" packed)
+        assert_output CreateSDRequest
+    done
+    # a capture shows what is in one packet, in the clear
+    { printf '\xd4\xc3\xb2\xa1\2\0\4\0' && cat "$SAMPLES/create-sd-request.json"; } > capture
+    run --separate-stderr inspect capture
+    assert_success
+    assert_regex "$stderr" "note: capture is a capture of packets: 'tcpdump -xx -r FILE"
+}
+
 # ---- buried ----
 
 # found_in FILE HOW...: the one message in it is the sample, with a signature that is right, and came

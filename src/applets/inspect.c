@@ -132,10 +132,37 @@ static bool put_words(look *l, const char *format, size_t a, size_t b)
     return put(l, text);
 }
 
-static enum rc nothing_found(const look *l, struct error *err)
+/* What is not opened here, by its first bytes, and what opens it. */
+static const struct wrapping {
+    const char *first, *name, *command;
+} wrappings[] = {{"\x1f\x8b", "gzip data", "zcat"},
+                 {"BZh", "bzip2 data", "bzcat"},
+                 {"\xfd\x37zXZ", "xz data", "xzcat"},
+                 {"\x28\xb5\x2f\xfd", "zstd data", "zstdcat"},
+                 {"PK\x03\x04", "a zip archive", "unzip -p"},
+                 {"\xd4\xc3\xb2\xa1", "a capture of packets", "tcpdump -xx -r"},
+                 {"\x0a\x0d\x0d\x0a", "a capture of packets", "tcpdump -xx -r"}};
+
+static const struct wrapping *wrapping_of(struct span text)
 {
-    error_set(err, RC_MALFORMED, "%s: nothing in it that can be shown",
-              input_name(l->options->text));
+    for (size_t i = 0; i < COUNT(wrappings); i++) {
+        size_t size = strlen(wrappings[i].first);
+        if (text.size > size && memcmp(text.data, wrappings[i].first, size) == 0)
+            return &wrappings[i];
+    }
+    return NULL;
+}
+
+static enum rc nothing_found(const look *l, const struct wrapping *wrapping, struct error *err)
+{
+    const char *name = input_name(l->options->text);
+    if (wrapping) {
+        error_set(err, RC_MALFORMED, "%s: %s: nothing can be seen through it", name,
+                  wrapping->name);
+        return error_hint(err, "unpack it first: %s FILE | otrp inspect", wrapping->command),
+               err->rc;
+    }
+    error_set(err, RC_MALFORMED, "%s: nothing in it that can be shown", name);
     error_hint(err,
                "messages, JWS, JWE, JWK, certificates, OCSP responses, DSIs and transcripts are "
                "known, also inside logs, mails and dumps");
@@ -166,8 +193,12 @@ static enum rc run(const struct applet_call *call, struct error *err)
     /* act, and output as it comes: a log may be long */
     if (!unearth(buffer_span(text), item_take, l, err) || l->failed)
         return l->unread ? RC_OK : err->rc; /* as in "otrp inspect | head" */
+    const struct wrapping *wrapping = wrapping_of(buffer_span(text));
     if (l->report.items == 0)
-        return nothing_found(l, err);
+        return nothing_found(l, wrapping, err);
+    if (wrapping)
+        warn(call, "note: %s is %s: '%s FILE | otrp inspect' shows more", input_name(o->text),
+             wrapping->name, wrapping->command);
     if (json && !put_words(l, "\n],\"summary\":{\"items\":%zu,\"deviations\":%zu}}\n",
                            l->report.items, l->report.deviations))
         return l->unread ? RC_OK : err->rc;
