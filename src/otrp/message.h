@@ -4,33 +4,12 @@
  * of its parts. Making, checking and explaining messages read these tables (protocol: Messages).
  *
  *     const struct message_type *type = message_find_request("CreateSDRequest");
- *     if (!members_check(tbs, type->request_tbs, "CreateSDTBSRequest", err)) ...
+ *     if (!members_check(tbs, type->request_tbs, "CreateSDTBSRequest", NULL, err)) ...
  */
 #ifndef OTRP_OTRP_MESSAGE_H
 #define OTRP_OTRP_MESSAGE_H
 
-#include "util/json_slice.h"
-
-enum member_type {
-    MEMBER_NAME, /* string of 1 to 255 bytes */
-    MEMBER_TID,  /* string of 1 to 128 printable ASCII characters */
-    MEMBER_TEXT, /* any string */
-    MEMBER_BOOLEAN,
-    MEMBER_BASE64,      /* string of standard BASE64 */
-    MEMBER_HEX,         /* string of hexadecimal */
-    MEMBER_BASE64_LIST, /* array of strings of standard BASE64 */
-    MEMBER_HEX_LIST,    /* array of strings of hexadecimal */
-    MEMBER_TEXT_LIST,   /* array of strings */
-    MEMBER_OBJECT,      /* checked further against members, where given */
-    MEMBER_OBJECT_LIST  /* array of objects, each checked against members */
-};
-
-struct member {
-    const char *name; /* NULL ends a table */
-    enum member_type type;
-    bool mandatory;
-    const struct member *members; /* of an object, or of each in a list, when known here */
-};
+#include "otrp/member.h"
 
 enum message_id {
     MESSAGE_GET_DEVICE_STATE,
@@ -78,34 +57,9 @@ const struct other_message *message_find_other(struct span outer_name);
 
 #define GET_DEVICE_STATE_ELEMENT "GetDeviceTEEStateResponse" /* of the response's array */
 
-/* All mandatory members there, no unknown ones, the right types and lengths. RC_MALFORMED naming
- * path and member. With novelty, unknown members are accepted, and the first one's path is put
- * there, owned by the caller (NULL before the call; it stays NULL when all are known). */
-bool members_check(const struct json_value *object, const struct member *members, const char *path,
-                   char **novelty, struct error *err) MUST_CHECK;
-
-/* The member of that name in a table, or NULL. */
-const struct member *member_find(const struct member *members, struct span name);
-
-/* What is wrong with text as the value of a member: "longer than 255 bytes"; NULL: nothing. */
-const char *member_fault(const struct member *member, struct span text);
-
-/* What a member must be, for people: "BASE64", "1 to 255 bytes". */
-const char *member_form(enum member_type type);
-
 /* A TBS with every member of the tables and a placeholder that tells its form, the sealed member in
  * the clear (content NULL: there is none). Owned by the caller; NULL without memory. */
 json_t *message_template(const char *tbs_name, const struct member *tbs, const char *sealed,
                          const struct member *content);
-
-/* The string member as a C string, owned by the caller; NULL when absent, no string or without
- * memory. */
-char *member_text(const struct json_value *object, const char *name);
-bool member_true(const struct json_value *object, const char *name);
-
-/* The strings of an array member; each decoded from BASE64. RC_MALFORMED. At most most; *count gets
- * their number. */
-bool member_base64_list(const struct json_value *array, const char *what, size_t most,
-                        buffer **items, size_t *count, struct error *err) MUST_CHECK;
 
 #endif
