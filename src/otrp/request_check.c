@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of checks that a request goes through: a row is a name, a function, an error code, a
  * section. */
-#include "otrp/request.h"
+#include "otrp/request_check.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "otrp/algorithm.h"
-#include "pki/chain.h"
-#include "pki/ocsp.h"
-#include "pki/x5c.h"
 #include "util/base64.h"
-#include "util/limits.h"
-
-/* What a row of the table returns besides an error code. */
-enum { NOT_CHECKED = -1 };
-
-/* A row fails with code; the message says why. */
-static int fail(enum error_code_id code)
-{
-    return (int)code;
-}
 
 static int check_envelope(request *r, const struct tee_view *view, struct error *err)
 {
@@ -42,94 +28,6 @@ static int check_envelope(request *r, const struct tee_view *view, struct error 
     error_set(err, RC_MALFORMED, "%s: a flattened JWS is needed", r->type->request);
     error_rule(err, "RFC 7515 section 7.2.2");
     return fail(ERR_REQUEST_INVALID);
-}
-
-/* Whether this device, of which there may be one, can do an algorithm. */
-static bool supported(const struct tee_view *view, const struct jwa *alg, const char *what,
-                      struct error *err)
-{
-    return !view->supports || view->supports(view->device, alg) ||
-           error_set(err, RC_UNTRUSTED, "%s: this device does not support %s", what, alg->name);
-}
-
-static int check_algorithm(request *r, const struct tee_view *view, struct error *err)
-{
-    if (otrp_jws(r->jws, err))
-        return supported(view, jws_alg(r->jws, 0, err), r->type->request, err)
-                   ? ERR_NONE
-                   : fail(ERR_UNSUPPORTED_CRYPTO_ALG);
-    return fail(err->rc == RC_SIGNATURE ? ERR_UNSUPPORTED_CRYPTO_ALG : ERR_REQUEST_INVALID);
-}
-
-static key *signer_key(const X509_stack *signers, struct error *err)
-{
-    EVP_PKEY *pkey = X509_get_pubkey(sk_X509_value(signers, 0));
-    if (pkey)
-        return key_from_pkey(pkey, false, "signer certificate", err);
-    error_set(err, RC_MALFORMED, "header.x5c[0]: its public key cannot be read");
-    return NULL;
-}
-
-/* The cached signer whose key made this signature. */
-static bool find_cached_signer(request *r, const struct tee_view *view)
-{
-    struct error ignored;
-    for (size_t i = 0; i < LIMIT_CHAIN + 6; i++) {
-        AUTO(X509_stack) *chain = view->cached_signer(view->device, i);
-        if (!chain)
-            return false;
-        AUTO(key) *k = signer_key(chain, &ignored);
-        if (k && jws_verify(r->jws, 0, k, &ignored)) {
-            r->signers = TAKE(chain);
-            r->signer_key = TAKE(k);
-            return true;
-        }
-    }
-    return false;
-}
-
-static int check_signer(request *r, const struct tee_view *view, struct error *err)
-{
-    if (view->signer)
-        return NOT_CHECKED;
-    const json_t *x5c = json_object_get(r->jws->signatures[0].header, "x5c");
-    if (!x5c && view->cached_signer && find_cached_signer(r, view))
-        return ERR_NONE;
-    if (!x5c) {
-        error_set(err, RC_MALFORMED, "%s.header.x5c: missing, and no signer seen before fits",
-                  r->type->request);
-        if (reading_profile(view->reading)->make.x5c == X5C_FORM_NONE)
-            error_hint(err, "messages of this profile name no signer: pin the TAM's key");
-        return fail(ERR_REQUEST_INVALID);
-    }
-    r->signers = x5c_to_certs(x5c, "header.x5c", err);
-    r->signer_key = r->signers ? signer_key(r->signers, err) : NULL;
-    return r->signer_key ? ERR_NONE : fail(ERR_REQUEST_INVALID);
-}
-
-static int check_trust(request *r, const struct tee_view *view, struct error *err)
-{
-    if (view->signer && view->signer_tamid && !(r->tamid = strdup(view->signer_tamid))) {
-        error_memory(err);
-        return fail(ERR_TEE_FAIL);
-    }
-    if (!view->anchors || view->signer)
-        return NOT_CHECKED;
-    r->path = chain_verify(&(struct chain_question){.leaf = sk_X509_value(r->signers, 0),
-                                                    .others = r->signers,
-                                                    .anchors = view->anchors,
-                                                    .role = ROLE_TAM,
-                                                    .at = view->now},
-                           err);
-    r->tamid = r->path ? cert_tamid(sk_X509_value(r->signers, 0), err) : NULL;
-    return r->tamid ? ERR_NONE : fail(ERR_TAM_NOT_TRUSTED);
-}
-
-static int check_signature(request *r, const struct tee_view *view, struct error *err)
-{
-    const key *k = view->signer ? view->signer : r->signer_key;
-    r->signature_passed = jws_verify(r->jws, 0, k, err);
-    return r->signature_passed ? ERR_NONE : fail(ERR_REQUEST_INVALID);
 }
 
 static int check_version_there(request *r, const struct tee_view *view, struct error *err)
@@ -178,51 +76,6 @@ static int check_members(request *r, const struct tee_view *view, struct error *
                : fail(ERR_REQUEST_INVALID);
 }
 
-static bool certificate_good(request *r, const struct tee_view *view, int i,
-                             const struct span *responses, size_t count, struct error *err)
-{
-    X509 *cert = sk_X509_value(r->path, i), *issuer = sk_X509_value(r->path, i + 1);
-    /* judged together: a fresh "revoked" outweighs a "good" that was told before */
-    struct span all[2 * LIMIT_OCSP_RESPONSES];
-    buffer *known[LIMIT_OCSP_RESPONSES];
-    size_t more = view->known_responses ? view->known_responses(view->device, cert, known) : 0;
-    for (size_t k = 0; k < count; k++)
-        all[k] = responses[k];
-    for (size_t k = 0; k < more; k++)
-        all[count + k] = buffer_span(known[k]);
-    bool good = !(view->known_revoked &&
-                  view->known_revoked(view->device, cert, issuer, all, count + more, err)) &&
-                ocsp_check(all, count + more, cert, issuer, view->now, NULL, NULL, err);
-    for (size_t k = 0; k < more; k++)
-        buffer_free(known[k]);
-    return good;
-}
-
-static int check_revocation(request *r, const struct tee_view *view, struct error *err)
-{
-    if (view->signer || (r->path && reading_waives(view->reading, "revocation")))
-        r->authenticated = true; /* by a key that is trusted as it is */
-    if (!r->path || view->no_revocation || r->authenticated)
-        return NOT_CHECKED;
-    buffer *items[LIMIT_OCSP_RESPONSES];
-    struct span responses[LIMIT_OCSP_RESPONSES];
-    size_t count = 0;
-    const struct json_value *list = json_member(r->tbs, "ocspdat");
-    bool good = true;
-    bool sound = !list ||
-                 member_base64_list(list, "ocspdat", LIMIT_OCSP_RESPONSES, items, &count, err);
-    for (size_t i = 0; i < count; i++)
-        responses[i] = buffer_span(items[i]);
-    for (int i = 0; sound && good && i + 1 < sk_X509_num(r->path); i++)
-        good = certificate_good(r, view, i, responses, count, err);
-    for (size_t i = 0; i < count; i++)
-        buffer_free(items[i]);
-    if (!sound)
-        return fail(ERR_REQUEST_INVALID);
-    r->authenticated = good;
-    return good ? ERR_NONE : fail(ERR_TAM_NOT_TRUSTED);
-}
-
 static int check_firmware(request *r, const struct tee_view *view, struct error *err)
 {
     if (r->type->id != MESSAGE_GET_DEVICE_STATE || !view->firmware_trusted)
@@ -230,17 +83,23 @@ static int check_firmware(request *r, const struct tee_view *view, struct error 
     return view->firmware_trusted(view->device, err) ? ERR_NONE : fail(ERR_TFW_NOT_TRUSTED);
 }
 
+/* What a member says of the device or the signer, against what is known of it. */
+static int compare(const struct json_value *said, const char *known, enum error_code_id code)
+{
+    if (!said || !known)
+        return NOT_CHECKED;
+    return span_is(said->string, known) ? ERR_NONE : fail(code);
+}
+
 static int check_tee(request *r, const struct tee_view *view, struct error *err)
 {
     const struct json_value *tee = json_member(r->tbs, "tee");
-    if (!tee || !view->tee_name)
-        return NOT_CHECKED;
-    if (span_is(tee->string, view->tee_name))
-        return ERR_NONE;
-    error_set(err, RC_UNTRUSTED, "%s.tee: the request is for the TEE \"%.*s\", this is \"%s\"",
-              r->type->request_tbs_name, (int)tee->string.size, (const char *)tee->string.data,
-              view->tee_name);
-    return fail(ERR_REQUEST_INVALID);
+    int found = compare(tee, view->tee_name, ERR_REQUEST_INVALID);
+    if (found > 0)
+        error_set(err, RC_UNTRUSTED, "%s.tee: the request is for the TEE \"%.*s\", this is \"%s\"",
+                  r->type->request_tbs_name, (int)tee->string.size, (const char *)tee->string.data,
+                  view->tee_name);
+    return found;
 }
 
 static int check_replay(request *r, const struct tee_view *view, struct error *err)
@@ -300,12 +159,12 @@ static int check_answer_algorithm(request *r, const struct tee_view *view, struc
     struct error ignored;
     for (size_t i = 0; i < json_array_size(list) && !r->answer_alg; i++) {
         const struct jwa *alg = jwa_find(JWA_SIGNATURE, json_string_value(json_array_get(list, i)));
-        if (alg && otrp_algorithm(alg) && supported(view, alg, "answer", &ignored) &&
+        if (alg && otrp_algorithm(alg) && tee_supports(view, alg, "answer", &ignored) &&
             jwa_fits(alg, view->device_key, "sign", &ignored))
             r->answer_alg = alg;
     }
     const struct jwa *wrap = r->signer_key ? jwa_for_encryption(r->signer_key, err) : NULL;
-    if (wrap && !supported(view, wrap, "the signer's key", err))
+    if (wrap && !tee_supports(view, wrap, "the signer's key", err))
         return fail(ERR_UNSUPPORTED_CRYPTO_ALG);
     if (!list || r->answer_alg)
         return ERR_NONE;
@@ -327,8 +186,8 @@ static int check_content_algorithms(request *r, const struct tee_view *view, str
         return fail(ERR_REQUEST_INVALID);
     if (otrp_jwe(r->content, err)) {
         r->content_enc = jwe_enc(r->content, err);
-        return supported(view, r->content_enc, "content", err) &&
-                       supported(view, jwe_alg(r->content, 0, err), "content", err)
+        return tee_supports(view, r->content_enc, "content", err) &&
+                       tee_supports(view, jwe_alg(r->content, 0, err), "content", err)
                    ? ERR_NONE
                    : fail(ERR_UNSUPPORTED_CRYPTO_ALG);
     }
@@ -367,26 +226,21 @@ static int check_content(request *r, const struct tee_view *view, struct error *
 
 static int check_did(request *r, const struct tee_view *view, struct error *err)
 {
-    const struct json_value *did = json_member(r->fields, "did");
-    if (!did || !view->did)
-        return NOT_CHECKED;
-    if (span_is(did->string, view->did))
-        return ERR_NONE;
-    error_set(err, RC_UNTRUSTED, "content.did: the request is for another device");
-    return fail(ERR_REQUEST_INVALID);
+    int found = compare(json_member(r->fields, "did"), view->did, ERR_REQUEST_INVALID);
+    if (found > 0)
+        error_set(err, RC_UNTRUSTED, "content.did: the request is for another device");
+    return found;
 }
 
 static int check_tamid(request *r, const struct tee_view *view, struct error *err)
 {
     (void)view;
     const struct json_value *tamid = json_member(r->fields, "tamid");
-    if (!tamid || !r->tamid)
-        return NOT_CHECKED;
-    if (span_is(tamid->string, r->tamid))
-        return ERR_NONE;
-    error_set(err, RC_UNTRUSTED, "content.tamid: \"%.*s\", but the signer is \"%s\"",
-              (int)tamid->string.size, (const char *)tamid->string.data, r->tamid);
-    return fail(ERR_TAM_NOT_AUTHORIZED);
+    int found = compare(tamid, r->tamid, ERR_TAM_NOT_AUTHORIZED);
+    if (found > 0)
+        error_set(err, RC_UNTRUSTED, "content.tamid: \"%.*s\", but the signer is \"%s\"",
+                  (int)tamid->string.size, (const char *)tamid->string.data, r->tamid);
+    return found;
 }
 
 static int check_sd(request *r, const struct tee_view *view, struct error *err)
@@ -416,8 +270,6 @@ static int check_sd(request *r, const struct tee_view *view, struct error *err)
     error_set(err, RC_INTERNAL, "the SDs cannot be looked up");
     return fail(ERR_TEE_FAIL);
 }
-
-typedef int (*check_function)(request *r, const struct tee_view *view, struct error *err);
 
 /* CHECK(name, function, usual failure, title, section): the rows of protocol section 5, in their
  * order. */
