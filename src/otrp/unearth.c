@@ -8,16 +8,12 @@
 #include "otrp/unearth_form.h"
 #include "otrp/unearth_json.h"
 #include "otrp/unearth_wire.h"
-#include "util/base64.h"
 
 enum {
     AGAIN_BYTES = 32,      /* what a vain attempt costs besides what it read */
     BUDGET_FACTOR = 4,     /* how often a byte may be read again, on average */
     BUDGET_BASE = 1 << 20, /* so that small inputs are searched well */
-    COMPACT_LEAST = 60,    /* a shorter token with two dots is a host name */
-    SIGNATURE_LEAST = 40,  /* digits of the shortest signature, HS256 */
     STRING_LEAST = 16,     /* a string of JSON that may hold something */
-    BEGIN_BYTES = 400      /* from a bracket to what follows it */
 };
 
 const char *unearthed_how_name(unsigned bit_number)
@@ -54,15 +50,22 @@ struct scan {
 
 static bool scan_text(struct scan *s);
 
-/* Hands a thing out; *known: it was recognised. */
+/* What follows was found at offset at; inside something else, its place is that of the outermost.
+ */
+static void set_place(struct scan *s, size_t at)
+{
+    if (s->inner)
+        return;
+    for (; s->counted < at; s->counted++)
+        s->line += s->text.data[s->counted] == '\n';
+    s->offset = at;
+}
+
+/* Hands a thing out, and returns whether it was recognised. */
 static bool give(struct scan *s, enum unearthed_kind kind, struct span text, size_t at,
                  unsigned how)
 {
-    if (!s->inner) {
-        for (; s->counted < at; s->counted++)
-            s->line += s->text.data[s->counted] == '\n';
-        s->offset = at;
-    }
+    set_place(s, at);
     struct unearthed found = {
         .kind = kind, .text = text, .offset = s->offset, .line = s->line, .how = s->how | how};
     bool known = s->take(s->context, &found);
@@ -76,11 +79,7 @@ static bool search_inside(struct scan *s, struct span text, size_t at, unsigned 
     *found = false;
     if (s->level + 1 >= UNEARTH_LEVELS || text.size == 0)
         return true;
-    if (!s->inner) {
-        for (; s->counted < at; s->counted++)
-            s->line += s->text.data[s->counted] == '\n';
-        s->offset = at;
-    }
+    set_place(s, at);
     struct scan inside = {.text = text,
                           .take = s->take,
                           .context = s->context,
@@ -176,23 +175,14 @@ static size_t again(struct scan *s, size_t start, size_t stopped, size_t more)
     return start + 1;
 }
 
-/* Whether what stands at i begins like an object with a name, or an array of strings or objects;
- * behind a newline, prefixes of lines may stand before them. */
-static bool begins_json(struct span text, size_t i)
+/* Searches text, decoded from what stands from *i to end; in vain, that is searched as it is. */
+static bool take_decoded(struct scan *s, size_t *i, const buffer *text, size_t end, unsigned how)
 {
-    bool object = text.data[i] == '{', lines = false;
-    size_t most = i + BEGIN_BYTES < text.size ? i + BEGIN_BYTES : text.size;
-    for (i++; i < most; i++) {
-        uint8_t c = text.data[i];
-        if (c && strchr("\"'&\xe2\xc2\xef\x93\x94", c))
-            return true;
-        if (c == '{' || c == '[')
-            return !object;
-        lines |= c == '\n';
-        if (!isspace(c) && !(lines && (isalnum(c) || (c && strchr(">|:-.+", c)))))
-            return false;
-    }
-    return false;
+    bool found;
+    if (!search_inside(s, buffer_span(text), *i, how, &found))
+        return false;
+    *i = found ? end : again(s, *i, end, 0);
+    return true;
 }
 
 static bool take_json(struct scan *s, size_t *i)
@@ -226,153 +216,54 @@ static bool take_json(struct scan *s, size_t *i)
     return true;
 }
 
-/* JSON whose quotes are escaped, as in a string: takes the backslashes away up to where that string
- * ends. */
+/* JSON whose quotes are escaped, as in a string. */
 static bool take_escaped(struct scan *s, size_t *i)
 {
-    size_t start = *i, at = start;
-    AUTO(buffer) *text = buffer_secret(256);
-    if (!text)
-        return error_memory(s->err);
-    while (at < s->text.size && s->text.data[at] != '"' && s->text.data[at] != '\n') {
-        uint8_t c = s->text.data[at++];
-        if (c == '\\' && at < s->text.size) {
-            static const char letters[] = "nrtbf", meant[] = "\n\r\t\b\f";
-            c = s->text.data[at++];
-            const char *found = c ? strchr(letters, c) : NULL;
-            if (c == 'u') { /* of the string inside: stays as it is */
-                buffer_put_text(text, "\\u");
-                continue;
-            }
-            c = found ? (uint8_t)meant[found - letters] : c;
-        }
-        buffer_put_char(text, (char)c);
-    }
-    if (text->failed)
-        return error_memory(s->err);
-    bool found;
-    if (!search_inside(s, buffer_span(text), start, UNEARTHED_IN_STRING, &found))
-        return false;
-    *i = found ? at : again(s, start, at, 0);
-    return true;
+    size_t end;
+    AUTO(buffer) *text = from_escapes(s->text, *i, &end);
+    return text ? take_decoded(s, i, text, end, UNEARTHED_IN_STRING) : error_memory(s->err);
+}
+
+static bool take_percent(struct scan *s, size_t *i)
+{
+    size_t end;
+    AUTO(buffer) *text = from_percent(s->text, *i, &end);
+    return text ? take_decoded(s, i, text, end, UNEARTHED_PERCENT) : error_memory(s->err);
 }
 
 /* ---- PEM ---- */
 
-/* Copies a block line by line without prefixes. */
 static bool take_pem(struct scan *s, size_t *i)
 {
-    size_t start = *i, at = start;
-    struct span prefix = prefix_of(s->text, start);
-    AUTO(buffer) *text = buffer_secret(2048);
+    size_t end;
+    bool prefixed, ended;
+    AUTO(buffer) *text = pem_block(s->text, *i, &end, &prefixed, &ended);
     if (!text)
         return error_memory(s->err);
-    bool ended = false;
-    while (!ended && at < s->text.size) {
-        const uint8_t *newline = memchr(s->text.data + at, '\n', s->text.size - at);
-        size_t stop = newline ? (size_t)(newline - s->text.data) : s->text.size;
-        struct span line = SPAN(s->text.data + at, stop - at);
-        while (line.size && isspace(line.data[line.size - 1]))
-            line.size--;
-        if (line.size > 100 ||
-            (at > start && line.size > 10 && !memcmp(line.data, "-----BEGIN", 10)))
-            break;
-        buffer_put_span(text, line);
-        buffer_put_char(text, '\n');
-        ended = line.size > 9 && memcmp(line.data, "-----END ", 9) == 0;
-        at = stop < s->text.size ? prefix_skip(s->text, stop + 1, prefix) : stop;
-    }
-    if (text->failed)
-        return error_memory(s->err);
-    if (ended &&
-        give(s, UNEARTHED_PEM, buffer_span(text), start, prefix.size ? UNEARTHED_PREFIXED : 0))
-        *i = at;
-    else
-        *i = again(s, start, at, 0);
+    bool given = ended &&
+                 give(s, UNEARTHED_PEM, buffer_span(text), *i, prefixed ? UNEARTHED_PREFIXED : 0);
+    *i = given ? end : again(s, *i, end, 0);
     return true;
 }
 
 /* ---- tokens ---- */
 
-static bool is_token(uint8_t c)
+/* A token that may be a compact JWS or JWE; *taken: it was one. end is that of its first line. */
+static bool take_compact(struct scan *s, size_t *i, size_t end, bool *taken)
 {
-    return isalnum(c) || c == '-' || c == '_' || c == '.' || c == '+' || c == '/';
-}
-
-/* Reads digits and dots over the ends of lines; returns where they end. */
-static size_t read_compact(struct span text, size_t start, buffer *token, bool *joined)
-{
-    struct span prefix = prefix_of(text, start);
-    size_t at = start;
-    *joined = false;
-    for (;;) {
-        size_t from = at;
-        while (at < text.size && is_token(text.data[at]))
-            at++;
-        buffer_put(token, text.data + from, at - from);
-        size_t line = at;
-        while (line < text.size && text.data[line] == '\r')
-            line++;
-        if (line >= text.size || text.data[line] != '\n' || token->size < COMPACT_LEAST)
-            return at;
-        size_t next = prefix_skip(text, line + 1, prefix), stop = next;
-        while (stop < text.size && is_token(text.data[stop]))
-            stop++;
-        bool whole = stop > next && (stop == text.size || text.data[stop] == '\n' ||
-                                     text.data[stop] == '\r' || text.data[stop] == '"');
-        if (!whole || (stop - next > 4 && memcmp(text.data + next, "eyJ", 3) == 0))
-            return at;
-        *joined = true;
-        at = next;
-    }
-}
-
-/* Whether token has the two dots of a JWS or the four of a JWE, and parts as long as theirs. */
-static bool is_compact(struct span token)
-{
-    struct span parts[5];
-    size_t dots = 0, from = 0;
-    for (size_t i = 0; i <= token.size; i++) {
-        if (i < token.size && token.data[i] != '.')
-            continue;
-        if (dots > 4)
-            return false;
-        parts[dots++] = SPAN(token.data + from, i - from);
-        from = i + 1;
-    }
-    if (token.size < COMPACT_LEAST || (dots != 3 && dots != 5) || parts[0].size < 8)
-        return false;
-    if (memcmp(parts[0].data, "eyJ", 3) == 0 || memcmp(parts[0].data, "eyA", 3) == 0)
-        return true;
-    return parts[dots - 1].size >= SIGNATURE_LEAST / 2 && parts[dots - 2].size &&
-           (dots == 5 || parts[2].size >= SIGNATURE_LEAST) && parts[0].size >= 16;
-}
-
-static bool take_percent(struct scan *s, size_t *i)
-{
-    size_t start = *i, at = start;
-    AUTO(buffer) *text = buffer_secret(256);
-    if (!text)
+    bool joined;
+    size_t start = *i, stop;
+    AUTO(buffer) *token = compact_read(s->text, start, &stop, &joined);
+    if (!token)
         return error_memory(s->err);
-    while (at < s->text.size && !isspace(s->text.data[at]) && s->text.data[at] != '"' &&
-           s->text.data[at] != '&') {
-        uint8_t c = s->text.data[at];
-        char pair[3] = {0};
-        if (c == '%' && at + 2 < s->text.size && isxdigit(s->text.data[at + 1]) &&
-            isxdigit(s->text.data[at + 2])) {
-            memcpy(pair, s->text.data + at + 1, 2);
-            c = (uint8_t)strtoul(pair, NULL, 16);
-            at += 2;
-        }
-        at++;
-        buffer_put_char(text, (char)(c == '+' && !pair[0] ? ' ' : c));
-    }
-    if (text->failed)
-        return error_memory(s->err);
-    bool found;
-    if (!search_inside(s, buffer_span(text), start, UNEARTHED_PERCENT, &found))
-        return false;
-    *i = found ? at : again(s, start, at, 0);
+    while (token->size && token->data[token->size - 1] == '.' && stop == end)
+        token->size--; /* the end of a sentence */
+    *taken = is_compact(buffer_span(token)) &&
+             give(s, UNEARTHED_COMPACT, buffer_span(token), start, joined ? UNEARTHED_JOINED : 0);
+    if (*taken)
+        *i = stop;
+    else
+        s->budget -= stop - start < s->budget ? stop - start : s->budget;
     return true;
 }
 
@@ -381,28 +272,18 @@ static bool take_token(struct scan *s, size_t *i)
     size_t start = *i, end = start;
     while (end < s->text.size && is_token(s->text.data[end]))
         end++;
-    size_t size = end - start;
-    *i = end;
-    if (size < STRING_LEAST * 2)
+    struct span token = SPAN(s->text.data + start, end - start);
+    if (token.size < STRING_LEAST * 2) {
+        *i = end;
         return true;
-    bool joined, hex = false, found;
-    if (s->budget &&
-        (memchr(s->text.data + start, '.', size) || memcmp(s->text.data + start, "ey", 2) == 0)) {
-        AUTO(buffer) *token = buffer_secret(size + 16);
-        if (!token)
-            return error_memory(s->err);
-        size_t stop = read_compact(s->text, start, token, &joined);
-        if (token->failed)
-            return error_memory(s->err);
-        while (token->size && token->data[token->size - 1] == '.' && stop == end)
-            token->size--; /* the end of a sentence */
-        if (is_compact(buffer_span(token)) &&
-            give(s, UNEARTHED_COMPACT, buffer_span(token), start, joined ? UNEARTHED_JOINED : 0)) {
-            *i = stop;
-            return true;
-        }
-        s->budget -= stop - start < s->budget ? stop - start : s->budget;
     }
+    bool taken = false, hex = false, found;
+    if (s->budget && (memchr(token.data, '.', token.size) || memcmp(token.data, "ey", 2) == 0) &&
+        !take_compact(s, i, end, &taken))
+        return false;
+    if (taken)
+        return true;
+    *i = end;
     struct dump dump;
     if (!digits_read(s->text, start, &dump, &hex))
         return error_memory(s->err);
@@ -472,7 +353,7 @@ static bool take_one(struct scan *s, size_t *i)
     size_t left = text.size - *i;
     if ((c == '{' || c == '[') && left > 3 && text.data[*i + 1] == '\\')
         return take_escaped(s, i);
-    if ((c == '{' || c == '[') && begins_json(text, *i))
+    if ((c == '{' || c == '[') && json_begins(text, *i))
         return take_json(s, i);
     if (c == '-' && left > 11 && memcmp(text.data + *i, "-----BEGIN ", 11) == 0)
         return take_pem(s, i);

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "otrp/unearth_form.h"
 #include "otrp/unearth_json.h"
 #include "otrp/unearth_wire.h"
 #include "util/base64.h"

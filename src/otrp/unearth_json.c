@@ -4,37 +4,33 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { CONTINUATION_BYTES = 512, PREFIX_BYTES = 256 };
+#include "otrp/unearth_form.h"
+
+enum {
+    CONTINUATION_BYTES = 512, /* of a line that may go on with a string */
+    BEGIN_BYTES = 400         /* from a bracket to what follows it */
+};
 
 static bool is_blank(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-struct span prefix_of(struct span text, size_t at)
+bool json_begins(struct span text, size_t i)
 {
-    size_t start = at;
-    while (start && text.data[start - 1] != '\n' && at - start < PREFIX_BYTES)
-        start--;
-    return SPAN(text.data + start, at - start);
-}
-
-size_t prefix_skip(struct span text, size_t line, struct span prefix)
-{
-    size_t common = 0;
-    while (common < prefix.size && line + common < text.size) {
-        uint8_t a = prefix.data[common], b = text.data[line + common];
-        if (a != b && !(isdigit(a) && isdigit(b)))
-            break;
-        common++;
+    bool object = text.data[i] == '{', lines = false;
+    size_t most = i + BEGIN_BYTES < text.size ? i + BEGIN_BYTES : text.size;
+    for (i++; i < most; i++) {
+        uint8_t c = text.data[i];
+        if (c && strchr("\"'&\xe2\xc2\xef\x93\x94", c))
+            return true;
+        if (c == '{' || c == '[')
+            return !object;
+        lines |= c == '\n';
+        if (!isspace(c) && !(lines && (isalnum(c) || (c && strchr(">|:-.+", c)))))
+            return false;
     }
-    /* back to where a field of the prefix ends: data has none of these */
-    while (common && !strchr(" \t>|:", prefix.data[common - 1]))
-        common--;
-    size_t at = line + common;
-    while (at < text.size && is_blank(text.data[at]))
-        at++;
-    return at;
+    return false;
 }
 
 size_t json_plain_end(struct span text, size_t start, size_t *stopped)

@@ -8,12 +8,9 @@
 
 #include "otrp/unearth.h"
 
-/* Where the next line's own text begins: line is its start, prefix what stood before the thing on
- * its first line. Digits stand for any digits, so that times may differ. */
-size_t prefix_skip(struct span text, size_t line, struct span prefix);
-
-/* What stands on the line before offset at. */
-struct span prefix_of(struct span text, size_t at);
+/* Whether what stands at i begins like an object with a name, or an array of strings or objects;
+ * behind a newline, prefixes of lines may stand before them. */
+bool json_begins(struct span text, size_t i);
 
 /* The end of the object or array at start, when it is sound as it stands; 0 when it is not, with
  * *stopped where that showed. */
