@@ -25,8 +25,10 @@ setup() {
     assert_output --partial "$(curl --version | grep -o 'libcurl/[0-9.]*')"
     run jq -r '.findings[] | select(.name == "sqlite").detail' report.json
     assert_output --partial "$(sqlite3 --version | cut -d ' ' -f 1)"
-    run usr/bin/otrp doctor
+    run --separate-stderr usr/bin/otrp doctor
     assert_success
+    # shellcheck disable=SC2154 # set by run
+    assert_equal "$stderr" "otrp doctor: everything that is needed is there"
     assert_line --regexp '^  ok +tam +.*/share/otrp/pki-templates/tam\.cnf$'
 }
 
@@ -42,7 +44,6 @@ setup() {
     run --separate-stderr usr/bin/otrp doctor
     assert_equal "$status" 9
     assert_regex "$output" 'wrong +tam +.*tam\.cnf'
-    # shellcheck disable=SC2154 # set by run
     assert_regex "$stderr" 'error: 2 findings: what is needed is missing or wrong'
 }
 

@@ -55,44 +55,53 @@ static void look_at_libraries(struct report *r)
     add(r, "libraries", "jansson", STATE_OK, false, detail, NULL);
 }
 
-/* The modules, what they are for, and the function of their library that tells its version. */
+/* A module, the library it is linked to, the function of that library that tells its version (NULL:
+ * there is none), and who needs it. The name of libcurl is part of its version. */
+struct module {
+    const char *name, *symbol, *package, *version, *needed_for;
+};
+
+/* Writes "SQLite 3.40.1"; the module has been loaded. */
+static void put_module_version(char *out, size_t size, const struct module *m)
+{
+    struct error ignored;
+    const char *(*version)(void) = NULL;
+    const void *found = m->version ? module_load(m->name, m->version, &ignored) : NULL;
+    memcpy(&version, &found, sizeof version);
+    snprintf(out, size, "%s%s%s", m->package, version && *m->package ? " " : "",
+             version ? version() : "");
+    char *more = strstr(out, " OpenSSL/"); /* what libcurl itself is built with */
+    if (more)
+        *more = '\0';
+}
+
+static void look_at_module(struct report *r, const struct module *m)
+{
+    struct error why, ignored;
+    char text[512];
+    if (module_load(m->name, m->symbol, &why)) {
+        char version[200];
+        put_module_version(version, sizeof version, m);
+        snprintf(text, sizeof text, "%s, for %s", version, m->needed_for);
+        add(r, "modules", m->name, STATE_OK, false, text, NULL);
+        return;
+    }
+    AUTO(char) *path = install_module(m->name, &ignored);
+    snprintf(text, sizeof text, "%.300s: needed for %s alone", why.message, m->needed_for);
+    add(r, "modules", m->name, path ? STATE_WRONG : STATE_MISSING, false, NULL, text);
+}
+
 static void look_at_modules(struct report *r)
 {
-    static const struct {
-        const char *name, *symbol, *library, *version, *for_;
-    } modules[] = {
+    static const struct module modules[] = {
         {"http-client", "http_client_api", "", "curl_version", "send and proxy"},
         {"http-server", "http_server_api", "libmicrohttpd", "MHD_get_version",
          "tam-stub, tee-sim serve and proxy"},
         {"sqlite", "sqlite_api", "SQLite", "sqlite3_libversion", "tee-sim and tam-stub"},
         {"jwt", "jwt_api", "libjwt", NULL, "token --check and the control interface of tam-stub"},
     };
-    for (size_t i = 0; i < COUNT(modules); i++) {
-        struct error why;
-        const char *(*version)(void) = NULL;
-        const void *api = module_load(modules[i].name, modules[i].symbol, &why);
-        const void *found = api && modules[i].version
-                                ? module_load(modules[i].name, modules[i].version, &why)
-                                : NULL;
-        memcpy(&version, &found, sizeof version);
-        char detail[400];
-        snprintf(detail, sizeof detail, "%s%s%.200s, for %s", modules[i].library,
-                 version && *modules[i].library ? " " : "", version ? version() : "",
-                 modules[i].for_);
-        char *more = strstr(detail, " OpenSSL/"); /* what libcurl itself is built with */
-        if (more)
-            snprintf(more, sizeof detail - (size_t)(more - detail), ", for %s", modules[i].for_);
-        char hint[400];
-        snprintf(hint, sizeof hint, "%.300s: needed for %s alone", api ? "" : why.message,
-                 modules[i].for_);
-        struct error ignored;
-        AUTO(char) *path = api ? NULL : install_module(modules[i].name, &ignored);
-        add(r, "modules", modules[i].name,
-            api    ? STATE_OK
-            : path ? STATE_WRONG
-                   : STATE_MISSING,
-            false, api ? detail : NULL, hint);
-    }
+    for (size_t i = 0; i < COUNT(modules); i++)
+        look_at_module(r, &modules[i]);
 }
 
 static void look_at_algorithms(struct report *r)
@@ -190,29 +199,44 @@ static bool look_at_pki(struct report *r, const char *dir, struct error *err)
     return true;
 }
 
+static const char *text_of(const json_t *finding, const char *member)
+{
+    return json_string_value(json_object_get(finding, member));
+}
+
+static void print_finding(const json_t *f)
+{
+    const char *detail = text_of(f, "detail"), *hint = text_of(f, "hint");
+    printf("  %-8s %-20s ", text_of(f, "state"), text_of(f, "name"));
+    if (detail)
+        terminal_put_line(stdout, detail);
+    putchar('\n');
+    if (!hint)
+        return;
+    printf("%32s", "hint: ");
+    terminal_put_line(stdout, hint);
+    putchar('\n');
+}
+
 static void print(const json_t *findings)
 {
     const char *group = "";
     size_t i;
     json_t *f;
     json_array_foreach (findings, i, f) {
-        const char *own = json_string_value(json_object_get(f, "group"));
-        const char *detail = json_string_value(json_object_get(f, "detail"));
-        const char *hint = json_string_value(json_object_get(f, "hint"));
+        const char *own = text_of(f, "group");
         if (strcmp(own, group) != 0)
             printf("%s%s\n", *group ? "\n" : "", own);
         group = own;
-        printf("  %-8s %-20s ", json_string_value(json_object_get(f, "state")),
-               json_string_value(json_object_get(f, "name")));
-        if (detail)
-            terminal_put_line(stdout, detail);
-        putchar('\n');
-        if (!hint)
-            continue;
-        printf("%32s", "hint: ");
-        terminal_put_line(stdout, hint);
-        putchar('\n');
+        print_finding(f);
     }
+}
+
+static bool print_json(json_t *findings, bool sound, struct error *err)
+{
+    AUTO(json_t) *whole = json_pack("{s:b, s:O}", "sound", sound, "findings", findings);
+    AUTO(buffer) *text = whole ? json_pretty(whole) : NULL;
+    return text ? stdout_write(buffer_span(text), err) : error_memory(err);
 }
 
 static enum rc run(const struct applet_call *call, struct error *err)
@@ -228,18 +252,16 @@ static enum rc run(const struct applet_call *call, struct error *err)
     look_at_tools(&report);
     if (o->pki && !look_at_pki(&report, o->pki, err))
         return err->rc;
-    if (call->common->json) {
-        AUTO(json_t) *whole = json_pack("{s:b, s:O}", "sound", report.bad == 0, "findings",
-                                        findings);
-        AUTO(buffer) *text = whole ? json_pretty(whole) : NULL;
-        if (!text || !stdout_write(buffer_span(text), err))
-            return text ? err->rc : (error_memory(err), err->rc);
-    } else {
+    if (call->common->json && !print_json(findings, report.bad == 0, err))
+        return err->rc;
+    if (!call->common->json)
         print(findings);
-    }
-    if (report.bad == 0)
+    if (report.bad == 0) {
+        say(call, "everything that is needed is there");
         return RC_OK;
-    error_set(err, RC_PARTIAL, "%zu findings: what is needed is missing or wrong", report.bad);
+    }
+    error_set(err, RC_PARTIAL, "%zu finding%s: what is needed is missing or wrong", report.bad,
+              report.bad == 1 ? "" : "s");
     error_hint(err, "'make install' puts modules and templates where the program finds them");
     return err->rc;
 }
