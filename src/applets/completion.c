@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "otrp/error_code.h"
-#include "otrp/message.h"
+#include "applets/help_topics.h"
 #include "pki/layout.h"
 #include "util/file.h"
 
@@ -46,19 +45,9 @@ static void put_value_cases(buffer *out, const char *key, const struct option_ro
     }
 }
 
-/* What 'otrp help' explains besides the commands of its own table. */
-static void put_topics(buffer *out)
+static void put_topic(void *context, const char *name)
 {
-    for (size_t i = 0; i < applet_count; i++)
-        buffer_put_format(out, " %s", applets[i].name);
-    buffer_put_text(out, " exit-codes errors algorithms messages");
-    for (int i = 0; i < MESSAGE_COUNT; i++)
-        buffer_put_format(out, " %s %s", message_type((enum message_id)i)->request,
-                          message_type((enum message_id)i)->response);
-    for (size_t i = 0; i < other_message_count; i++)
-        buffer_put_format(out, " %s", other_messages[i].name);
-    for (int id = ERR_NONE + 1; id < ERR_COUNT; id++)
-        buffer_put_format(out, " %s", error_code_name((enum error_code_id)id));
+    buffer_put_format(context, " %s", name);
 }
 
 static void put_option_words(buffer *out, const struct option_row *rows)
@@ -69,7 +58,7 @@ static void put_option_words(buffer *out, const struct option_row *rows)
         if (row->flags & OPT_HIDDEN)
             continue;
         if (row->flags & OPT_TOPIC)
-            put_topics(out);
+            each_help_topic(put_topic, out);
         else if (!(row->flags & OPT_OPERAND))
             buffer_put_format(out, " --%s", name);
         else

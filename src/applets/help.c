@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* otrp help: the overview of commands, the help of one, the exit codes, the error codes. */
+/* otrp help: the overview of commands, the help of one, and the topics of help_topics.h. */
 #include "applet.h"
 
 #include <ctype.h>
@@ -7,9 +7,7 @@
 #include <string.h>
 
 #include "applets/help_messages.h"
-#include "jose/jwa.h"
-#include "otrp/error_code.h"
-#include "otrp/message.h"
+#include "applets/help_topics.h"
 #include "util/file.h"
 
 struct help {
@@ -23,7 +21,8 @@ static const struct option_row options[] = {
     OPERAND(
         help, topic, "TOPIC", OPT_TOPIC,
         "a command, exit-codes, errors, algorithms, messages, a message such as CreateSDRequest, "
-        "or an error code such as ERR_SD_NOT_FOUND"),
+        "an error code such as ERR_SD_NOT_FOUND, a file (policy, scenario, manifest, transcript, "
+        "templates, ledger), or json"),
     OPERAND(help, command, "COMMAND", 0, "a command of that command, such as tee-sim process"),
     OPT_END};
 
@@ -120,103 +119,16 @@ static void put_mdoc_overview(buffer *out)
     buffer_put_text(out, ".El\n");
 }
 
-static void put_exit_codes(buffer *out)
-{
-    for (int rc = RC_OK; rc <= RC_PARTIAL; rc++)
-        buffer_put_format(out, "%d  %-10s %s\n", rc, rc_name((enum rc)rc), rc_meaning((enum rc)rc));
-}
-
-static void put_algorithms(buffer *out)
-{
-    static const char *const kinds[] = {"signature", "key management", "content encryption"};
-    for (size_t i = 0; i < jwa_count; i++)
-        buffer_put_format(
-            out, "%-16s %-20s %-14s %s\n", jwa_table[i].name, kinds[jwa_table[i].kind],
-            jwa_available(&jwa_table[i]) ? "available" : "not available", jwa_table[i].section);
-}
-
-static bool put_error_code(buffer *out, const char *name)
-{
-    const struct error_code *code = error_code_find(name);
-    if (code)
-        buffer_put_format(out, "%s: %s\n\nSent by: %s\nUsual cause: %s\nWhat to try: %s\n",
-                          code->name, code->meaning, code->sender, code->cause, code->remedy);
-    return code != NULL;
-}
-
-static void put_error_codes(buffer *out)
-{
-    for (int id = ERR_NONE + 1; id < ERR_COUNT; id++) {
-        const struct error_code *code = error_code_row((enum error_code_id)id);
-        buffer_put_format(out, "%-28s %s\n", code->name, code->meaning);
-    }
-}
-
-/* ---- topics that there are not ---- */
-
-enum { TOPICS_MOST = 160, TOPIC_BYTES = 48 };
-
-/* Every topic, in small letters for the comparison. */
-struct topics {
-    const char *names[TOPICS_MOST], *small[TOPICS_MOST];
-    char text[TOPICS_MOST][TOPIC_BYTES];
-    size_t count;
-};
-
-static void small_letters(char out[TOPIC_BYTES], const char *text)
-{
-    size_t i = 0;
-    for (; text[i] && i + 1 < TOPIC_BYTES; i++)
-        out[i] = (char)tolower((unsigned char)text[i]);
-    out[i] = '\0';
-}
-
-static void add_topic(struct topics *t, const char *name)
-{
-    if (t->count == TOPICS_MOST)
-        return;
-    small_letters(t->text[t->count], name);
-    t->small[t->count] = t->text[t->count];
-    t->names[t->count++] = name;
-}
-
-/* The topic that was meant, or NULL. */
-static const char *nearest_topic(const char *word)
-{
-    static const char *const others[] = {"exit-codes", "errors", "algorithms", "messages"};
-    struct topics t = {.count = 0};
-    for (size_t i = 0; i < applet_count; i++)
-        add_topic(&t, applets[i].name);
-    for (size_t i = 0; i < COUNT(others); i++)
-        add_topic(&t, others[i]);
-    for (int i = 0; i < MESSAGE_COUNT; i++) {
-        const struct message_type *type = message_type((enum message_id)i);
-        add_topic(&t, type->option);
-        add_topic(&t, type->request);
-        add_topic(&t, type->response);
-    }
-    for (size_t i = 0; i < other_message_count; i++)
-        add_topic(&t, other_messages[i].name);
-    for (int id = ERR_NONE + 1; id < ERR_COUNT; id++)
-        add_topic(&t, error_code_name((enum error_code_id)id));
-    char small[TOPIC_BYTES];
-    small_letters(small, word);
-    const char *near = nearest(small, t.small, t.count);
-    for (size_t i = 0; near && i < t.count; i++)
-        if (near == t.small[i])
-            return t.names[i];
-    return NULL;
-}
-
 static bool no_topic(const char *word, struct error *err)
 {
-    const char *near = nearest_topic(word);
+    const char *near = help_topic_nearest(word);
     error_set(err, RC_USAGE, "no help for '%s'", word);
     if (near)
         return error_hint(err, "did you mean '%s'?", near);
-    return error_hint(err,
-                      "topics are the commands, exit-codes, errors, algorithms, messages, the name "
-                      "of a message and the ERR_ codes");
+    return error_hint(
+        err, "topics are the commands, exit-codes, errors, algorithms, messages, the files "
+             "(policy, scenario, manifest, transcript, templates, ledger), json, the name "
+             "of a message and the ERR_ codes");
 }
 
 static bool put_command(buffer *out, const struct applet_entry *entry, const char *command,
@@ -233,7 +145,9 @@ static bool put_command(buffer *out, const struct applet_entry *entry, const cha
             applet_put_help(out, name, c->summary, &c->applet);
             return true;
         }
-    return error_set(err, RC_USAGE, "%s has no command '%s'", entry->name, command);
+    error_set(err, RC_USAGE, "%s has no command '%s'", entry->name, command);
+    return entry->applet->commands ? error_hint(err, "'otrp %s --help' lists them", entry->name)
+                                   : false;
 }
 
 static bool put_topic(buffer *out, const struct help *o, struct error *err)
@@ -245,15 +159,11 @@ static bool put_topic(buffer *out, const struct help *o, struct error *err)
     }
     if (entry)
         return put_command(out, entry, o->command, err);
-    if (strcmp(o->topic, "exit-codes") == 0)
-        put_exit_codes(out);
-    else if (strcmp(o->topic, "algorithms") == 0)
-        put_algorithms(out);
-    else if (strcmp(o->topic, "messages") == 0)
+    if (o->command)
+        return error_set(err, RC_USAGE, "%s: only a command has commands", o->topic);
+    if (strcmp(o->topic, "messages") == 0)
         put_messages(out, o->mdoc);
-    else if (strcmp(o->topic, "errors") == 0)
-        put_error_codes(out);
-    else if (!put_error_code(out, o->topic) && !put_message(out, o->topic))
+    else if (!put_help_topic(out, o->topic) && !put_message(out, o->topic))
         return no_topic(o->topic, err);
     return true;
 }
@@ -282,5 +192,5 @@ const struct applet applet_help = {
     .run = run,
     .examples = (const char *const[]){"otrp help tee-sim process",
                                       "otrp help ERR_DEV_STATE_MISMATCH", "otrp help exit-codes",
-                                      NULL},
+                                      "otrp help policy", NULL},
 };

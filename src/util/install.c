@@ -12,6 +12,7 @@
 static const char *const template_places[] = {"../share/otrp/pki-templates", "../pki-templates",
                                               "../../../pki-templates"};
 static const char *const module_places[] = {"../lib/otrp", "../build/release/lib/otrp"};
+static const char *const page_places[] = {"../share/man/man5", "../man", "../../../man"};
 
 static char *find(const char *const *places, size_t count, const char *name, struct error *err)
 {
@@ -50,4 +51,11 @@ char *install_module(const char *name, struct error *err)
     char file[64];
     snprintf(file, sizeof file, "/%s.so", name);
     return find(module_places, COUNT(module_places), file, err);
+}
+
+char *install_file_page(const char *name, struct error *err)
+{
+    char file[64];
+    snprintf(file, sizeof file, "/%s.5", name);
+    return find(page_places, COUNT(page_places), file, err);
 }
