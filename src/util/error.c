@@ -2,18 +2,26 @@
 #include "util/error.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+bool error_reason(struct error *err, enum rc rc, const char *reason, const char *format,
+                  va_list args)
+{
+    err->rc = rc;
+    err->cause = CAUSE_OTHER;
+    err->rule[0] = err->hint[0] = '\0';
+    int length = vsnprintf(err->message, sizeof err->message, format, args);
+    if (reason && length >= 0 && (size_t)length < sizeof err->message)
+        snprintf(err->message + length, sizeof err->message - (size_t)length, ": %s", reason);
+    return false;
+}
 
 bool error_set(struct error *err, enum rc rc, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    err->rc = rc;
-    err->cause = CAUSE_OTHER;
-    err->rule[0] = err->hint[0] = '\0';
-    vsnprintf(err->message, sizeof err->message, format, args);
+    error_reason(err, rc, NULL, format, args);
     va_end(args);
     return false;
 }
@@ -60,13 +68,8 @@ bool error_errno(struct error *err, enum rc rc, const char *format, ...)
     const char *reason = strerror(errno);
     va_list args;
     va_start(args, format);
-    err->rc = rc;
-    err->cause = CAUSE_OTHER;
-    err->rule[0] = err->hint[0] = '\0';
-    int length = vsnprintf(err->message, sizeof err->message, format, args);
+    error_reason(err, rc, reason, format, args);
     va_end(args);
-    if (length >= 0 && (size_t)length < sizeof err->message)
-        snprintf(err->message + length, sizeof err->message - (size_t)length, ": %s", reason);
     return false;
 }
 

@@ -13,6 +13,7 @@
 #ifndef OTRP_UTIL_ERROR_H
 #define OTRP_UTIL_ERROR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -59,6 +60,11 @@ bool error_cause(struct error *err, enum cause cause);
 
 /* Adds a next step for the user. Always returns false. */
 bool error_hint(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* error_set with the reason that somebody else gives appended, after a colon; reason may be NULL.
+ */
+bool error_reason(struct error *err, enum rc rc, const char *reason, const char *format,
+                  va_list args) PRINTF_LIKE(4, 0);
 
 /* error_set for a failed system call: appends what errno means. */
 bool error_errno(struct error *err, enum rc rc, const char *format, ...) PRINTF_LIKE(3, 4);
