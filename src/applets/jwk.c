@@ -38,7 +38,7 @@ static const struct option_row options[] = {
 static bool make_key(const struct applet_call *call, struct keygen_job *job, struct error *err)
 {
     struct progress progress;
-    progress_start(&progress, "keys", call->common->quiet);
+    progress_start_late(&progress, "keys", call->common->quiet);
     bool made = keygen_run(
         job, 1,
         &(struct keygen_how){.threads = 1, .progress = progress_update, .context = &progress}, err);

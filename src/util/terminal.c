@@ -57,22 +57,29 @@ bool terminal_colours(FILE *stream, const char *choice)
     return !(no && *no) && isatty(fileno(stream)) && term && strcmp(term, "dumb") != 0;
 }
 
-enum { SHY_MS = 1000, FRAME_MS = 100 };
+enum { LATE_MS = 1000, FRAME_MS = 100 };
 
 void progress_start(struct progress *progress, const char *what, bool quiet)
 {
     long long now = clock_elapsed_ms();
     *progress = (struct progress){.what = what,
                                   .wanted = !quiet && isatty(STDERR_FILENO),
-                                  .shy_ms = now + SHY_MS,
+                                  .visible_ms = now,
                                   .started_ms = now};
+}
+
+void progress_start_late(struct progress *progress, const char *what, bool quiet)
+{
+    progress_start(progress, what, quiet);
+    progress->visible_ms += LATE_MS;
 }
 
 /* total 0: not known. */
 static void draw(struct progress *progress, double done, double total, const char *unit)
 {
     long long now = clock_elapsed_ms();
-    if (!progress->wanted || now < progress->shy_ms || now - progress->drawn_ms < FRAME_MS)
+    if (!progress->wanted || now < progress->visible_ms ||
+        (now - progress->drawn_ms < FRAME_MS && (done < total || total <= 0)))
         return;
     progress->drawn_ms = now;
     progress->drawn = true;
@@ -121,7 +128,7 @@ static void watch(const struct work *work)
 
 void progress_watch(bool quiet)
 {
-    progress_start(&watched, NULL, quiet);
+    progress_start_late(&watched, NULL, quiet);
     if (watched.wanted)
         work_watcher = watch;
 }

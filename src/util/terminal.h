@@ -19,19 +19,20 @@ bool terminal_colours(FILE *stream, const char *choice);
 
 /*
  * A line on standard error that says how far long work has come: how much, how fast, how long it
- * will take. Only on a terminal, not before a second has passed, drawn anew ten times a second at
- * most, and gone at the end.
+ * will take. Only on a terminal, drawn anew ten times a second at most, and gone at the end.
  */
 struct progress {
     const char *what;     /* "keys" */
     bool wanted;          /* there is somebody to see it */
     bool drawn;           /* it is there now */
-    long long shy_ms;     /* until when nothing is drawn; this and the others by clock_elapsed_ms */
+    long long visible_ms; /* nothing is drawn before; this and the others by clock_elapsed_ms */
     long long started_ms; /* for the rate */
     long long drawn_ms;
 };
 
 void progress_start(struct progress *progress, const char *what, bool quiet);
+/* The same, for what is mostly done at once: nothing is drawn before a second has passed. */
+void progress_start_late(struct progress *progress, const char *what, bool quiet);
 void progress_update(void *progress, size_t done, size_t total); /* fits a callback */
 void progress_end(struct progress *progress);
 
