@@ -4,8 +4,9 @@
  *
  *     AUTO(json_doc) *doc = json_doc_parse(text, "request", err);
  *     const struct json_value *jws = json_member(json_root(doc), "CreateSDRequest");
- *     struct span payload;
- *     if (!json_slice(jws, "payload", &payload, err)) ...
+ *     const struct json_value *payload = json_member(jws, "payload");
+ *     if (payload && payload->kind == JSON_KIND_STRING)
+ *         use(payload->string);
  *
  * Checked on the way: UTF-8, duplicate members (after escapes are resolved), depth and number of
  * values. Strings are slices of the input, which must outlive the document; a string with escapes
