@@ -9,6 +9,7 @@ struct encrypt {
     const char *alg, *enc, *serialization, *cek, *protected, *save_cek, *aad, *out, *plaintext;
 };
 
+/* Of serialization_names, the default first. */
 static const char *const forms[] = {"general", "flattened", "compact", NULL};
 
 static const struct option_row options[] = {
