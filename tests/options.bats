@@ -231,11 +231,14 @@ hint: choose from auto, always, never" sign -k "$KEY" --color=mauve
     while read -r -a words; do
         otrp "${words[@]}" --help | grep -q '^ *--json ' || continue
         found=$((found + 1))
-        run --separate-stderr otrp "${words[@]}" --json --no-such-option
-        assert_equal "$status" 2
-        assert_equal "$output" ""
-        assert_equal "$(jq -c '.error | [.applet, .exit, .class, .message]' <<< "$stderr")" \
-            "[\"${words[*]}\",2,\"usage\",\"unknown option --no-such-option\"]"
+        for order in '--json --no-such-option' '--no-such-option --json'; do
+            # shellcheck disable=SC2086 # words
+            run --separate-stderr otrp "${words[@]}" $order
+            assert_equal "$status" 2
+            assert_equal "$output" ""
+            assert_equal "$(jq -c '.error | [.applet, .exit, .class, .message]' <<< "$stderr")" \
+                "[\"${words[*]}\",2,\"usage\",\"unknown option --no-such-option\"]"
+        done
     done < <(commands)
     assert [ "$found" -gt 0 ]
 }
