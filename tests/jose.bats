@@ -637,6 +637,25 @@ END
     done
 }
 
+@test "every encrypted key of a PEM file is read" {
+    local i
+    for i in 1 2 3; do
+        openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out plain$i.pem
+        jose jwk thp -i <(otrp jwk plain$i.pem) -a S256 >> thumbprints
+        echo >> thumbprints
+    done
+    openssl pkcs8 -topk8 -in plain1.pem -passout pass:secret -out locked1.pem
+    openssl ec -in plain3.pem -aes128 -passout pass:secret -out locked3.pem
+    cat locked1.pem plain2.pem locked3.pem > keys.pem
+    run otrp jwk --thumbprint --passin pass:secret keys.pem
+    assert_success
+    assert_output "$(cat thumbprints)"
+    # and the passphrase, which may come but once, is asked for once
+    run otrp jwk --thumbprint --passin stdin keys.pem <<< secret
+    assert_success
+    assert_output "$(cat thumbprints)"
+}
+
 @test "what is no key is refused, by name" {
     : > empty
     echo nonsense > nonsense

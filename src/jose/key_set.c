@@ -89,19 +89,19 @@ static bool add_certificate(key_set *set, struct span der, const char *name,
     return add_pkey(set, pkey, false, name, how, err);
 }
 
+/* The first key in pem. *passphrase is read for the first key that needs it. */
 static bool add_encrypted_pem(key_set *set, struct span pem, const char *name,
-                              const struct key_how *how, struct error *err)
+                              const struct key_how *how, buffer **passphrase, struct error *err)
 {
     if (!how->passin) {
         error_set(err, RC_USAGE, "%s: the key is encrypted", name);
         error_cause(err, CAUSE_ENCRYPTED);
         return error_hint(err, "give its passphrase with --passin");
     }
-    AUTO(buffer) *passphrase = passphrase_read(how->passin, err);
-    if (!passphrase)
+    if (!*passphrase && !(*passphrase = passphrase_read(how->passin, err)))
         return false;
     AUTO(BIO) *bio = BIO_new_mem_buf(pem.data, (int)pem.size);
-    EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, passphrase) : NULL;
+    EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, *passphrase) : NULL;
     if (!pkey) {
         error_openssl(err, RC_USAGE, "%s: cannot be decrypted with this passphrase", name);
         return error_cause(err, CAUSE_PASSPHRASE);
@@ -143,11 +143,13 @@ static bool add_pem(key_set *set, struct span text, const char *name, const stru
     AUTO(BIO) *bio = BIO_new_mem_buf(text.data, (int)text.size);
     if (!bio)
         return error_memory(err);
+    AUTO(buffer) *passphrase = NULL;
     bool certificate = false, added = true;
     while (added) {
         char *label = NULL, *header = NULL;
         unsigned char *data = NULL;
         long size = 0;
+        size_t left = (size_t)BIO_pending(bio);
         if (!PEM_read_bio(bio, &label, &header, &data, &size)) {
             unsigned long reason = ERR_peek_last_error();
             if (ERR_GET_REASON(reason) == PEM_R_NO_START_LINE) {
@@ -157,7 +159,8 @@ static bool add_pem(key_set *set, struct span text, const char *name, const stru
             return error_openssl(err, RC_MALFORMED, "%s: broken PEM", name);
         }
         bool encrypted = strcmp(label, PEM_STRING_PKCS8) == 0 || strstr(header, "ENCRYPTED");
-        added = encrypted ? add_encrypted_pem(set, text, name, how, err)
+        struct span block = SPAN(text.data + text.size - left, left); /* and what follows it */
+        added = encrypted ? add_encrypted_pem(set, block, name, how, &passphrase, err)
                           : add_pem_block(set, label, SPAN(data, (size_t)size), name, how,
                                           &certificate, err);
         OPENSSL_free(label);
