@@ -6,7 +6,6 @@
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/param_build.h>
 
 #include "jose/rsa_key.h"
 #include "util/base64.h"
@@ -164,20 +163,6 @@ static BIGNUM *member_number(const json_t *jwk, const char *name, const char *me
     return NULL;
 }
 
-static EVP_PKEY *pkey_build(const char *type, OSSL_PARAM_BLD *builder, bool private,
-                            const char *name, struct error *err)
-{
-    AUTO(OSSL_PARAM) *params = OSSL_PARAM_BLD_to_param(builder);
-    AUTO(EVP_PKEY_CTX) *maker = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
-    EVP_PKEY *pkey = NULL;
-    if (params && maker && EVP_PKEY_fromdata_init(maker) == 1 &&
-        EVP_PKEY_fromdata(maker, &pkey, private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params) ==
-            1)
-        return pkey;
-    error_openssl(err, RC_MALFORMED, "%s: not a sound %s key", name, type);
-    return NULL;
-}
-
 /* Either all of p, q, dp, dq and qi are there, or none (RFC 7518 section 6.3.2). */
 static int rsa_member_count(const json_t *jwk, bool private)
 {
@@ -259,11 +244,9 @@ static EVP_PKEY *ec_from_jwk(const json_t *jwk, const char *name, bool private, 
     OSSL_PARAM_BLD_push_octet_string(params, OSSL_PKEY_PARAM_PUB_KEY, point->data, point->size);
     if (d)
         OSSL_PARAM_BLD_push_BN(params, OSSL_PKEY_PARAM_PRIV_KEY, d);
-    AUTO(EVP_PKEY) *pkey = pkey_build("EC", params, private, name, err);
+    AUTO(EVP_PKEY) *pkey = pkey_build("EC", params, private);
     BN_clear_free(d);
-    if (!pkey)
-        return NULL;
-    AUTO(EVP_PKEY_CTX) *check = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+    AUTO(EVP_PKEY_CTX) *check = pkey ? EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL) : NULL;
     if (check && EVP_PKEY_public_check(check) == 1 &&
         (!private || EVP_PKEY_pairwise_check(check) == 1))
         return TAKE(pkey);
@@ -303,7 +286,7 @@ static EVP_PKEY *okp_from_jwk(const json_t *jwk, const char *name, bool private,
     return TAKE(pkey);
 }
 
-static bool take_text(const json_t *jwk, const char *name, const char *member, char **to,
+static bool copy_text(const json_t *jwk, const char *name, const char *member, char **to,
                       struct error *err)
 {
     const char *text;
@@ -315,7 +298,7 @@ static bool take_text(const json_t *jwk, const char *name, const char *member, c
     return *to || error_memory(err);
 }
 
-static bool take_attributes(key *k, const json_t *jwk, const char *name, struct error *err)
+static bool copy_attributes(key *k, const json_t *jwk, const char *name, struct error *err)
 {
     json_t *ops = json_object_get(jwk, "key_ops");
     if (ops && !json_is_array(ops))
@@ -324,8 +307,8 @@ static bool take_attributes(key *k, const json_t *jwk, const char *name, struct 
         if (!json_is_string(json_array_get(ops, i)))
             return error_set(err, RC_MALFORMED, "%s.key_ops[%zu]: not a string", name, i);
     k->key_ops = json_incref(ops);
-    return take_text(jwk, name, "kid", &k->kid, err) && take_text(jwk, name, "alg", &k->alg, err) &&
-           take_text(jwk, name, "use", &k->use, err);
+    return copy_text(jwk, name, "kid", &k->kid, err) && copy_text(jwk, name, "alg", &k->alg, err) &&
+           copy_text(jwk, name, "use", &k->use, err);
 }
 
 static key *key_of_type(const json_t *jwk, const char *name, const char *kty, bool small,
@@ -368,7 +351,7 @@ key *jwk_to_key(const json_t *jwk, const char *name, bool small_keys, struct err
         return NULL;
     }
     AUTO(key) *k = key_of_type(jwk, name, kty, small_keys, err);
-    return k && take_attributes(k, jwk, name, err) ? TAKE(k) : NULL;
+    return k && copy_attributes(k, jwk, name, err) ? TAKE(k) : NULL;
 }
 
 char *jwk_thumbprint(const json_t *jwk, struct error *err)

@@ -140,6 +140,18 @@ EVP_PKEY *pkey_decode(struct span der, const char *structure, const char *type, 
     return NULL;
 }
 
+EVP_PKEY *pkey_build(const char *type, OSSL_PARAM_BLD *builder, bool private)
+{
+    AUTO(OSSL_PARAM) *params = OSSL_PARAM_BLD_to_param(builder);
+    AUTO(EVP_PKEY_CTX) *maker = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+    EVP_PKEY *pkey = NULL;
+    if (params && maker && EVP_PKEY_fromdata_init(maker) == 1 &&
+        EVP_PKEY_fromdata(maker, &pkey, private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params) ==
+            1)
+        return pkey;
+    return NULL;
+}
+
 EVP_PKEY *pkey_from_pkcs8(struct span der)
 {
     const uint8_t *p = der.data;

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/x509.h>
 
 #include "util/buffer.h"
@@ -46,6 +47,10 @@ EVP_PKEY *pkey_from_pkcs8(struct span der);
  * ("RSA", NULL: any), with nothing behind it; of the caller's. selection is OpenSSL's
  * EVP_PKEY_KEYPAIR or EVP_PKEY_PUBLIC_KEY. */
 EVP_PKEY *pkey_decode(struct span der, const char *structure, const char *type, int selection);
+
+/* A key of that type ("RSA", "EC") of the parameters that were pushed to builder; of the caller's;
+ * NULL with OpenSSL's reason queued. */
+EVP_PKEY *pkey_build(const char *type, OSSL_PARAM_BLD *builder, bool private);
 
 /* Refuses (RC_MALFORMED) what no JOSE algorithm may use: RSA under 2048 bits unless small, even or
  * unit exponents, unknown curves (RFC 7518 section 3.3). */

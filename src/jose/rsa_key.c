@@ -4,8 +4,8 @@
 #include <openssl/asn1t.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
-#include <openssl/param_build.h>
 
+#include "jose/key.h"
 #include "util/openssl_auto.h"
 
 const char *const rsa_parameters[RSA_NUMBERS] = {
@@ -57,14 +57,7 @@ EVP_PKEY *rsa_key_build(BIGNUM *const numbers[RSA_NUMBERS], bool private)
     bool pushed = builder != NULL;
     for (int i = 0; pushed && i < (private ? RSA_NUMBERS : RSA_D); i++)
         pushed = !numbers[i] || OSSL_PARAM_BLD_push_BN(builder, rsa_parameters[i], numbers[i]);
-    AUTO(OSSL_PARAM) *params = pushed ? OSSL_PARAM_BLD_to_param(builder) : NULL;
-    AUTO(EVP_PKEY_CTX) *maker = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-    EVP_PKEY *pkey = NULL;
-    if (params && maker && EVP_PKEY_fromdata_init(maker) == 1 &&
-        EVP_PKEY_fromdata(maker, &pkey, private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params) ==
-            1)
-        return pkey;
-    return NULL;
+    return pushed ? pkey_build("RSA", builder, private) : NULL;
 }
 
 /* The elements of the sequence are the version, which is 0 for two primes, and the numbers in our
