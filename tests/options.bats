@@ -335,28 +335,30 @@ END
     done
 }
 
-# typed SIGN...: what a person sees who signs, with these options, what takes a second and a half to
-# arrive. What comes to the pipe, a byte at a time, is not much.
+# typed SOURCE SIGN...: signs, with these options, at a terminal what comes slowly from a command, and
+# prints what the terminal was sent.
 typed() {
-    script -qec "timeout 1.5 dd if=/dev/zero bs=1 2> /dev/null | '$OTRP' sign -k '$KEY' -o signed.json -f $*" /dev/null
+    script -qefc "$1 | '$OTRP' sign -k '$KEY' -o signed.json -f ${*:2}" typescript < /dev/null > /dev/null
+    sed '1d;$d' typescript # when it began and ended
 }
 
 @test "long work shows on a terminal how far it is, and on nothing else" {
-    run typed
+    # a byte at a time, until it is shown
+    run typed "timeout 60 sh -c 'until grep -q reading: typescript; do echo; done'"
     assert_success
     assert_output --partial 'reading: '
     assert_output --partial ' MB/s'
-    # the line is gone at the end
-    assert_equal "$(tail -c 4 <<< "$output" | head -c 3)" $'\e[K'
-    run typed -q
+    assert_equal "${output: -3}" $'\e[K' # the line is gone at the end
+    local slow='timeout 1.5 dd if=/dev/zero bs=1 2> /dev/null'
+    run typed "$slow" -q
     assert_success
     assert_output ''
-    run typed '2> said'
+    run typed "$slow" '2> said'
     assert_success
     assert_output ''
     assert_equal "$(cat said)" ''
     # what is done at once does not flicker
-    run script -qec "'$OTRP' sign -k '$KEY' -o signed.json -f '$KEY'" /dev/null
+    run typed 'echo fast'
     assert_success
     assert_output ''
 }
