@@ -328,7 +328,7 @@ END
 
 @test "help and version that cannot be written say so" {
     for command in --version 'sign --help' 'tee-sim --help' 'tee-sim init --help' 'help exit-codes'; do
-        # shellcheck disable=SC2086 # words
+        # shellcheck disable=SC2016,SC2086 # bash expands; words
         run --separate-stderr bash -c '"$0" "$@" > /dev/full' "$OTRP" $command
         assert_equal "$status" 1
         assert_regex "$stderr" '^otrp.*: error: cannot write to standard output: No space left on device$'
