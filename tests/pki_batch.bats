@@ -246,6 +246,28 @@ teardown() {
     whole 100
 }
 
+@test "a full disk leaves no certificate in the ledger whose files could not be written" {
+    tiny 600k
+    cp -r pki small
+    local room left refused=0
+    for room in {4..44..4}; do
+        left=$(df -k --output=avail small | tail -n 1)
+        head -c "$((left - room))k" /dev/zero > small/fill
+        run --separate-stderr otrp pki-issue --pki small/pki --role tam --name "tam-$room" --alg ec-p256
+        if [ "$status" -ne 0 ]; then
+            assert_equal "$status" 1
+            assert_regex "$stderr" 'error: small/pki/.*: cannot write: No space left on device'
+            refused=$((refused + 1))
+        fi
+        rm small/fill
+    done
+    assert [ "$refused" -gt 3 ] && assert [ "$refused" -lt 11 ]
+    run otrp pki-check --pki small/pki
+    assert_success
+    # what was refused can be had when there is room
+    otrp pki-issue -q --pki small/pki --role tam --name tam-4 --alg ec-p256 > result.csv
+}
+
 @test "where files may not grow, the ledger stays as it was and nothing is handed out" {
     # the limit meets the ledger first: everything else is smaller
     local i=0

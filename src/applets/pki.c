@@ -63,19 +63,20 @@ static bool choose_signer(const struct applet_call *call, const authority *a, co
                      a->ocsp_cert_path);
 }
 
-bool staple_status(const struct applet_call *call, json_t *set, const authority *a, X509 *cert,
-                   const char *ca_key, int days, struct error *err)
+/* Adds what OCSP says of the order's certificate, which a issued, to a stapling set. */
+static bool add_status(const struct applet_call *call, json_t *set, const authority *a,
+                       const struct staple_order *order, struct error *err)
 {
-    struct ocsp_statement statement = {.cert = cert,
+    struct ocsp_statement statement = {.cert = order->cert,
                                        .issuer = a->cert,
                                        .at = clock_now(&call->clock),
-                                       .days = days,
+                                       .days = order->days,
                                        .reason = OCSP_REVOKED_STATUS_NOSTATUS};
-    if (!look_up(call, a, cert, &statement, err))
+    if (!order->fresh && !look_up(call, a, order->cert, &statement, err))
         return false;
     key_set *found_keys = NULL;
     X509_stack *found_signer = NULL;
-    bool found = choose_signer(call, a, ca_key, &found_keys, &found_signer, err);
+    bool found = choose_signer(call, a, order->ca_key, &found_keys, &found_signer, err);
     AUTO(key_set) *keys = found_keys;
     AUTO(X509_stack) *signer = found_signer;
     if (!found)
@@ -85,23 +86,24 @@ bool staple_status(const struct applet_call *call, json_t *set, const authority 
     return staple_add(set, &statement, err);
 }
 
-json_t *staple_set(const struct applet_call *call, const char *pki, X509 *cert, const char *ca_key,
-                   int days, struct error *err)
+json_t *staple_set(const struct applet_call *call, const struct staple_order *order,
+                   struct error *err)
 {
     AUTO(json_t) *set = json_array();
     AUTO(authority) *issuer = NULL;
+    struct staple_order next = *order;
     if (!set)
         error_memory(err);
     for (size_t depth = 0; set && depth < LIMIT_CHAIN && !(issuer && issuer->is_root); depth++) {
-        authority *above = authority_find(pki, cert, err);
+        authority *above = authority_find(order->pki, next.cert, err);
         if (!above)
             return NULL;
-        bool added = staple_status(call, set, above, cert, depth ? NULL : ca_key, days, err);
+        bool added = add_status(call, set, above, &next, err);
         authority_free(issuer);
         issuer = above;
         if (!added)
             return NULL;
-        cert = issuer->cert;
+        next = (struct staple_order){.cert = issuer->cert, .days = order->days};
     }
     return TAKE(set);
 }

@@ -12,14 +12,19 @@
 key_set *authority_keys(const struct applet_call *call, const authority *a, const char *ca_key,
                         struct error *err) MUST_CHECK;
 
-/* Adds what OCSP says of cert, which a issued, to a stapling set. */
-bool staple_status(const struct applet_call *call, json_t *set, const authority *a, X509 *cert,
-                   const char *ca_key, int days, struct error *err) MUST_CHECK;
+/* What a stapling set is made for. */
+struct staple_order {
+    const char *pki;
+    X509 *cert;
+    const char *ca_key; /* of the CA that issued it; NULL: in the PKI */
+    int days;           /* for which the responses count */
+    bool fresh;         /* it has just been made, and is not in the ledger yet */
+};
 
-/* The stapling set of a certificate: itself and the CAs below the root. ca_key is of the CA that
- * issued it, or NULL. Owned by the caller. */
-json_t *staple_set(const struct applet_call *call, const char *pki, X509 *cert, const char *ca_key,
-                   int days, struct error *err) MUST_CHECK;
+/* The stapling set of a certificate: itself and the CAs below the root, as the ledgers have them.
+ * Owned by the caller. RC_UNTRUSTED for one that its CA's ledger does not have. */
+json_t *staple_set(const struct applet_call *call, const struct staple_order *order,
+                   struct error *err) MUST_CHECK;
 
 /* The public half of the key in a file, for an audit; err->cause is CAUSE_ENCRYPTED or
  * CAUSE_PASSPHRASE where it is encrypted. Owned by the caller. */

@@ -205,7 +205,11 @@ static bool put_staple(const struct applet_call *call, output_set *outputs, cons
     AUTO(X509) *leaf = cert_from_der(buffer_span(e->der), "the new certificate", err);
     if (!leaf)
         return false;
-    AUTO(json_t) *set = staple_set(call, s->pki, leaf, o->ca_key, STAPLE_DAYS, &why);
+    AUTO(json_t) *set = staple_set(
+        call,
+        &(struct staple_order){
+            .pki = s->pki, .cert = leaf, .ca_key = o->ca_key, .days = STAPLE_DAYS, .fresh = true},
+        &why);
     if (!set) {
         warn(call, "warning: no stapling set: %s", why.message);
         warn(call, "warning: make it with 'otrp pki-ocsp' where the keys are");
@@ -288,7 +292,8 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
     if (e->private && own_key)
         issue_warn_of_clear(call, s, is_encrypted(own_key) ? own_key : s->ca[e->role].ca->key_path);
 
-    /* outputs: no certificate is handed out that the ledger does not have */
+    /* outputs: no certificate is handed out that the ledger does not have; and the ledger comes
+     * when all the files are written aside, as a disk may be full */
     AUTO(buffer) *result = buffer_new(512);
     if (!result)
         return error_memory(err), err->rc;
@@ -301,7 +306,7 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
     if (edit && !output_add(outputs, edit->path, buffer_span(edit->text), OUTPUT_PUBLIC, err))
         return err->rc;
     if (!issued_put_entity(result, s, e, 1, NULL, err) || !put_files(outputs, s, e, err) ||
-        !enter(s, e, err) || !put_staple(call, outputs, s, e, err) || !output_commit(outputs, err))
+        !put_staple(call, outputs, s, e, err) || !enter(s, e, err) || !output_commit(outputs, err))
         return err->rc;
     return issued_print_text(call, result, err) ? RC_OK : err->rc;
 }

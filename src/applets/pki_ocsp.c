@@ -29,8 +29,13 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return err->rc;
 
     /* act: from the certificate up to the one below the root */
-    AUTO(json_t) *set = staple_set(call, o->pki, sk_X509_value(given, 0), o->ca_key,
-                                   o->days ? (int)o->days : STAPLE_DAYS, err);
+    AUTO(json_t) *set = staple_set(
+        call,
+        &(struct staple_order){.pki = o->pki,
+                               .cert = sk_X509_value(given, 0),
+                               .ca_key = o->ca_key,
+                               .days = o->days ? (int)o->days : STAPLE_DAYS},
+        err);
     if (!set)
         return err->rc;
 
