@@ -119,9 +119,40 @@ refuses_strictly() {
     case $1 in 3 | 4 | 5 | 6) ;; *) fail "exit code $1: $output" ;; esac
 }
 
+# What inspect calls each form that lenient reading takes.
+declare -gA CALLED=(
+    [boolean-text]='a Boolean as a string' [list-text]='one string instead of an array'
+    [icaocspdat]='an older name of ocspdat' [tsmid]='an older name of tamid' [old-name]='an older name of cipher*'
+    [base64url]='base64url instead of *' [hex]='hexadecimal instead of BASE64'
+    [base64]='BASE64 instead of hexadecimal' [sigalg-base64]='a BASE64 sigalg instead of RS256 or ES256'
+    [rid-integer]='a number instead of a string' [count-integer]='a number instead of a string'
+    [rid-missing]='missing' [dsi-text]='a string instead of an object' [reason-text]='a string instead of an object'
+    [spaik-numbers]='spaik as exponent and modulus' [key-bare]='the wrapped key alone instead of a JWE'
+    [signer]='a signer in the header instead of x5c' [kid]='a kid in the header'
+    [x5c-protected]='x5c stands in the protected header'
+    [x5c-text]='one string instead of an array of certificates'
+    [x5c-base64url]='a certificate that is not standard BASE64 of DER'
+    [x5c-answer]='a response shows the device'\''s certificate to everyone'
+    [quotes]='quotes other than "' [jwe-flattened]='a flattened JWE instead of the general serialisation'
+    [jwe-alg]='alg stands in the protected header' [jwe-object]='edsi.protected: *, not a string'
+    [jwe-space]='edsi.protected: *' [ta-list]='an older name of talist')
+
+# inspected FILE FORM: inspect tells of it, too.
+inspected() {
+    local what pattern=${CALLED[$2]}
+    while read -r what; do
+        # shellcheck disable=SC2053 # a pattern
+        [[ $what != $pattern ]] || return 0
+    done < <(otrp inspect --json --key "$TAM-key.pem" --key "$TEE-key.pem" "$1" | jq -r '.items[].deviations[].what')
+    fail "inspect has no word for $2: $(otrp inspect --json --key "$TAM-key.pem" --key "$TEE-key.pem" "$1" | jq -c ".items[].deviations")"
+}
+
 named_leniently() {
-    local command=$1 file=$2 expected
+    local command=$1 file=$2 expected i
     shift 2
+    for ((i = 1; i < $#; i += 2)); do
+        inspected "$file" "${!i}"
+    done
     run --separate-stderr "$command" --lenient --json "$file"
     [ "$status" -eq 0 ] || fail "$* is refused: $(jq -r .reason <<< "$output")"
     expected=$(printf '%s %s\n' "$@" | sort)
@@ -130,6 +161,13 @@ named_leniently() {
 }
 
 # ---- the forms ----
+
+@test "each form that lenient reading takes is one that inspect has a word for" {
+    local group
+    # up to TA_LIST, the last of the group
+    group=$(sed -nE 's/^ *FORM\([A-Z0-9_]+, "([a-z0-9-]+)".*/\1/p' "$ROOT/src/otrp/foreign.h" | sed '/^ta-list$/q' | sort)
+    assert_equal "$(printf '%s\n' "${!CALLED[@]}" | sort)" "$group"
+}
 
 @test "lenient: forms of the members of a request" {
     local tbs=CreateSDTBSRequest filter

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "otrp/deviation.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,22 +66,11 @@ static bool has_old_name(const struct json_value *object, const char *now)
 static bool is_boolean_text(struct span s)
 {
     static const char *const texts[] = {"true", "false", "1", "0"};
-    while (s.size && isspace(s.data[0]))
-        s = SPAN(s.data + 1, s.size - 1);
-    while (s.size && isspace(s.data[s.size - 1]))
-        s.size--;
+    s = span_trim(s);
     for (size_t i = 0; i < COUNT(texts); i++)
         if (span_is(s, texts[i]))
             return true;
     return false;
-}
-
-static bool is_made_of(struct span s, const char *more)
-{
-    for (size_t i = 0; i < s.size; i++)
-        if (!s.data[i] || (!isalnum(s.data[i]) && !strchr(more, s.data[i])))
-            return false;
-    return s.size > 0;
 }
 
 static enum deviation form_of_string(struct span s, enum member_type type)
@@ -93,11 +81,13 @@ static enum deviation form_of_string(struct span s, enum member_type type)
     case MEMBER_BASE64:
     case MEMBER_BASE64_LIST:
         return text_is_hex(s) && s.size >= HEX_LEAST ? DEVIATION_HEX
-               : is_made_of(s, "-_")                 ? DEVIATION_BASE64URL
+               : text_is_base64url(s)                ? DEVIATION_BASE64URL
                                                      : DEVIATION_COUNT;
     case MEMBER_HEX:
     case MEMBER_HEX_LIST:
-        return is_made_of(s, "-_+/=") ? DEVIATION_IV_BASE64 : DEVIATION_COUNT;
+        return text_is_base64(s)      ? DEVIATION_IV_BASE64
+               : text_is_base64url(s) ? DEVIATION_IV_BASE64URL
+                                      : DEVIATION_COUNT;
     case MEMBER_OBJECT:
         return DEVIATION_TEXT_FOR_OBJECT;
     default:

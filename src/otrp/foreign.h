@@ -20,7 +20,9 @@
 #include "otrp/message.h"
 
 /* FORM(id, name, where it stands in the draft or an RFC, what it is). The first group is what
- * lenient reading takes, the second what a profile must ask for. */
+ * lenient reading takes, the second what a profile must ask for. Here stands what is read as
+ * something else: deviation.def names all that differs, for inspect, which reads nothing into it.
+ * Each form of the first group is a deviation there, too (tests/profile.bats). */
 #define FOREIGN_FORMS                                                                              \
     FORM(BOOLEAN_TEXT, "boolean-text", "OTrP messages", "a Boolean as a string")                   \
     FORM(LIST_TEXT, "list-text", "OTrP messages", "one string where a list of strings stands")     \
