@@ -116,12 +116,22 @@ END
     ids=$(jq -r '.[].payload' create-sd.request | base64url_decode | jq -c '.[] | [.rid, .tid]')
     assert_equal "$(jq -c '.[] | [.rid, .tid]' <<< "$output")" "$ids"
     assert_equal "$(jq -r '.[].errcode' <<< "$output")" ERR_AGENT_TEE_BUSY
+    # it is as it is: what would change it is refused, not passed over
+    for changed in '--set rid=7' '--unset tid' '--break signature'; do
+        # shellcheck disable=SC2086 # an option and its value
+        run --separate-stderr -2 otrp make-response --request create-sd.request --error ERR_AGENT_TEE_BUSY $changed
+        assert_equal "$output" ""
+    done
 }
 
 @test "a TA query is answered by the AIK, whose signature jose takes" {
     otrp make-request ta-query --spid xbank --taid demo --nonce n-1 -o query.json
     otrp make-response -r query.json --aik aik.jwk --tam-cert "$TAM-cert.pem" \
         --spcert pki/sp/sp/sp-xbank-ec-cert-plus-intermediate-cert.pem -o information.json
+    # also one that comes on standard input
+    otrp make-request ta-query --spid xbank --taid demo |
+        otrp make-response -r - --aik aik.jwk --tam-cert "$TAM-cert.pem" --spcert pki/sp/sp/sp-xbank-ec-cert.pem |
+        jq -e .TAInformation.signature > /dev/null
     jq -c .TAInformation information.json > jws.json
     jose jws ver -i jws.json -k <(otrp jwk --public aik.jwk) -O payload.json
     run jq -c '.TAInformationTBS | [.taid, .spid, .tamid, .nonce, (.signercacerts | length)]' payload.json

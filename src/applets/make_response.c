@@ -65,7 +65,6 @@ static const struct option_row options[] = {
 static bool read_code(const struct make_response *o, enum error_code_id *code, struct error *err)
 {
     *code = ERR_NONE;
-    bool failed = o->error || (o->status && strcmp(o->status, "fail") == 0);
     if (o->error && o->status && strcmp(o->status, "pass") == 0)
         return error_set(err, RC_USAGE, "--error goes with --status fail");
     const struct error_code *row = o->error ? error_code_find(o->error) : NULL;
@@ -73,11 +72,9 @@ static bool read_code(const struct make_response *o, enum error_code_id *code, s
         error_set(err, RC_USAGE, "--error: '%s' is no error code of OTrP", o->error);
         return error_hint(err, "another text can be had with --set reason.error-code=TEXT");
     }
-    if (failed)
-        *code = ERR_TEE_FAIL;
-    for (int id = ERR_NONE + 1; row && id < ERR_COUNT; id++)
-        if (error_code_row((enum error_code_id)id) == row)
-            *code = (enum error_code_id)id;
+    bool failed = o->status && strcmp(o->status, "fail") == 0;
+    if (row || failed)
+        *code = row ? row->id : ERR_TEE_FAIL;
     return true;
 }
 
@@ -193,13 +190,21 @@ static enum rc put_tbs(const struct applet_call *call, const struct response_dra
 
 /* ---- what is no answer of a TEE to a TAM ---- */
 
-static enum rc put_broker_error(const struct applet_call *call, enum error_code_id code,
-                                struct error *err)
+static bool check_unchanged(const struct make_response *o, struct error *err)
+{
+    return !(o->set.count || o->unset.count || o->break_.count) ||
+           error_set(err, RC_USAGE, "--set, --unset and --break are for answers of a TEE to a TAM");
+}
+
+/* text is the request, or NULL. */
+static enum rc put_broker_error(const struct applet_call *call, const buffer *text,
+                                enum error_code_id code, struct error *err)
 {
     const struct make_response *o = call->options;
-    AUTO(buffer) *text = o->request ? input_read(o->request, limits.file_bytes, err) : NULL;
     AUTO(request) *r = text ? request_new(buffer_span(text)) : NULL;
-    if (o->request && !r)
+    if (text && !r)
+        return error_memory(err), err->rc;
+    if (!check_unchanged(o, err))
         return err->rc;
     const char *rid = o->rid ? o->rid : r ? r->rid : "", *tid = o->tid ? o->tid : r ? r->tid : "";
     AUTO(buffer) *message = broker_error_make(rid, tid, code);
@@ -217,9 +222,8 @@ static enum rc put_information(const struct applet_call *call, const json_t *que
         error_hint(err, "give --aik, --spcert and --tam-cert");
         return err->rc;
     }
-    if (o->set.count || o->unset.count || o->break_.count)
-        return error_set(err, RC_USAGE, "--set, --unset and --break are for answers to a TAM"),
-               err->rc;
+    if (!check_unchanged(o, err))
+        return err->rc;
     AUTO(key_set) *aiks = call_keys(call, o->aik, KEY_PRIVATE, err);
     AUTO(X509_stack) *signer = aiks ? cert_load(o->spcert, err) : NULL;
     AUTO(X509_stack) *tam = signer ? cert_load(o->tam_cert, err) : NULL;
@@ -237,22 +241,6 @@ static enum rc put_information(const struct applet_call *call, const json_t *que
         .tam = tam};
     AUTO(buffer) *message = ta_information_make(&about, aiks->keys[0], err);
     return message ? call_put(call, o->out, buffer_span(message), OUTPUT_PUBLIC, err) : err->rc;
-}
-
-/* Whether the request is a TA query, which has its answer then. */
-static bool answer_query(const struct applet_call *call, enum rc *rc, struct error *err)
-{
-    const struct make_response *o = call->options;
-    AUTO(buffer) *text = NULL;
-    if (!o->request || strcmp(o->request, "-") == 0 ||
-        !(text = input_read(o->request, limits.file_bytes, err)))
-        return false;
-    AUTO(json_t) *query = ta_query_read(buffer_span(text), err);
-    if (query)
-        *rc = put_information(call, query, err);
-    else if (err->rc != RC_OK)
-        *rc = err->rc;
-    return query || err->rc != RC_OK;
 }
 
 /* ---- an answer of a TEE to a TAM ---- */
@@ -315,13 +303,12 @@ static enum rc answer(const struct applet_call *call, response_materials *m,
 }
 
 /* The type of --template: that of the request. */
-static enum rc put_template(const struct applet_call *call, struct error *err)
+static enum rc put_template(const struct applet_call *call, const buffer *text, struct error *err)
 {
     const struct make_response *o = call->options;
-    AUTO(buffer) *text = input_read(o->request, limits.file_bytes, err);
-    AUTO(request) *r = text ? request_new(buffer_span(text)) : NULL;
+    AUTO(request) *r = request_new(buffer_span(text));
     if (!r)
-        return err->rc;
+        return error_memory(err), err->rc;
     if (!r->type)
         return error_set(err, RC_MALFORMED, "%s: is no request of OTrP", input_name(o->request)),
                err->rc;
@@ -337,24 +324,30 @@ static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct make_response *o = call->options;
     enum error_code_id code;
-    enum rc rc = RC_OK;
     if (broken_is_list(&o->break_))
         return broken_list(call, MUTATION_RESPONSE, NULL, err);
     if (!read_code(o, &code, err))
         return err->rc;
+    AUTO(buffer) *text = o->request ? input_read(o->request, limits.file_bytes, err) : NULL;
+    if (o->request && !text)
+        return err->rc;
     if (code != ERR_NONE && strcmp(error_code_row(code)->sender, "the broker") == 0)
-        return put_broker_error(call, code, err);
-    if (!o->request) {
+        return put_broker_error(call, text, code, err);
+    if (!text) {
         error_set(err, RC_USAGE, "no request to answer is given");
         return error_hint(err, "give --request FILE ('-': standard input)"), err->rc;
     }
     if (o->template)
-        return put_template(call, err);
-    if (answer_query(call, &rc, err))
-        return rc;
+        return put_template(call, text, err);
+    AUTO(json_t) *query = ta_query_read(buffer_span(text), err);
+    if (query)
+        return put_information(call, query, err);
+    if (err->rc != RC_OK)
+        return err->rc;
     response_materials loaded = {NULL};
     AUTO(response_materials) *m = &loaded;
-    return response_materials_load(call, m, err) ? answer(call, m, code, err) : err->rc;
+    return response_materials_load(call, buffer_span(text), m, err) ? answer(call, m, code, err)
+                                                                    : err->rc;
 }
 
 const struct applet applet_make_response = {

@@ -25,7 +25,6 @@ typedef struct response_materials {
     const struct profile *profile;
 
     /* of the options */
-    buffer *text;                 /* of the request, which points into it */
     request *request;             /* as far as it can be read */
     json_t *fields;               /* its decrypted content, or NULL */
     key_set *tee_keys, *tfw_keys; /* of the TEE; of its firmware, or NULL */
@@ -40,9 +39,9 @@ typedef struct response_materials {
     json_changes changes; /* of --set and --unset, to the payload */
 } response_materials;
 
-/* Loads the first part into m, a structure of zeros. */
-bool response_materials_load(const struct applet_call *call, response_materials *m,
-                             struct error *err) MUST_CHECK;
+/* Loads the first part into m, a structure of zeros; text is the request, borrowed by m. */
+bool response_materials_load(const struct applet_call *call, struct span text,
+                             response_materials *m, struct error *err) MUST_CHECK;
 /* The device state before the request, in m->state: that of --device, or one with nothing in it. */
 bool response_state_load(const struct applet_call *call, response_materials *m,
                          struct error *err) MUST_CHECK;

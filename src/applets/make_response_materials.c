@@ -12,7 +12,6 @@
 void response_materials_free(response_materials *m)
 {
     request_free(m->request);
-    buffer_free(m->text);
     key_set_free(m->tee_keys);
     key_set_free(m->tfw_keys);
     key_set_free(m->aiks);
@@ -55,13 +54,13 @@ static bool load_identity(const struct applet_call *call, response_materials *m,
 }
 
 /* Reads the request as far as it goes: one that a TEE refuses has its answer, too. */
-static bool load_request(const struct applet_call *call, response_materials *m, struct error *err)
+static bool load_request(const struct applet_call *call, struct span text, response_materials *m,
+                         struct error *err)
 {
     const struct make_response *o = call->options;
-    m->text = input_read(o->request, limits.file_bytes, err);
-    m->request = m->text ? request_new(buffer_span(m->text)) : NULL;
+    m->request = request_new(text);
     if (!m->request)
-        return m->text ? error_memory(err) : false;
+        return error_memory(err);
     if (!m->request->type)
         return error_set(err, RC_MALFORMED, "%s: is no request of OTrP", input_name(o->request));
     /* without x5c, the TAM's certificate says whose key must have signed */
@@ -126,13 +125,13 @@ bool response_state_load(const struct applet_call *call, response_materials *m, 
     return m->state || error_memory(err);
 }
 
-bool response_materials_load(const struct applet_call *call, response_materials *m,
-                             struct error *err)
+bool response_materials_load(const struct applet_call *call, struct span text,
+                             response_materials *m, struct error *err)
 {
     const struct make_response *o = call->options;
     m->profile = profile_find(call->common->profile);
     if (!load_identity(call, m, ROLE_TEE, err) || !load_identity(call, m, ROLE_TFW, err) ||
-        !load_tam_cert(call, m, err) || !load_request(call, m, err) || !load_tam(m, err))
+        !load_tam_cert(call, m, err) || !load_request(call, text, m, err) || !load_tam(m, err))
         return false;
     m->aiks = o->aik ? call_keys(call, o->aik, KEY_PUBLIC, err) : NULL;
     if (o->aik && !m->aiks)

@@ -5,9 +5,9 @@
 #include <strings.h>
 
 static const struct error_code codes[ERR_COUNT] = {
-    [ERR_NONE] = {"none", "", "", "", ""},
+    [ERR_NONE] = {ERR_NONE, "none", "", "", "", ""},
 #define CODE(id, meaning, sender, cause, remedy)                                                   \
-    [ERR_##id] = {"ERR_" #id, meaning, sender, cause, remedy},
+    [ERR_##id] = {ERR_##id, "ERR_" #id, meaning, sender, cause, remedy},
 #include "otrp/error_code.def"
 #undef CODE
 };

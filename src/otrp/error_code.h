@@ -12,6 +12,7 @@ enum error_code_id {
 };
 
 struct error_code {
+    enum error_code_id id;
     const char *name; /* "ERR_REQUEST_INVALID" */
     const char *meaning, *sender, *cause, *remedy;
 };
