@@ -8,21 +8,12 @@ load test_helper
 load tam/helper
 
 setup_file() {
-    export FAKE_TAM=$BATS_FILE_TMPDIR/fake_tam
-    "${CC:-cc}" -O2 -Wall -Wextra -Werror -o "$FAKE_TAM" "$BATS_TEST_DIRNAME/tam/fake_tam.c"
-    cd "$BATS_FILE_TMPDIR" || return
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=tam \
-        -addext subjectAltName=IP:127.0.0.1 -keyout tls-key.pem -out tls.pem 2> /dev/null
+    build_fake_tam
 }
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return
     world ec
-}
-
-# fake FILE...: an upstream that answers with the bytes of these files.
-fake() {
-    start_server "$FAKE_TAM" "$@"
 }
 
 # proxy [OPTION]...: one for the server at $URL, which is then the proxy's.
@@ -43,12 +34,9 @@ raw() {
     exec {conn}>&-
 }
 
-# The lines of the header of the n-th request of fake, and its body.
+# The lines of the header of the n-th request of fake.
 head_of() {
     sed '/^\r$/q' "request-$1" | tr -d '\r'
-}
-body_of() {
-    sed '1,/^\r$/d' "request-$1"
 }
 
 # logged REGEX: in the proxy's log, when it has ended.

@@ -8,11 +8,7 @@ load test_helper
 load tam/helper
 
 setup_file() {
-    export FAKE_TAM=$BATS_FILE_TMPDIR/fake_tam
-    "${CC:-cc}" -O2 -Wall -Wextra -Werror -o "$FAKE_TAM" "$BATS_TEST_DIRNAME/tam/fake_tam.c"
-    cd "$BATS_FILE_TMPDIR" || return
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=tam \
-        -addext subjectAltName=IP:127.0.0.1 -keyout tls-key.pem -out tls.pem 2> /dev/null
+    build_fake_tam
 }
 
 setup() {
@@ -37,11 +33,6 @@ http() {
     esac
 }
 
-# fake ANSWER...: starts a TAM that gives these answers.
-fake() {
-    start_server "$FAKE_TAM" "$@"
-}
-
 # What a blank device has, to see that it stays as it is.
 state_of() {
     sqlite3 "$1/state.db" .dump
@@ -50,9 +41,6 @@ state_of() {
 # The lines of the headers of request N, without CR.
 headers_of() {
     tr -d '\r' < "request-$1" | sed '/^$/q'
-}
-body_of() {
-    sed '1,/^\r$/d' "request-$1"
 }
 
 JSON_TYPE="Content-Type: $OTRP_TYPE"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A TAM that says what it is told to, for send.bats.
+ * A TAM that says what it is told to, for send.bats and proxy.bats.
  *
  *     fake_tam FILE...
  *

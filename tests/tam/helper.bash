@@ -77,6 +77,29 @@ logged() {
     }
 }
 
+# ---- servers that are told what to say ----
+
+# build_fake_tam: for setup_file: FAKE_TAM, the program of tam/fake_tam.c, and tls-key.pem and tls.pem,
+# for 127.0.0.1, in the folder of the file.
+build_fake_tam() {
+    export FAKE_TAM=$BATS_FILE_TMPDIR/fake_tam
+    "${CC:-cc}" -O2 -Wall -Wextra -Werror -o "$FAKE_TAM" "$BATS_TEST_DIRNAME/tam/fake_tam.c"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=tam \
+        -addext subjectAltName=IP:127.0.0.1 -keyout "$BATS_FILE_TMPDIR/tls-key.pem" \
+        -out "$BATS_FILE_TMPDIR/tls.pem" 2> /dev/null
+}
+
+# fake FILE...: starts a server that answers with the bytes of these files, one after the other, and
+# keeps what it was sent as request-1, request-2 and so on.
+fake() {
+    start_server "$FAKE_TAM" "$@"
+}
+
+# body_of N: of request N.
+body_of() {
+    sed '1,/^\r$/d' "request-$1"
+}
+
 # ---- sessions by hand ----
 
 TID='[A-Za-z0-9_-]{22}'
