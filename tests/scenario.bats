@@ -47,7 +47,7 @@ sample() {
     assert_equal "$(head -n 2 report)" 'TAP version 13
 1..11'
     assert_equal "$(grep -c '^ok ' report)" 11
-    assert_equal "$(sed -n 5p report)" 'ok 3 - create-sd xbank/payments: an SD is made once'
+    assert_equal "$(sed -n 5p report)" 'ok 3 - create-sd xbank/payments (expects ERR_SD_ALREADY_EXIST): an SD is made once'
     holds device
 }
 
@@ -67,14 +67,39 @@ sample() {
     assert_equal "$(< report)" 'TAP version 13
 1..3
 ok 1 - get-device-state
-not ok 2 - create-sd xbank/sd-1
+not ok 2 - create-sd xbank/sd-1 (expects ERR_SPCERT_INVALID)
   ---
   expected: "ERR_SPCERT_INVALID"
   found: "pass"
   ...
 ok 3 - create-sd xbank/sd-2'
     holds device 'mytam xbank/sd-1' 'mytam xbank/sd-2'
-    grep -q 'otrp tam-stub: error: the scenario went otherwise than expected' server.log
+    logged 'error: the scenario went otherwise than expected: 1 of 3 steps'
+}
+
+@test "without a report, and with -q, standard error names each step that went otherwise" {
+    steps "$GDS" "$(create sd-1 | jq -c '.expect = "ERR_SPCERT_INVALID"')" \
+        "$(create sd-1 | jq -c '.name = "once more"')" "$(create sd-2)"
+    play scenario.json -q
+    assert_equal "$RC" 9
+    assert_equal "$(< report)" ""
+    assert_equal "$(sed -E 's/(SD_ALREADY_EXIST: ).+/\1WHY/' server.log)" \
+        'otrp tam-stub: warning: step 2, create-sd xbank/sd-1 (expects ERR_SPCERT_INVALID): expected ERR_SPCERT_INVALID, found pass
+otrp tam-stub: warning: step 3, create-sd xbank/sd-1: once more: expected pass, found ERR_SD_ALREADY_EXIST: WHY
+otrp tam-stub: error: the scenario went otherwise than expected: 2 of 4 steps'
+}
+
+@test "standard error names the first step that was not reached, and counts those behind it" {
+    steps "$GDS" "$GDS" "$GDS"
+    start_server otrp tam-stub -q --pki "$P" --scenario scenario.json --listen 127.0.0.1:0
+    next '' request.json
+    answers device request.json answer.json
+    next answer.json request.json
+    RC=0
+    stop_server || RC=$?
+    assert_equal "$RC" 9
+    assert_equal "$(< server.log)" 'otrp tam-stub: warning: step 2, get-device-state: expected pass, found not reached
+otrp tam-stub: error: the scenario went otherwise than expected: 2 of 3 steps'
 }
 
 @test "junit: one suite, a case a step, failures with what was expected and found" {
@@ -87,7 +112,7 @@ ok 3 - create-sd xbank/sd-2'
     assert_equal "$(< shown)" '<?xml version="1.0" encoding="UTF-8"?>
 <testsuite name="x &#38; y" tests="2" failures="1" errors="0" skipped="0" time="">
   <testcase classname="otrp.scenario" name="get-device-state" time=""/>
-  <testcase classname="otrp.scenario" name="create-sd xbank/a&#60;b&#62;&#38;&#34;c: odd" time="">
+  <testcase classname="otrp.scenario" name="create-sd xbank/a&#60;b&#62;&#38;&#34;c (expects ERR_TEE_FAIL): odd" time="">
     <failure message="expected ERR_TEE_FAIL, found pass"/>
   </testcase>
 </testsuite>'
@@ -136,11 +161,14 @@ ok 3 - create-sd xbank/sd-2'
 }
 
 @test "a step that cannot be made is an error, not a pass" {
-    steps "$(create sd-1)"
+    printf code > ta.bin
+    steps "$GDS" "$(jq -nc --arg k "$SP-key.pem" \
+        '{request: "install-ta", spid: "xbank", sdname: "sd-1", taid: "demo", ta: "ta.bin", sp_key: $k}')"
     play scenario.json --report json
     assert_equal "$RC" 9
-    assert_equal "$(jq -r '.steps[0].found' report)" error
-    assert_regex "$(jq -r '.steps[0].reason' report)" 'CreateSD xbank/sd-1 cannot be made: CreateSD needs the state of the device'
+    assert_equal "$(jq -r '.steps[1].found' report)" error
+    assert_regex "$(jq -r '.steps[1].reason' report)" \
+        'InstallTA demo in xbank/sd-1 cannot be made: the device state has no AIK of SP "xbank"'
 }
 
 @test "a run is for one session; the next one is told that there is nothing to say" {
@@ -202,6 +230,25 @@ mistake() {
     mistake '.steps[1].delete_ta = 1' 'steps[1].delete_ta: neither true nor false'
     mistake '.steps[1].version = -1' 'steps[1].version: not a whole number from 0 to 9223372036854775807'
     mistake '.steps[1].break = [1]' 'steps[1].break[0]: not a string'
+}
+
+@test "what no device could make up for is told before anything is served" {
+    local needs='needs the state of the device: no get-device-state that is to pass comes before it'
+    mistake 'del(.steps[0])' "steps[0].request: $needs"
+    mistake '.steps[0].expect = "ERR_TEE_FAIL"' "steps[1].request: $needs"
+    mistake 'del(.steps[1].spcert)' 'steps[1]: CreateSD: its content needs spcert'
+    mistake '.steps[1] = {"request": "install-ta", "spid": "x", "sdname": "s", "taid": "t"}' 'steps[1].ta: missing'
+    mistake '.steps[0].set = {"content.did": "x"}' 'steps[0].set.content.did: the request has no content'
+    mistake '.steps[0].unset = ["rid", "content.did"]' 'steps[0].unset[1]: the request has no content'
+}
+
+@test "what a profile has no use for need not be there" {
+    steps "$GDS" '{"request": "delete-ta", "taid": "demo"}' "$GDS"
+    start_server otrp tam-stub --pki "$P" --scenario scenario.json --listen 127.0.0.1:0 --profile aist \
+        --tee-key "$TEE-cert.pem"
+    run --separate-stderr otrp tam-stub --pki "$P" --scenario scenario.json --listen 127.0.0.1:0
+    assert_equal "$status" 6
+    assert_equal "$stderr" 'otrp tam-stub: error: scenario.json: steps[1]: DeleteTA: its content needs sdname'
 }
 
 @test "a mutation must fit the request" {

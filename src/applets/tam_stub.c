@@ -219,6 +219,11 @@ static bool parse_report(const struct tam_stub *o, struct report_target *target,
                      (int)length, o->report);
 }
 
+static void say_difference(void *context, const char *line)
+{
+    tam_warn(context, "%s", line);
+}
+
 static enum rc report_scenario(tam_setup *s, const struct report_target *target, struct error *err)
 {
     if (target->format) {
@@ -228,9 +233,11 @@ static enum rc report_scenario(tam_setup *s, const struct report_target *target,
         if (rc != RC_OK)
             return rc;
     }
-    if (scenario_passed(s->run))
+    size_t different = scenario_differences(s->run, say_difference, (void *)s->call);
+    if (!different)
         return RC_OK;
-    error_set(err, RC_PARTIAL, "the scenario went otherwise than expected");
+    error_set(err, RC_PARTIAL, "the scenario went otherwise than expected: %zu of %zu steps",
+              different, s->scenario->count);
     return err->rc;
 }
 

@@ -82,7 +82,7 @@ static bool load_scenario(tam_setup *s, struct error *err)
     if (!o->scenario)
         return true;
     AUTO(json_t) *mistakes = json_array();
-    s->scenario = scenario_load(o->scenario, s->call->common->passin, mistakes, err);
+    s->scenario = scenario_load(o->scenario, s->call->common->passin, s->profile, mistakes, err);
     if (!s->scenario) {
         say_mistakes(s, o->scenario, mistakes, err);
         return false;

@@ -116,10 +116,10 @@ static void read_type(config *in, const json_t *json, struct place place,
 static void read_expectation(config *in, const json_t *json, struct place place,
                              struct scenario_step *step)
 {
-    static const char *const words[] = {"pass", SCENARIO_NO_ANSWER, SCENARIO_REFUSED,
+    static const char *const words[] = {SCENARIO_PASS, SCENARIO_NO_ANSWER, SCENARIO_REFUSED,
                                         SCENARIO_ANY_FAIL, NULL};
     const char *text = config_text(in, json, place, "expect", false);
-    step->expected = text ? text : "pass";
+    step->expected = text ? text : SCENARIO_PASS;
     for (size_t i = 0; words[i]; i++)
         if (strcmp(words[i], step->expected) == 0)
             return;
@@ -207,10 +207,60 @@ static void read_step(config *in, const json_t *json, struct place place, scenar
     step->pdata = file_of(in, json, place, "pdata");
 }
 
-static void read_scenario(config *in, scenario *s)
+/* ---- whether a step can be made ---- */
+
+static const char content_prefix[] = "content.";
+
+static bool is_of_content(const char *path)
+{
+    return strncmp(path, content_prefix, sizeof content_prefix - 1) == 0;
+}
+
+static void check_content_paths(config *in, struct place place, const struct scenario_step *step)
+{
+    const char *path;
+    json_t *value;
+    size_t i;
+    json_object_foreach ((json_t *)step->set, path, value) {
+        if (is_of_content(path))
+            config_mistake(in, place_at(place_at(place, "set"), path),
+                           "the request has no content");
+    }
+    json_array_foreach (step->unset, i, value) {
+        if (is_of_content(json_string_value(value)))
+            config_mistake(in, place_index(place, "unset", i), "the request has no content");
+    }
+}
+
+/* What will be missing whatever the device says. state_known: a step before asks for its state. */
+static void check_step(config *in, struct place place, const struct scenario_step *step,
+                       const struct profile *profile, bool state_known)
+{
+    struct error why = {.rc = RC_OK};
+    dsi nobody = {.did = (char *)""};
+    struct request_draft draft = {
+        .type = message_type(step->type), .tamid = "", .device = &nobody, .profile = profile};
+    if (step->type != MESSAGE_GET_DEVICE_STATE && !state_known)
+        config_mistake(in, place_at(place, "request"),
+                       "needs the state of the device: no get-device-state that is to pass comes "
+                       "before it");
+    scenario_fill(step, &draft);
+    AUTO(json_t) *content = request_content(&draft, &why);
+    if (why.rc != RC_OK)
+        config_mistake(in, place, why.message);
+    else if (!content)
+        check_content_paths(in, place, step);
+    bool with_ta = step->type == MESSAGE_INSTALL_TA || step->type == MESSAGE_UPDATE_TA;
+    if (with_ta && !step->package && !step->pdata &&
+        !(profile && profile->make.ta == TA_FORM_EMPTY))
+        config_mistake(in, place_at(place, "ta"), "missing");
+}
+
+static void read_scenario(config *in, const struct profile *profile, scenario *s)
 {
     static const char *const known[] = {"name", "steps", NULL};
     struct place top = {""};
+    bool state_known = false;
     if (!config_object(in, s->json, top, known))
         return;
     s->name = config_text(in, s->json, top, "name", false);
@@ -219,12 +269,22 @@ static void read_scenario(config *in, scenario *s)
     if (json_array_size(steps) == 0)
         config_mistake(in, place_at(top, "steps"), "there is none");
     for (size_t i = 0; s->steps && i < json_array_size(steps); i++) {
+        struct place place = place_index(top, "steps", i);
+        struct scenario_step *step = &s->steps[i];
+        size_t before = json_array_size(in->mistakes);
         s->count++;
-        read_step(in, json_array_get(steps, i), place_index(top, "steps", i), s, &s->steps[i]);
+        read_step(in, json_array_get(steps, i), place, s, step);
+        bool readable = json_array_size(in->mistakes) == before;
+        if (readable)
+            check_step(in, place, step, profile, state_known);
+        /* a step with mistakes gets the benefit of the doubt, so that they are told once */
+        state_known |= !readable || (step->type == MESSAGE_GET_DEVICE_STATE &&
+                                     strcmp(step->expected, SCENARIO_PASS) == 0);
     }
 }
 
-scenario *scenario_load(const char *path, const char *passin, json_t *mistakes, struct error *err)
+scenario *scenario_load(const char *path, const char *passin, const struct profile *profile,
+                        json_t *mistakes, struct error *err)
 {
     config file = {.json = NULL};
     AUTO(config) *in = &file;
@@ -236,7 +296,7 @@ scenario *scenario_load(const char *path, const char *passin, json_t *mistakes, 
     if (!config_open(in, path, passin, mistakes, err))
         return NULL;
     s->json = json_incref(in->json);
-    read_scenario(in, s);
+    read_scenario(in, profile, s);
     if (in->first.rc == RC_OK)
         return TAKE(s);
     *err = in->first;
@@ -270,10 +330,9 @@ void scenario_fill(const struct scenario_step *step, struct request_draft *d)
 /* "content.spid" is a place in the content, any other one in the TBS. */
 static json_t *part_of(const char **path, json_t *tbs, json_t *content)
 {
-    static const char prefix[] = "content.";
-    if (strncmp(*path, prefix, sizeof prefix - 1) != 0)
+    if (!is_of_content(*path))
         return tbs;
-    *path += sizeof prefix - 1;
+    *path += sizeof content_prefix - 1;
     return content;
 }
 

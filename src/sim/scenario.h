@@ -3,7 +3,7 @@
  * scenario.h: an explicit list of requests and the outcome expected of each, from a JSON file
  * (otrp-scenario(5)), and what came of them.
  *
- *     AUTO(scenario) *s = scenario_load("samples/scenarios/lifecycle.json", NULL, mistakes, err);
+ *     AUTO(scenario) *s = scenario_load("lifecycle.json", NULL, profile, mistakes, err);
  *     AUTO(scenario_run) *run = scenario_run_new(s, err);
  *     ... a TAM that was given run walks a session through it ...
  *     AUTO(buffer) *report = scenario_report(run, "tap", err);
@@ -15,7 +15,8 @@
 
 #include "otrp/request_make.h"
 
-/* What a step expects when it is neither "pass" nor the name of an error code. */
+/* What a step expects when it is not the name of an error code. */
+#define SCENARIO_PASS      "pass"
 #define SCENARIO_NO_ANSWER "none"    /* the device does not answer */
 #define SCENARIO_REFUSED   "refused" /* the TAM does not believe the answer */
 #define SCENARIO_ANY_FAIL  "fail"    /* any failure will do */
@@ -44,9 +45,10 @@ typedef struct scenario {
     size_t count;
 } scenario;
 
-/* Reads and checks a scenario as policy_load does a policy. */
-scenario *scenario_load(const char *path, const char *passin, json_t *mistakes,
-                        struct error *err) MUST_CHECK;
+/* Reads and checks a scenario as policy_load does a policy: also that its requests can be made, in
+ * the form of that profile (NULL: ietf), as far as that does not depend on the device. */
+scenario *scenario_load(const char *path, const char *passin, const struct profile *profile,
+                        json_t *mistakes, struct error *err) MUST_CHECK;
 void scenario_free(scenario *s);
 
 /* Gives a draft the fields of a step. */
@@ -68,13 +70,15 @@ const struct scenario_step *scenario_step_at(const scenario_run *run, size_t ind
 
 /* False when a session walks through it already, or has. */
 bool scenario_run_begin(scenario_run *run);
-/* The outcome of a step: "pass" or an error code, and the device's own words or NULL. */
+/* The outcome of a step, and the device's own words or NULL. The first one counts; an index behind
+ * the last step is fine, and has no effect. */
 void scenario_run_put(scenario_run *run, size_t index, const char *outcome, const char *reason);
-/* The session is over; outcome is that of the step that waited, where one did. */
-void scenario_run_end(scenario_run *run, size_t index, const char *outcome, const char *reason);
 
-/* Whether every step had the outcome that was expected. */
-bool scenario_passed(scenario_run *run);
+/* Calls each with a line for people about every step that went otherwise than
+ * expected, up to the first that was not reached; returns how many these are, with all that were
+ * not reached. */
+size_t scenario_differences(scenario_run *run, void (*each)(void *context, const char *line),
+                            void *context);
 
 /* The report, in one of these formats; owned by the caller. */
 extern const char *const scenario_formats[]; /* "tap", "junit", "json", NULL */

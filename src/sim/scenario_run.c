@@ -84,11 +84,6 @@ void scenario_run_put(scenario_run *run, size_t index, const char *outcome, cons
     pthread_mutex_unlock(&run->lock);
 }
 
-void scenario_run_end(scenario_run *run, size_t index, const char *outcome, const char *reason)
-{
-    scenario_run_put(run, index, outcome, reason);
-}
-
 static bool is_as_expected(const scenario_run *run, size_t index)
 {
     const char *expected = run->scenario->steps[index].expected;
@@ -98,18 +93,9 @@ static bool is_as_expected(const scenario_run *run, size_t index)
     return found && strcmp(expected, found) == 0;
 }
 
-bool scenario_passed(scenario_run *run)
-{
-    bool passed = true;
-    pthread_mutex_lock(&run->lock);
-    for (size_t i = 0; i < run->scenario->count; i++)
-        passed &= is_as_expected(run, i);
-    pthread_mutex_unlock(&run->lock);
-    return passed;
-}
-
 /* ---- reports ---- */
 
+/* "create-sd xbank/sd-1 with signature (expects ERR_REQUEST_INVALID): its name" */
 static void put_title(buffer *out, const struct scenario_step *step)
 {
     buffer_put_text(out, message_type(step->type)->option);
@@ -119,6 +105,8 @@ static void put_title(buffer *out, const struct scenario_step *step)
         buffer_put_format(out, " %s/%s", step->spid ? step->spid : "?", step->sdname);
     for (size_t i = 0; i < step->broken_count; i++)
         buffer_put_format(out, "%s%s", i ? ", " : " with ", step->broken[i]->name);
+    if (strcmp(step->expected, SCENARIO_PASS) != 0)
+        buffer_put_format(out, " (expects %s)", step->expected);
     if (step->name)
         buffer_put_format(out, ": %s", step->name);
 }
@@ -135,6 +123,13 @@ static void put_tap_text(buffer *out, const buffer *text)
 static const char *found_of(const struct outcome *o)
 {
     return o->found ? o->found : "not reached";
+}
+
+/* "expected pass, found ERR_TEE_FAIL: the device's words" */
+static void put_difference(buffer *out, const struct scenario_step *step, const struct outcome *o)
+{
+    buffer_put_format(out, "expected %s, found %s%s%s", step->expected, found_of(o),
+                      o->reason ? ": " : "", o->reason ? o->reason : "");
 }
 
 static void put_member(buffer *out, const char *name, const char *text)
@@ -210,8 +205,7 @@ static void put_junit_case(buffer *out, const scenario_run *run, size_t index)
         buffer_put_text(out, "/>\n");
         return;
     }
-    buffer_put_format(message, "expected %s, found %s%s%s", step->expected, found_of(o),
-                      o->reason ? ": " : "", o->reason ? o->reason : "");
+    put_difference(message, step, o);
     buffer_put_format(out, ">\n    <%s message=",
                       o->found                   ? "failure"
                       : index == stopped_at(run) ? "error"
@@ -263,6 +257,38 @@ static void put_json(buffer *out, const scenario_run *run)
         buffer_put_span(out, buffer_span(text));
     else
         out->failed = true;
+}
+
+/* "step 2, create-sd xbank/sd-1: expected pass, found ERR_SD_ALREADY_EXIST"; NULL without memory.
+ */
+static buffer *difference_line(const scenario_run *run, size_t index)
+{
+    AUTO(buffer) *line = buffer_new(200);
+    if (!line)
+        return NULL;
+    buffer_put_format(line, "step %zu, ", index + 1);
+    put_title(line, &run->scenario->steps[index]);
+    buffer_put_text(line, ": ");
+    put_difference(line, &run->scenario->steps[index], &run->outcomes[index]);
+    return line->failed ? NULL : TAKE(line);
+}
+
+size_t scenario_differences(scenario_run *run, void (*each)(void *context, const char *line),
+                            void *context)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&run->lock);
+    size_t stopped = stopped_at(run);
+    for (size_t i = 0; i < run->scenario->count; i++) {
+        if (is_as_expected(run, i))
+            continue;
+        count++;
+        AUTO(buffer) *line = i <= stopped ? difference_line(run, i) : NULL;
+        if (line)
+            each(context, (const char *)line->data);
+    }
+    pthread_mutex_unlock(&run->lock);
+    return count;
 }
 
 buffer *scenario_report(scenario_run *run, const char *format, struct error *err)

@@ -126,7 +126,7 @@ static void finish(const tam *t, const session *s, bool well, const char *format
     if (l->ended)
         l->ended(l->context, &(struct tam_note){s->tid, did_of(s), text}, well);
     if (t->parts.scenario)
-        scenario_run_end(t->parts.scenario, s->scenario_step,
+        scenario_run_put(t->parts.scenario, s->scenario_step,
                          s->found ? s->found : SCENARIO_NO_ANSWER, text);
 }
 
