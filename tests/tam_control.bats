@@ -199,9 +199,16 @@ policy.json: 2 mistakes'
 @test "faults that there are not, or that exclude each other" {
     run --separate-stderr otrp tam-stub --pki "$P" --fault nonsense
     assert_equal "$status" 2
-    assert_regex "$stderr" "error: --fault: .*'nonsense'"
+    assert_equal "$stderr" "otrp tam-stub: error: --fault: there is no fault 'nonsense'
+hint: --fault list names them all"
+    run --separate-stderr otrp tam-stub --pki "$P" --fault silense
+    assert_equal "$stderr" "otrp tam-stub: error: --fault: there is no fault 'silense'
+hint: did you mean 'silence'? --fault list names them all"
+    run --separate-stderr otrp tam-stub --pki "$P" --fault expird
+    assert_regex "$stderr" "hint: did you mean 'expired'\?"
     run --separate-stderr otrp tam-stub --pki "$P" --fault silence --fault half-answer
     assert_equal "$status" 2
+    assert_regex "$stderr" 'error: --fault: half-answer: one fault of the server at a time'
 }
 
 @test "a mutation breaks each request that it fits, and the device refuses it" {

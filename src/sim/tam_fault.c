@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "sim/fault.h"
+
 const struct server_fault_row server_faults[] = {
     {FAULT_WRONG_STATUS, "wrong-status", "the next message comes with status 500"},
     {FAULT_WRONG_TYPE, "wrong-type", "the next message comes as text/html"},
@@ -22,6 +24,15 @@ void tam_faults_free(tam_faults *faults)
     free(faults);
 }
 
+static bool unknown(const tam_faults *faults, const char *name, struct error *err)
+{
+    const char *own[COUNT(server_faults)];
+    for (size_t i = 0; i < server_fault_count; i++)
+        own[i] = server_faults[i].name;
+    return fault_unknown(name, own, server_fault_count, faults->known, err);
+}
+
+/* A mutation of requests, for each type of message that it fits. */
 static bool add_mutation(tam_faults *faults, const char *name, struct error *err)
 {
     bool fits = false;
@@ -32,7 +43,7 @@ static bool add_mutation(tam_faults *faults, const char *name, struct error *err
         fits = true;
         faults->items[id][faults->counts[id]++] = m;
     }
-    return fits;
+    return fits || unknown(faults, name, err);
 }
 
 static bool add_fault(tam_faults *faults, const char *name, struct error *err)
@@ -40,7 +51,8 @@ static bool add_fault(tam_faults *faults, const char *name, struct error *err)
     for (size_t i = 0; i < server_fault_count; i++)
         if (strcmp(server_faults[i].name, name) == 0) {
             if (faults->server != FAULT_NONE)
-                return error_set(err, RC_USAGE, "%s: one fault of the server at a time", name);
+                return error_set(err, RC_USAGE, "--fault: %s: one fault of the server at a time",
+                                 name);
             faults->server = server_faults[i].id;
             return true;
         }
@@ -55,7 +67,7 @@ tam_faults *tam_faults_new(const char *const *names, size_t count, struct error 
         return NULL;
     }
     if (count > FAULTS_MOST) {
-        error_set(err, RC_USAGE, "more than %d faults", FAULTS_MOST);
+        error_set(err, RC_USAGE, "--fault: more than %d", FAULTS_MOST);
         return NULL;
     }
     if (!(faults->known = mutations_new(MUTATION_REQUEST, err)))

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "sim/fault.h"
+
 enum { SLOW_SECONDS = 5, MOST_SECONDS = 3600 };
 
 static const struct tee_fault rows[] = {
@@ -102,24 +104,16 @@ static int read_own(tee_faults *f, const char *name, struct error *err)
     return strcmp(name, "no-answer") == 0 || strcmp(name, "not-json") == 0;
 }
 
-/* There is no such fault: which one may be meant? */
 static bool unknown(const tee_faults *f, const char *name, struct error *err)
 {
-    size_t own = tee_fault_count(), count = f->all->count + own;
-    const char **names = calloc(count, sizeof *names);
-    if (!names)
+    size_t count = tee_fault_count();
+    const char **own = calloc(count, sizeof *own);
+    if (!own)
         return error_memory(err);
-    for (size_t i = 0; i < own; i++)
-        names[i] = tee_fault_row(i).name;
-    for (size_t i = own; i < count; i++)
-        names[i] = f->all->rows[i - own].name;
-    const char *near = nearest(name, names, count);
-    error_set(err, RC_USAGE, "--fault: there is no fault '%s'", name);
-    if (near)
-        error_hint(err, "did you mean '%s'? --fault list names them all", near);
-    else
-        error_hint(err, "--fault list names them all");
-    free(names);
+    for (size_t i = 0; i < count; i++)
+        own[i] = tee_fault_row(i).name;
+    fault_unknown(name, own, count, f->all, err);
+    free(own);
     return false;
 }
 
