@@ -67,6 +67,7 @@ TA='.sps[0].sds[0].tas[0]'
     mistake "$TA.pdata = {}" 'sps[0].sds[0].tas[0].pdata: not a string'
     mistake '.remove_unlisted = "true"' 'remove_unlisted: neither true nor false'
     mistake '.remove_unlisted = null' 'remove_unlisted: neither true nor false'
+    mistake '.refuse = true' 'refuse: not a string'
     mistake '.require_tfw = 1' 'require_tfw: neither true nor false'
 }
 

@@ -314,6 +314,20 @@ aik() {
     logged "$TID ended: the policy refuses device .*: stolen"
 }
 
+@test "a policy that refuses all devices lets in those that it names" {
+    wants xbank/sd-1
+    but ".refuse = \"not of the pilot\" | .devices = {\"$(did "$TEE-cert.pem")\": {}}"
+    device one
+    device two --name othertee
+    stub
+    session one
+    took GetDeviceState CreateSD
+    session two
+    took GetDeviceState
+    holds two
+    logged "$TID ended: the policy refuses device .*: not of the pilot"
+}
+
 @test "a TEE version that the policy does not accept gets nothing" {
     wants xbank/sd-1
     but '.tee_versions = ["2.*", "1.0.7"]'

@@ -291,6 +291,7 @@ static void read_device(config *in, const json_t *json, const policy *p,
     if (!config_object(in, json, place, known))
         return;
     read_rules(in, json, place, &device->rules);
+    /* not that of the policy: to be named in it is to be let in */
     device->rules.refuse = config_text(in, json, place, "refuse", false);
     if (!json_object_get(json, "sps"))
         return;
@@ -355,9 +356,8 @@ static void read_algorithms(config *in, policy *p)
 static void read_policy(config *in, policy *p)
 {
     static const char *const known[] = {
-        "sps",       "remove_unlisted", "require_tfw", "update_unknown",
-        "tee_roots", "tee_versions",    "sign_algs",   "devices",
-        NULL};
+        "sps",          "remove_unlisted", "require_tfw", "update_unknown", "tee_roots",
+        "tee_versions", "sign_algs",       "devices",     "refuse",         NULL};
     struct place top = {""};
     if (!config_object(in, p->json, top, known))
         return;
@@ -365,6 +365,7 @@ static void read_policy(config *in, policy *p)
     p->rules.sps = p->sps;
     p->rules.sp_count = p->sp_count;
     read_rules(in, p->json, top, &p->rules);
+    p->rules.refuse = config_text(in, p->json, top, "refuse", false);
     read_tee_roots(in, p);
     read_algorithms(in, p);
     read_devices(in, p);
