@@ -241,8 +241,8 @@ static enum rc report_scenario(tam_setup *s, const struct report_target *target,
     return err->rc;
 }
 
-/* Serves until a signal says to stop; false at a system error. */
-static bool serve(tam_setup *s, const sigset_t *signals)
+/* Does what is to be done now and then, until a signal says to stop; false at a system error. */
+static bool tend_until_stopped(tam_setup *s, const sigset_t *signals)
 {
     const struct timespec tick = {.tv_nsec = TICK_MS * 1000000L};
     for (;;) {
@@ -280,26 +280,10 @@ static bool check_options(const struct tam_stub *o, struct error *err)
     return true;
 }
 
-static enum rc run(const struct applet_call *call, struct error *err)
+/* Serves over HTTP, from the URL on standard output to a signal that says to stop. */
+static bool serve(tam_setup *s, const struct http_server_api *http, struct error *err)
 {
-    const struct tam_stub *o = call->options;
-    struct report_target report;
-    if (o->fault.count == 1 && strcmp(o->fault.items[0], "list") == 0)
-        return list_faults(call, err);
-    tam_setup loaded = {.call = call, .profile = profile_find(call->common->profile)};
-    AUTO(tam_setup) *s = &loaded;
-    const struct tam_listener listener = {
-        .log = on_log, .exchanged = on_exchange, .ended = on_end, .context = s};
-    if (!check_options(o, err) || !parse_report(o, &report, err) ||
-        !tam_setup_load(s, &listener, err))
-        return err->rc;
-    AUTO(output_set) *check = output_set_new(call->common->force);
-    if (!check || !output_possible(check, report.path, err))
-        return err->rc;
-    const struct http_server_api *http = http_server_load(err);
-    if (!http)
-        return err->rc;
-
+    const struct tam_stub *o = s->call->options;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
@@ -321,15 +305,34 @@ static enum rc run(const struct applet_call *call, struct error *err)
             .context = s},
         err);
     if (!server)
-        return err->rc;
-    err->rc = RC_OK;
+        return false;
     printf("%s%s\n", http->url(server), tam_path(s));
-    if (fflush(stdout) != 0)
-        error_errno(err, RC_INTERNAL, "cannot write to standard output");
-    else if (!serve(s, &signals))
-        error_errno(err, RC_INTERNAL, "cannot wait for signals");
+    bool served = fflush(stdout) == 0 ||
+                  error_errno(err, RC_INTERNAL, "cannot write to standard output");
+    if (served && !tend_until_stopped(s, &signals))
+        served = error_errno(err, RC_INTERNAL, "cannot wait for signals");
     http->stop(server);
-    if (err->rc != RC_OK)
+    return served;
+}
+
+static enum rc run(const struct applet_call *call, struct error *err)
+{
+    const struct tam_stub *o = call->options;
+    struct report_target report;
+    if (broken_is_list(&o->fault))
+        return list_faults(call, err);
+    tam_setup loaded = {.call = call, .profile = profile_find(call->common->profile)};
+    AUTO(tam_setup) *s = &loaded;
+    const struct tam_listener listener = {
+        .log = on_log, .exchanged = on_exchange, .ended = on_end, .context = s};
+    if (!check_options(o, err) || !parse_report(o, &report, err) ||
+        !tam_setup_load(s, &listener, err))
+        return err->rc;
+    AUTO(output_set) *check = output_set_new(call->common->force);
+    if (!check || !output_possible(check, report.path, err))
+        return err->rc;
+    const struct http_server_api *http = http_server_load(err);
+    if (!http || !serve(s, http, err))
         return err->rc;
     return s->run ? report_scenario(s, &report, err) : RC_OK;
 }

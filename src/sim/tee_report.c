@@ -19,26 +19,23 @@ static json_t *column_json(sqlite3_stmt *row, int column)
     }
 }
 
-/* The rows of a query about one parent row, as objects whose members are the columns. */
-static json_t *rows_json(sqlite3 *db, const char *query, long long parent, struct error *err)
+/* A row as an object whose members are the columns, or as the value of its only column. */
+static json_t *row_object(sqlite3_stmt *row)
 {
-    AUTO(json_t) *list = json_array();
-    AUTO(sqlite3_stmt) *rows = sql_query(db, err, query, "i", parent);
-    bool more = true;
-    while (rows && more) {
-        if (!sql_next(db, rows, &more, err))
-            return NULL;
-        json_t *object = more ? json_object() : NULL;
-        for (int i = 0; more && i < sqlite->column_count(rows); i++)
-            json_object_set_new(object, sqlite->column_name(rows, i), column_json(rows, i));
-        if (more)
-            json_array_append_new(list, object);
-    }
-    return rows ? TAKE(list) : NULL;
+    json_t *object = json_object();
+    for (int i = 0; i < sqlite->column_count(row); i++)
+        json_object_set_new(object, sqlite->column_name(row, i), column_json(row, i));
+    return object;
 }
 
-/* The first column of the rows, as an array. */
-static json_t *column_list(sqlite3 *db, const char *query, long long parent, struct error *err)
+static json_t *row_value(sqlite3_stmt *row)
+{
+    return column_json(row, 0);
+}
+
+/* An array of the rows of a query about one parent row. */
+static json_t *rows_json(sqlite3 *db, const char *query, long long parent,
+                         json_t *(*row_json)(sqlite3_stmt *row), struct error *err)
 {
     AUTO(json_t) *list = json_array();
     AUTO(sqlite3_stmt) *rows = sql_query(db, err, query, "i", parent);
@@ -47,7 +44,7 @@ static json_t *column_list(sqlite3 *db, const char *query, long long parent, str
         if (!sql_next(db, rows, &more, err))
             return NULL;
         if (more)
-            json_array_append_new(list, column_json(rows, 0));
+            json_array_append_new(list, row_json(rows));
     }
     return rows ? TAKE(list) : NULL;
 }
@@ -59,12 +56,12 @@ static bool complete_sd(sqlite3 *db, json_t *sd, struct error *err)
     json_int_t bytes = 0;
     size_t i;
     json_t *ta;
-    AUTO(json_t) *certs = column_list(db, "SELECT sha256 FROM sd_cert WHERE sd = ? ORDER BY sha256",
-                                      id, err);
+    AUTO(json_t) *certs = rows_json(db, "SELECT sha256 FROM sd_cert WHERE sd = ? ORDER BY sha256",
+                                    id, row_value, err);
     AUTO(json_t) *tas = certs ? rows_json(db,
                                           "SELECT taid, taname, version, size FROM ta"
                                           " WHERE sd = ? ORDER BY taid",
-                                          id, err)
+                                          id, row_object, err)
                               : NULL;
     if (!tas)
         return false;
@@ -80,7 +77,7 @@ static json_t *sds_json(sqlite3 *db, long long id, struct error *err)
 {
     AUTO(json_t) *sds = rows_json(
         db, "SELECT id, tamid, spid, name FROM sd WHERE device = ? ORDER BY tamid, spid, name", id,
-        err);
+        row_object, err);
     size_t i;
     json_t *sd;
     json_array_foreach (sds, i, sd) {
@@ -132,7 +129,7 @@ static json_t *tams_json(sqlite3 *db, long long id, struct error *err)
     json_t *tams = rows_json(db,
                              "SELECT tamid, session_tid AS tid, dsi_hash AS dsihash, changed,"
                              " requests FROM tam WHERE device = ? ORDER BY tamid",
-                             id, err);
+                             id, row_object, err);
     size_t i;
     json_t *tam;
     json_array_foreach (tams, i, tam) {
@@ -164,7 +161,7 @@ static json_t *one_report(sqlite3 *db, sqlite3_stmt *row, struct error *err)
     AUTO(json_t) *aiks =
         sds ? rows_json(db,
                         "SELECT tamid, spid, type FROM aik WHERE device = ? ORDER BY tamid, spid",
-                        id, err)
+                        id, row_object, err)
             : NULL;
     AUTO(json_t) *tams = aiks ? tams_json(db, id, err) : NULL;
     if (!tams)
