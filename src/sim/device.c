@@ -10,17 +10,12 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/x509.h>
 
 #include "sim/device_schema.h"
 #include "util/file.h"
 #include "util/json.h"
-#include "util/openssl_error.h"
 #include "util/output_set.h"
 #include "util/secret.h"
-
-AUTO_DEFINE(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
 
 void device_free(device *dev)
 {
@@ -85,40 +80,6 @@ static sqlite3 *state_open(const char *dir, bool create, struct error *err)
 sqlite3 *device_folder_open(const char *dir, struct error *err)
 {
     return state_open(dir, false, err);
-}
-
-/* ---- keys and certificates in the database ---- */
-
-static buffer *pkey_to_der(const EVP_PKEY *pkey, struct error *err)
-{
-    AUTO(PKCS8_PRIV_KEY_INFO) *info = EVP_PKEY2PKCS8(pkey);
-    int size = info ? i2d_PKCS8_PRIV_KEY_INFO(info, NULL) : 0;
-    AUTO(buffer) *der = size > 0 ? buffer_secret((size_t)size) : NULL;
-    if (!der) {
-        error_openssl(err, RC_INTERNAL, "a private key cannot be encoded");
-        return NULL;
-    }
-    uint8_t *p = der->data;
-    der->size = (size_t)i2d_PKCS8_PRIV_KEY_INFO(info, &p);
-    return TAKE(der);
-}
-
-static buffer *seal_key(const uint8_t *fuse, const char *label, const key *k, struct error *err)
-{
-    AUTO(buffer) *der = pkey_to_der(k->pkey, err);
-    return der ? seal(fuse, label, buffer_span(der), err) : NULL;
-}
-
-static key *unseal_key(const uint8_t *fuse, const char *label, struct span sealed,
-                       struct error *err)
-{
-    AUTO(buffer) *der = unseal(fuse, label, sealed, err);
-    EVP_PKEY *pkey = der ? pkey_from_pkcs8(buffer_span(der)) : NULL;
-    if (pkey)
-        return key_from_pkey(pkey, true, label, err);
-    if (der)
-        error_openssl(err, RC_INTERNAL, "%s: cannot be read", label);
-    return NULL;
 }
 
 /* ---- making ---- */

@@ -13,9 +13,6 @@
 #include "pki/keygen.h"
 #include "pki/x5c.h"
 #include "util/limits.h"
-#include "util/openssl_error.h"
-
-AUTO_DEFINE(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
 
 bool device_find_sd(device *dev, const char *tamid, const char *spid, const char *name,
                     long long *sd, int *count, struct error *err)
@@ -112,32 +109,20 @@ key *device_aik(device *dev, const char *tamid, const char *spid, struct error *
     bool more;
     if (!row || !sql_next(dev->db, row, &more, err) || !more)
         return NULL;
-    AUTO(buffer) *der = unseal(dev->fuse, label, sql_blob(row, 0), err);
-    EVP_PKEY *pkey = der ? pkey_from_pkcs8(buffer_span(der)) : NULL;
-    if (pkey)
-        return key_from_pkey(pkey, true, "SP AIK", err);
-    if (der)
-        error_openssl(err, RC_INTERNAL, "a stored SP AIK cannot be read");
-    return NULL;
+    return unseal_key(dev->fuse, label, sql_blob(row, 0), err);
 }
 
-static bool store_aik(device *dev, const char *tamid, const char *spid, const EVP_PKEY *pkey,
+static bool store_aik(device *dev, const char *tamid, const char *spid, const key *aik,
                       struct error *err)
 {
     AUTO(char) *label = aik_label(tamid, spid, err);
-    AUTO(PKCS8_PRIV_KEY_INFO) *info = label ? EVP_PKEY2PKCS8(pkey) : NULL;
-    uint8_t *der = NULL;
-    int size = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : 0;
-    if (size <= 0)
-        return error_openssl(err, RC_INTERNAL, "an SP AIK cannot be encoded");
-    AUTO(buffer) *sealed = seal(dev->fuse, label, SPAN(der, (size_t)size), err);
-    OPENSSL_clear_free(der, (size_t)size);
-    AUTO(json_t) *spaik = sealed ? spaik_encode(pkey, err) : NULL;
+    AUTO(buffer) *sealed = label ? seal_key(dev->fuse, label, aik, err) : NULL;
+    AUTO(json_t) *spaik = sealed ? spaik_encode(aik->pkey, err) : NULL;
     return spaik && sql_run(dev->db, err,
                             "INSERT OR REPLACE INTO aik (device, tamid, spid, key, spaik, type)"
                             " VALUES (?, ?, ?, ?, ?, ?)",
                             "ittbtt", dev->id, tamid, spid, buffer_span(sealed),
-                            json_string_value(spaik), spaik_type(pkey));
+                            json_string_value(spaik), spaik_type(aik->pkey));
 }
 
 key *device_make_aik(device *dev, const char *tamid, const char *spid, struct error *err)
@@ -147,7 +132,7 @@ key *device_make_aik(device *dev, const char *tamid, const char *spid, struct er
     if (!keygen_run(&job, 1, &(struct keygen_how){.threads = 1}, err))
         return NULL;
     AUTO(key) *aik = key_from_pkey(job.pkey, true, "SP AIK", err);
-    return aik && store_aik(dev, tamid, spid, aik->pkey, err) ? TAKE(aik) : NULL;
+    return aik && store_aik(dev, tamid, spid, aik, err) ? TAKE(aik) : NULL;
 }
 
 bool device_drop_unused_aik(device *dev, const char *tamid, const char *spid, struct error *err)
