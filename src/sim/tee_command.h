@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tee_command.h: what the six commands do to a device once all checks have passed (protocol: "Then,
- * in this order"). One function a command, in one table; used by tee.c alone.
+ * in this order"). One function a command, in one table.
  */
 #ifndef OTRP_SIM_TEE_COMMAND_H
 #define OTRP_SIM_TEE_COMMAND_H
