@@ -14,8 +14,8 @@
 #ifndef OTRP_SIM_TAM_STATE_H
 #define OTRP_SIM_TAM_STATE_H
 
-#include "otrp/dsi.h"
 #include "sim/policy.h"
+#include "sim/tam_records.h"
 
 typedef struct tam_state tam_state;
 
@@ -23,46 +23,10 @@ typedef struct tam_state tam_state;
 tam_state *tam_state_open(const char *dir, const char *tamid, struct error *err) MUST_CHECK;
 void tam_state_free(tam_state *state);
 
-struct known_ta {
-    char *spid, *sdname, *taid;
-    long long version; /* or TA_NO_VERSION */
-    char *sha256;      /* of its bytes; "" when unknown */
-    char *pdata_sha256;
-    bool unsure; /* sent, and not answered */
-};
-
-struct known_cert {
-    char *spid, *sdname, *sha256;
-};
-
-struct known_aik {
-    char *spid, *spaik; /* as in the DSI */
-    time_t made;        /* 0: before we knew it */
-};
-
-typedef struct tam_records {
-    struct known_ta *tas;
-    size_t ta_count;
-    struct known_cert *certs;
-    size_t cert_count;
-    struct known_aik *aiks;
-    size_t aik_count;
-} tam_records;
-
 /* What is known of the device of that state. Records of what the device does not have (any more)
  * are dropped. at dates the visit. */
 tam_records *tam_state_read(tam_state *state, const dsi *device, time_t at,
                             struct error *err) MUST_CHECK;
-void tam_records_free(tam_records *records);
-
-/* NULL, or false, when there is none. */
-const struct known_ta *known_ta(const tam_records *records, const char *spid, const char *sdname,
-                                const char *taid);
-bool known_sd(const tam_records *records, const char *spid, const char *sdname);
-bool known_cert(const tam_records *records, const char *spid, const char *sdname,
-                const char *sha256);
-const struct known_aik *known_aik(const tam_records *records, const char *spid);
-
 /* What one request does, as far as it is to be remembered; NULL where it does not apply. */
 struct tam_deed {
     const char *did, *spid, *sdname, *taid;
@@ -91,6 +55,5 @@ bool tam_state_ended(tam_state *state, const char *did, bool well, const char *h
 json_t *tam_state_devices(tam_state *state, struct error *err) MUST_CHECK;
 
 AUTO_DEFINE(tam_state, tam_state_free)
-AUTO_DEFINE(tam_records, tam_records_free)
 
 #endif
