@@ -103,8 +103,6 @@ void tam_staple(tam *t, size_t identity, json_t *ocspdat);
 /* Forgets the sessions that have waited too long. To be called now and then. */
 void tam_expire(tam *t);
 
-size_t tam_session_count(tam *t);
-
 AUTO_DEFINE(tam, tam_free)
 
 #endif

@@ -125,11 +125,3 @@ session *session_table_expired(session_table *table)
     pthread_mutex_unlock(&table->lock);
     return oldest;
 }
-
-size_t session_table_count(session_table *table)
-{
-    pthread_mutex_lock(&table->lock);
-    size_t count = table->count;
-    pthread_mutex_unlock(&table->lock);
-    return count;
-}

@@ -64,8 +64,6 @@ session *session_table_take(session_table *table, const char *tid, bool *late) M
 /* Takes one out that has waited too long; NULL when there is none (left). */
 session *session_table_expired(session_table *table) MUST_CHECK;
 
-size_t session_table_count(session_table *table);
-
 AUTO_DEFINE(session, session_free)
 AUTO_DEFINE(session_table, session_table_free)
 
