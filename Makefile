@@ -34,7 +34,7 @@ OTRP_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden -pthread 
 LIBS      = -lcrypto -ljansson -lpthread -ldl
 
 B        := build/$(VARIANT)
-MODULES  := src/net/http_client_module.c $(wildcard src/net/http_server_*.c) src/sim/sqlite_module.c src/net/jwt_module.c
+MODULES  := $(wildcard src/net/http_client_*.c src/net/http_server_*.c) src/sim/sqlite_module.c src/net/jwt_module.c
 SOURCES  := $(filter-out $(MODULES),$(sort $(wildcard src/*.c src/*/*.c)))
 OBJECTS  := $(SOURCES:src/%.c=$(B)/obj/%.o)
 UTILITY  := $(B)/obj/util/error.o $(B)/obj/util/buffer.o
@@ -65,7 +65,7 @@ $(B)/bin/otrp: $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARD) -pie -o $@ $(OBJECTS) $(LIBS) $(LDFLAGS)
 
-$(B)/lib/otrp/http-client.so: $(B)/obj/net/http_client_module.o $(UTILITY)
+$(B)/lib/otrp/http-client.so: $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/net/http_client_*.c)) $(UTILITY)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARD) -shared -Wl,-Bsymbolic -o $@ $^ -lcurl -lcrypto $(LDFLAGS)
 

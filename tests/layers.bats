@@ -27,7 +27,8 @@ wrong_arrows() {
         target=${BASH_REMATCH[1]}
         case $target in
         curl/* | microhttpd.h | jwt.h)
-            [[ $file == net/*_module.c || $file == net/http_server_*.[ch] ]] || echo "$line: only the modules of net use it"
+            [[ $file == net/*_module.c || $file == net/http_client_*.[ch] || $file == net/http_server_*.[ch] ]] ||
+                echo "$line: only the modules of net use it"
             continue
             ;;
         sqlite3.h)

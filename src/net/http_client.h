@@ -4,9 +4,11 @@
  *
  *     const struct http_client_api *http = http_client_load(err);
  *     struct http_client *client = http->open(&(struct http_client_options){
- *         .url = "http://127.0.0.1:8080/tam", .timeout_ms = 30000, .max_bytes = LIMIT_MESSAGE_BYTES
- * }, err); struct http_answer answer; if (!http->post(client, body, &answer, err)) ...
- * RC_TRANSPORT: no answer, and why http->close(client);
+ *         .url = "http://127.0.0.1:8080/tam", .timeout_ms = 30000,
+ *         .max_bytes = LIMIT_MESSAGE_BYTES }, err);
+ *     struct http_answer answer;
+ *     if (!http->post(client, body, &answer, err)) ...     RC_TRANSPORT: no answer, and why
+ *     http->close(client);
  *
  * The connection is kept for the next post. HTTPS certificates are checked (RFC 6125). Redirects
  * are followed only when asked for; other protocols than http and https are refused; cookies are
