@@ -726,6 +726,26 @@ refute_regex() {
     assert_output '[4,4,4,4,4,4,6,6,6,6,6,6]'
 }
 
+# on_terminal COMMAND...: its standard output and error as a terminal gets them, in one.
+on_terminal() {
+    script -qec "$(printf '%q ' "$@")" /dev/null < /dev/null
+}
+
+@test "--repeat shows on a terminal, and nowhere else, how far it is" {
+    command -v script > /dev/null || skip "script is not installed"
+    : > silence.part
+    fake silence.part silence.part silence.part silence.part silence.part silence.part
+    local slow=(send --url "$URL" --repeat 2 --timeout 1) # longer than a second
+    on_terminal "$OTRP" "${slow[@]}" -o shown.out > shown.txt || true
+    run grep -ao 'sessions: 2 of 2' shown.txt
+    assert_output 'sessions: 2 of 2'
+    on_terminal "$OTRP" "${slow[@]}" -q -o quiet.out > quiet.txt || true
+    run grep -a sessions: quiet.txt
+    assert_failure 1
+    run --separate-stderr otrp "${slow[@]}"
+    assert_equal "$stderr" 'otrp send: error: 2 of 2 sessions failed'
+}
+
 @test "--repeat: a device has one session at a time" {
     device device
     wants xbank/sd-1

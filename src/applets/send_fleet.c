@@ -226,9 +226,10 @@ static enum rc finish(fleet *f, double elapsed_ms, struct error *err)
         return error_memory(err), err->rc;
     if (!print(f, text, err))
         return err->rc;
-    return f->failed
-           ? error_set(err, RC_PARTIAL, "%zu of %zu sessions failed", f->failed, f->sessions),
-           err->rc : RC_OK;
+    if (!f->failed)
+        return RC_OK;
+    error_set(err, RC_PARTIAL, "%zu of %zu sessions failed", f->failed, f->sessions);
+    return err->rc;
 }
 
 /* The device of that name, or all. */

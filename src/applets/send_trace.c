@@ -4,22 +4,18 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
+#include "net/http_head.h"
 #include "net/summary.h"
 #include "util/base64.h"
 #include "util/terminal.h"
 
 enum { SHOWN_TEXT = 72, SHOWN_BYTES = LIMIT_SMALL_JSON };
 
+/* A line of a head whose value is not shown. */
 static bool is_credential(const char *line)
 {
-    static const char *const names[] = {
-        "Authorization:", "Proxy-Authorization:", "Cookie:", "Set-Cookie:"};
-    for (size_t i = 0; i < COUNT(names); i++)
-        if (strncasecmp(line, names[i], strlen(names[i])) == 0)
-            return true;
-    return false;
+    return http_name_is_secret(SPAN(line, strcspn(line, ":")));
 }
 
 static void put_head(FILE *out, const char *arrow, struct span head)

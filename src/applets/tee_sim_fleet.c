@@ -127,6 +127,51 @@ static struct fleet_member *member_of(struct unit *unit, enum pki_role role)
     return role == ROLE_TEE ? &unit->tee : &unit->tfw;
 }
 
+/* The progress of an issue: a line for its keys, then one for its certificates. */
+struct issue_progress {
+    const struct applet_call *call;
+    enum pki_role role;
+    const char *what; /* NULL: nothing yet */
+    char title[80];
+    struct progress line;
+};
+
+static void show_progress(void *context, const char *what, size_t done, size_t total)
+{
+    struct issue_progress *p = context;
+    if (p->what != what) {
+        if (p->what)
+            progress_end(&p->line);
+        p->what = what;
+        snprintf(p->title, sizeof p->title, "%s, %s", role_title(p->role), what);
+        progress_start(&p->line, p->title, p->call->common->quiet);
+    }
+    progress_update(&p->line, done, total);
+}
+
+/* Has the CA of the PKI directory issue what these names need. */
+static bool issue_missing(const struct applet_call *call, enum pki_role role, enum key_alg alg,
+                          const char *const *names, size_t count, struct fleet_member *made,
+                          struct error *err)
+{
+    const struct tee_init *o = call->options;
+    struct issue_progress progress = {.call = call, .role = role};
+    bool issued = fleet_issue(&(struct fleet_order){.pki = o->pki,
+                                                    .templates = o->templates,
+                                                    .passin = call->common->passin,
+                                                    .role = role,
+                                                    .alg = alg,
+                                                    .names = names,
+                                                    .count = count,
+                                                    .now = clock_now(&call->clock),
+                                                    .progress = show_progress,
+                                                    .context = &progress},
+                              made, err);
+    if (progress.what)
+        progress_end(&progress.line);
+    return issued;
+}
+
 /* Takes what the PKI directory has of that role, and has its CA issue the rest. */
 static bool furnish(const struct applet_call *call, enum pki_role role, enum key_alg alg, units *u,
                     struct error *err)
@@ -150,21 +195,8 @@ static bool furnish(const struct applet_call *call, enum pki_role role, enum key
             names[missing++] = u->units[i].name;
         }
     }
-    struct progress progress;
-    progress_start(&progress, role_title(role), call->common->quiet);
     if (done && missing)
-        done = fleet_issue(&(struct fleet_order){.pki = o->pki,
-                                                 .templates = o->templates,
-                                                 .passin = call->common->passin,
-                                                 .role = role,
-                                                 .alg = alg,
-                                                 .names = names,
-                                                 .count = missing,
-                                                 .now = clock_now(&call->clock),
-                                                 .progress = progress_update,
-                                                 .context = &progress},
-                           made, err);
-    progress_end(&progress);
+        done = issue_missing(call, role, alg, names, missing, made, err);
     for (size_t i = 0; i < missing; i++)
         *member_of(&u->units[which[i]], role) = made[i];
     free(names);

@@ -14,9 +14,10 @@ size_t http_head_size(struct span text)
     return end ? (size_t)(end - text.data) + 4 : 0;
 }
 
-static bool equals(struct span a, const char *text)
+bool http_name_is(struct span name, const char *text)
 {
-    return a.size == strlen(text) && strncasecmp((const char *)a.data, text, a.size) == 0;
+    return name.size == strlen(text) &&
+           strncasecmp((const char *)name.data, text, name.size) == 0;
 }
 
 static struct span trim(struct span s)
@@ -136,7 +137,7 @@ bool http_response_parse(struct http_head *head, struct span text, struct error 
 const struct http_field *http_field_find(const struct http_head *head, const char *name)
 {
     for (size_t i = 0; i < head->count; i++)
-        if (equals(head->fields[i].name, name))
+        if (http_name_is(head->fields[i].name, name))
             return &head->fields[i];
     return NULL;
 }
@@ -146,7 +147,7 @@ static bool list_has(const struct http_head *head, const char *name, struct span
 {
     for (size_t i = 0; i < head->count; i++) {
         struct span list = head->fields[i].value;
-        if (!equals(head->fields[i].name, name))
+        if (!http_name_is(head->fields[i].name, name))
             continue;
         while (list.size) {
             const uint8_t *comma = memchr(list.data, ',', list.size);
@@ -167,6 +168,16 @@ bool http_field_has(const struct http_head *head, const char *name, const char *
     return list_has(head, name, span_text(token));
 }
 
+bool http_name_is_secret(struct span name)
+{
+    static const char *const secret[] = {"Authorization", "Proxy-Authorization", "Cookie",
+                                         "Set-Cookie"};
+    for (size_t i = 0; i < COUNT(secret); i++)
+        if (http_name_is(name, secret[i]))
+            return true;
+    return false;
+}
+
 bool http_field_is_hop(const struct http_head *head, size_t i)
 {
     static const char *const hop[] = {
@@ -174,11 +185,11 @@ bool http_field_is_hop(const struct http_head *head, size_t i)
         "Proxy-Authorization", "Upgrade",    "Proxy-Authenticate"};
     struct span name = head->fields[i].name;
     for (size_t k = 0; k < COUNT(hop); k++)
-        if (equals(name, hop[k]))
+        if (http_name_is(name, hop[k]))
             return true;
     /* what frames the body cannot be taken away by a list */
-    return list_has(head, "Connection", name) && !equals(name, "Content-Length") &&
-           !equals(name, "Transfer-Encoding") && !equals(name, "Host");
+    return list_has(head, "Connection", name) && !http_name_is(name, "Content-Length") &&
+           !http_name_is(name, "Transfer-Encoding") && !http_name_is(name, "Host");
 }
 
 /* Bodies. */
@@ -188,7 +199,7 @@ static bool length_of(const struct http_head *head, unsigned long long *length)
 {
     struct span text = SPAN(NULL, 0);
     for (size_t i = 0; i < head->count; i++) {
-        if (!equals(head->fields[i].name, "Content-Length"))
+        if (!http_name_is(head->fields[i].name, "Content-Length"))
             continue;
         struct span value = head->fields[i].value;
         if (text.data && !span_equal(text, value))
@@ -215,8 +226,8 @@ static bool frame(struct http_body *body, const struct http_head *head, enum htt
         return error_set(err, RC_MALFORMED, "both Content-Length and Transfer-Encoding");
     size_t codings = 0;
     for (size_t i = 0; i < head->count; i++)
-        codings += equals(head->fields[i].name, "Transfer-Encoding");
-    if (coding && (codings > 1 || !equals(coding->value, "chunked") || head->minor == 0))
+        codings += http_name_is(head->fields[i].name, "Transfer-Encoding");
+    if (coding && (codings > 1 || !http_name_is(coding->value, "chunked") || head->minor == 0))
         return error_set(err, RC_MALFORMED, "a transfer coding other than chunked");
     if (length && !length_of(head, &body->left))
         return error_set(err, RC_MALFORMED, "Content-Length is no length");

@@ -4,7 +4,7 @@
  * behind it ends (RFC 9112): for a proxy that passes on what it got, byte for byte.
  *
  *     size_t size = http_head_size(bytes);                0: not all of it is there
- *     if (!http_head_parse(&head, SPAN(bytes.data, size), err)) ...
+ *     if (!http_response_parse(&head, SPAN(bytes.data, size), err)) ...
  *     struct http_body body;
  *     if (!http_body_of_response(&body, &head, is_head_request, err)) ...
  *     used = http_body_pass(&body, more, out, err);       until body.done
@@ -38,6 +38,9 @@ size_t http_head_size(struct span text);
 bool http_request_parse(struct http_head *head, struct span text, struct error *err) MUST_CHECK;
 bool http_response_parse(struct http_head *head, struct span text, struct error *err) MUST_CHECK;
 
+/* Whether it is that name, whatever its case. */
+bool http_name_is(struct span name, const char *text);
+
 /* The first field of that name, or NULL. */
 const struct http_field *http_field_find(const struct http_head *head, const char *name);
 
@@ -47,6 +50,9 @@ bool http_field_has(const struct http_head *head, const char *name, const char *
 /* Whether field i is for the next hop alone (RFC 9110 section 7.6.1). Transfer-Encoding is not
  * counted: a body stays in the coding it came in. */
 bool http_field_is_hop(const struct http_head *head, size_t i);
+
+/* Whether the field of that name is a credential: who may read a log must not be who may log in. */
+bool http_name_is_secret(struct span name);
 
 enum http_framing { HTTP_NO_BODY, HTTP_LENGTH, HTTP_CHUNKED, HTTP_UNTIL_CLOSE };
 

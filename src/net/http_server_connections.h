@@ -7,9 +7,10 @@
  * thread shuts the sockets at its head down once their time is over. While the server itself works
  * for a connection it is in no list: our own time is not the client's.
  *
- *     AUTO... connections_open(&all, 30000, err)      starts the thread
- *     connection_take_turn(c, false)                  the client has the word, and the whole
- * deadline connections_drain(&all)                         at the end: waits for what is under way
+ *     if (!connections_open(&all, 30000, err)) ...     starts the thread
+ *     connection_take_turn(c, false);                  the client's turn, with the whole deadline
+ *     connections_drain(&all);                         at the end: waits for what is under way
+ *     connections_close(&all);
  */
 #ifndef OTRP_NET_HTTP_SERVER_CONNECTIONS_H
 #define OTRP_NET_HTTP_SERVER_CONNECTIONS_H

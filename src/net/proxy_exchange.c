@@ -34,12 +34,6 @@ static void put_line(buffer *out, struct span line)
     buffer_put_text(out, "\r\n");
 }
 
-static bool is_named(const struct http_field *field, const char *name)
-{
-    return field->name.size == strlen(name) &&
-           strncasecmp((const char *)field->name.data, name, field->name.size) == 0;
-}
-
 /* The root of this server stands for the path of the upstream's URL; all else is passed as it is.
  */
 static void put_request_line(buffer *out, const exchange *x)
@@ -60,7 +54,7 @@ static void put_request_head(buffer *out, const exchange *x)
     put_request_line(out, x);
     for (size_t i = 0; i < x->request.count; i++) {
         const struct http_field *field = &x->request.fields[i];
-        if (is_named(field, "Host")) {
+        if (http_name_is(field->name, "Host")) {
             if (!host)
                 buffer_put_format(out, "%.*s: %s\r\n", (int)field->name.size, field->name.data,
                                   x->proxy->host);
@@ -79,7 +73,8 @@ static void put_response_head(buffer *out, const exchange *x)
     put_line(out, x->response.first);
     for (size_t i = 0; i < x->response.count; i++)
         if (!http_field_is_hop(&x->response, i) &&
-            !(x->response_body.decode && is_named(&x->response.fields[i], "Transfer-Encoding")))
+            !(x->response_body.decode &&
+              http_name_is(x->response.fields[i].name, "Transfer-Encoding")))
             put_line(out, x->response.fields[i].line);
     if (!x->keep && x->response.status >= 200)
         buffer_put_text(out, "Connection: close\r\n");

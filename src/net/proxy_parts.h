@@ -53,7 +53,6 @@ typedef struct exchange {
     struct http_stream *up;
     buffer *up_in;   /* read from upstream, not yet used */
     buffer *pending; /* to be sent on */
-    buffer *piece;   /* what is read next */
     bool told;       /* the request has been */
     bool keep;       /* the client's connection, for another request */
 } exchange;

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 static void message_body(proxy *p, struct proxy_message *m, struct http_body *body)
 {
@@ -29,21 +28,16 @@ void proxy_message_free(proxy *p, struct proxy_message *message)
     free(message);
 }
 
-/* A head as it may be recorded: who may read a log must not be who may log in. */
+/* A head as it may be recorded. */
 static buffer *without_credentials(const struct http_head *head)
 {
-    static const char *const secret[] = {"Authorization", "Proxy-Authorization", "Cookie",
-                                         "Set-Cookie"};
     buffer *out = buffer_new(head->text.size);
     if (!out || !head->first.size)
         return out;
     buffer_put_span(out, head->first);
     for (size_t i = 0; i < head->count; i++) {
         const struct http_field *f = &head->fields[i];
-        bool hide = false;
-        for (size_t k = 0; k < COUNT(secret); k++)
-            hide |= f->name.size == strlen(secret[k]) &&
-                    strncasecmp((const char *)f->name.data, secret[k], f->name.size) == 0;
+        bool hide = http_name_is_secret(f->name);
         buffer_put_text(out, "\r\n");
         buffer_put_span(out, hide ? f->name : f->line);
         if (hide)

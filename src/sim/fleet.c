@@ -49,6 +49,18 @@ static bool issuer_open(issuer *ca, const struct fleet_order *order, struct erro
     return error_hint(err, "'otrp pki-init --out %s' makes one", order->pki);
 }
 
+static void tell(const struct fleet_order *order, const char *what, size_t done)
+{
+    if (order->progress)
+        order->progress(order->context, what, done, order->count);
+}
+
+static void key_made(void *context, size_t done, size_t total)
+{
+    (void)total;
+    tell(context, "keys", done);
+}
+
 static bool make_keys(const struct fleet_order *order, struct fleet_member *members,
                       struct error *err)
 {
@@ -57,9 +69,9 @@ static bool make_keys(const struct fleet_order *order, struct fleet_member *memb
         return error_memory(err);
     for (size_t i = 0; i < order->count; i++)
         jobs[i].alg = order->alg;
-    bool made = keygen_run(
-        jobs, order->count,
-        &(struct keygen_how){.progress = order->progress, .context = order->context}, err);
+    bool made = keygen_run(jobs, order->count,
+                           &(struct keygen_how){.progress = key_made, .context = (void *)order},
+                           err);
     for (size_t i = 0; i < order->count; i++) {
         if (made)
             made = (members[i].key = key_from_pkey(TAKE(jobs[i].pkey), true, order->names[i],
@@ -110,8 +122,10 @@ bool fleet_issue(const struct fleet_order *order, struct fleet_member *members, 
     AUTO(template) *look = folder ? template_load(folder, role_name(order->role), err) : NULL;
     if (!look || !issuer_open(ca, order, err) || !make_keys(order, members, err))
         return false;
-    for (size_t i = 0; i < order->count; i++)
+    for (size_t i = 0; i < order->count; i++) {
         if (!make_chain(order, look, ca, i, &members[i], err))
             return false;
+        tell(order, "certificates", i + 1);
+    }
     return enter(ca->ledger_path, members, order->count, err);
 }

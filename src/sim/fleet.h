@@ -22,7 +22,9 @@ struct fleet_order {
     const char *const *names;
     size_t count;
     time_t now;
-    void (*progress)(void *context, size_t done, size_t total); /* or NULL */
+    /* NULL, or called for each key, and then for each certificate that has been made; what says
+     * which, one text for all of a kind */
+    void (*progress)(void *context, const char *what, size_t done, size_t total);
     void *context;
 };
 
