@@ -107,9 +107,10 @@ trickle() ( # FIRST [FILLER]
     elapsed_since "$start"
 )
 
-assert_cut_in_time() { # the last line of output is the time of a deadline of 300 ms
-    assert [ "${lines[-1]}" -ge 250 ]
-    assert [ "${lines[-1]}" -lt 5000 ]
+assert_cut_in_time() { # [DEADLINE]: the last line of output is the time of a deadline, 300 ms unless told
+    local deadline=${1:-300}
+    assert [ "${lines[-1]}" -ge $((deadline - 50)) ]
+    assert [ "${lines[-1]}" -lt 20000 ] # a machine may be slow; without a deadline it is for ever
 }
 
 # The server
@@ -258,7 +259,7 @@ hint: write it as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one"
     kill "$PID"
     next_line stopping
     next_line stopped
-    assert [ "$(elapsed_since "$start")" -lt 10000 ] # nobody waits for clients that have gone
+    assert [ "$(elapsed_since "$start")" -lt 20000 ] # nobody waits for clients that have gone
     run cat err
     assert_output ''
 }
@@ -416,12 +417,13 @@ hint: write it as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one"
 }
 
 @test "TLS: curl trusts the server by its certificate; a silent client is cut there too" {
-    serve --deadline 300 --tls-cert "$BATS_FILE_TMPDIR/here.pem" --tls-key "$BATS_FILE_TMPDIR/here-key.pem"
+    # time for a handshake on a busy machine
+    serve --deadline 2000 --tls-cert "$BATS_FILE_TMPDIR/here.pem" --tls-key "$BATS_FILE_TMPDIR/here-key.pem"
     assert_regex "$URL" '^https://'
     run curl -s --cacert "$BATS_FILE_TMPDIR/here.pem" -d hello "$URL/echo"
     assert_output hello
     run trickle '' ''
-    assert_cut_in_time
+    assert_cut_in_time 2000
 }
 
 @test "TLS: files that cannot serve are usage errors that name the file" {
@@ -544,9 +546,9 @@ hint: nothing listens there: is the peer running, is the port right?"
     exec {HELD}<> answer
     printf 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello' >&"$HELD"
     start raw answer
-    post "$URL/tam" --timeout 300 <<< hello
+    post "$URL/tam" --timeout 2000 <<< hello
     assert_equal "$status" 7
-    assert_regex "$stderr" "error: $URL/tam: the answer was not complete within 300 ms \(5 bytes came\)"
+    assert_regex "$stderr" "error: $URL/tam: the answer was not complete within 2000 ms \(5 bytes came\)"
     printf 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello' > short
     start raw short
     post "$URL/tam" <<< hello

@@ -18,7 +18,7 @@ play() {
     start_server otrp tam-stub --pki "$P" --scenario "$1" --listen 127.0.0.1:0 "${@:2}"
     run --separate-stderr otrp send --url "$URL" --tee device
     RC=0
-    wait "$SERVER_PID" || RC=$?
+    await_server || RC=$?
     cat <&"$SERVER_OUT" > report
 }
 
@@ -143,7 +143,7 @@ otrp tam-stub: error: the scenario went otherwise than expected: 2 of 3 steps'
     run tam forged.json -w '%{http_code}'
     assert_output 400
     RC=0
-    wait "$SERVER_PID" || RC=$?
+    await_server || RC=$?
     assert_equal "$RC" 9
     cat <&"$SERVER_OUT" > report
     assert_equal "$(jq -c '[.steps[] | [.found, .passed]]' report)" '[["pass",true],["refused",true],[null,false]]'
@@ -154,7 +154,7 @@ otrp tam-stub: error: the scenario went otherwise than expected: 2 of 3 steps'
     start_server otrp tam-stub --pki "$P" --scenario scenario.json --listen 127.0.0.1:0 --report json --session-timeout 1
     next '' request.json
     RC=0
-    wait "$SERVER_PID" || RC=$?
+    await_server || RC=$?
     assert_equal "$RC" 0
     cat <&"$SERVER_OUT" > report
     assert_equal "$(jq -r '.passed, .steps[0].found' report | xargs)" 'true none'

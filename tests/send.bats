@@ -375,7 +375,7 @@ fails() {
     fake half
     fails 7 "the answer ended too early, after $(($(wc -c < request.json) - 10)) bytes" ''
     fake half.part
-    fails 7 "the answer was not complete within 1000 ms \($(($(wc -c < request.json) - 10)) bytes came\)" '' --timeout 1
+    fails 7 "the answer was not complete within 3000 ms \($(($(wc -c < request.json) - 10)) bytes came\)" '' --timeout 3
     fake headers.part
     fails 7 '.* within 1000 ms' '' --timeout 1
 }

@@ -57,13 +57,18 @@ start_server() {
 }
 
 # stop_server [PID]: SIGTERM, and its exit code. The last one that was started, unless told more.
+# await_server [PID]: the same for one that ends by itself.
 # Never under `run`: only the shell that started a process can wait for it.
 stop_server() {
+    kill "${1:-$SERVER_PID}" 2> /dev/null || true
+    await_server "$@"
+}
+
+await_server() {
     local pid=${1:-$SERVER_PID} status=0 i
     for i in "${!SERVERS[@]}"; do
         [ "${SERVERS[i]}" != "$pid" ] || unset "SERVERS[$i]"
     done
-    kill "$pid" 2> /dev/null || true
     wait "$pid" || status=$?
     return "$status"
 }

@@ -16,8 +16,7 @@ size_t http_head_size(struct span text)
 
 bool http_name_is(struct span name, const char *text)
 {
-    return name.size == strlen(text) &&
-           strncasecmp((const char *)name.data, text, name.size) == 0;
+    return name.size == strlen(text) && strncasecmp((const char *)name.data, text, name.size) == 0;
 }
 
 static struct span trim(struct span s)
