@@ -416,6 +416,8 @@ Connection: close"
     refused 2 'is no URL' --upstream nowhere
     refused 2 'name and password' --upstream http://a:b@127.0.0.1/
     refused 2 'for an upstream with https' --upstream http://127.0.0.1/ --cacert x
+    refused 2 'client-cert is for an upstream with https' --upstream http://127.0.0.1/ --client-cert x
+    refused 2 'client-key belongs to --client-cert' --upstream https://127.0.0.1/ --client-key x
     refused 2 'none.pem' --upstream https://127.0.0.1/ --cacert none.pem
     refused 2 'no address to listen on' --upstream http://127.0.0.1/ --listen nowhere
     : > wire.jsonl

@@ -348,11 +348,24 @@ static enum rc pass_on(recorder *r, struct proxy_options *how, struct error *err
     return r->lost || r->failed ? err->rc : RC_OK;
 }
 
+/* Options that would be without effect are refused: who gives them expects one. */
+static bool check_options(const struct proxy_options_given *o, struct error *err)
+{
+    bool https = strncasecmp(o->upstream, "https:", 6) == 0;
+    if (!https && o->cacert)
+        return error_set(err, RC_USAGE, "--cacert is for an upstream with https");
+    if (!https && o->client_cert)
+        return error_set(err, RC_USAGE, "--client-cert is for an upstream with https");
+    if (o->client_key && !o->client_cert)
+        return error_set(err, RC_USAGE, "--client-key belongs to --client-cert");
+    return true;
+}
+
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct proxy_options_given *o = call->options;
-    if (o->cacert && strncasecmp(o->upstream, "https:", 6) != 0)
-        return error_set(err, RC_USAGE, "--cacert is for an upstream with https"), err->rc;
+    if (!check_options(o, err))
+        return err->rc;
     AUTO(key_set) *keys = NULL;
     if (!call_keys_all(call, &o->key, KEY_PRIVATE, &keys, err))
         return err->rc;
