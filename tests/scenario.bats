@@ -268,6 +268,9 @@ mistake() {
     run --separate-stderr otrp tam-stub --pki "$P" --scenario scenario.json --report xml
     assert_equal "$status" 2
     assert_regex "$stderr" "'xml' is no format: choose from tap, junit, json"
+    run --separate-stderr otrp tam-stub --pki "$P" --scenario scenario.json --fault silence --fault signature
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'error: --fault: a scenario says itself which of its requests are wrong'
     : > there
     run --separate-stderr otrp tam-stub --pki "$P" --scenario scenario.json --report tap:there --listen 127.0.0.1:0
     assert_equal "$status" 2

@@ -179,6 +179,10 @@ static bool load_faults(tam_setup *s, struct error *err)
     struct error ignored;
     if (o->fault.count && !(s->faults = tam_faults_new(o->fault.items, o->fault.count, err)))
         return false;
+    if (s->scenario && s->faults && tam_faults_of_messages(s->faults)) {
+        error_set(err, RC_USAGE, "--fault: a scenario says itself which of its requests are wrong");
+        return error_hint(err, "give its steps \"break\"; only faults of the server go with it");
+    }
     if (!o->pki || (!s->faults && !s->scenario))
         return true;
     AUTO(authority) *ca = authority_find(o->pki, sk_X509_value(s->self[0].chain, 0), &ignored);

@@ -24,6 +24,14 @@ void tam_faults_free(tam_faults *faults)
     free(faults);
 }
 
+bool tam_faults_of_messages(const tam_faults *faults)
+{
+    size_t count = 0;
+    for (enum message_id id = 0; id < MESSAGE_COUNT; id++)
+        count += faults->counts[id];
+    return count > 0;
+}
+
 static bool unknown(const tam_faults *faults, const char *name, struct error *err)
 {
     const char *own[COUNT(server_faults)];

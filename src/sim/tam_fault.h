@@ -42,6 +42,9 @@ typedef struct tam_faults {
 tam_faults *tam_faults_new(const char *const *names, size_t count, struct error *err) MUST_CHECK;
 void tam_faults_free(tam_faults *faults);
 
+/* Whether there are any but the server's. */
+bool tam_faults_of_messages(const tam_faults *faults);
+
 AUTO_DEFINE(tam_faults, tam_faults_free)
 
 #endif
