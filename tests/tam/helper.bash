@@ -77,6 +77,11 @@ logged() {
     }
 }
 
+# The answers to messages so far: their statuses.
+statuses() {
+    sed -nE 's/.*"POST \/tam" ([0-9]+) .*/\1/p' server.log | xargs
+}
+
 # ---- servers that are told what to say ----
 
 # build_fake_tam: for setup_file: FAKE_TAM, the program of tam/fake_tam.c, and tls-key.pem and tls.pem,
@@ -144,6 +149,24 @@ unclaimed() {
 # answers STATE REQUEST ANSWER: what the device says to REQUEST, pass.
 answers() {
     otrp tee-sim process -q --force --state "$1" -o "$3" "$2"
+}
+
+# another: a session of its own, for the next forgery: sound.json is the answer to its GetDeviceState.
+another() {
+    next '' request.json
+    answers device request.json sound.json
+}
+
+# two_sessions [OPTION...]: sets up a stub with a session that waits for waiting.json, and the sound
+# answer sound.json to a GetDeviceState of another.
+two_sessions() {
+    wants xbank/sd-1/demo
+    device device
+    device bystander
+    stub "$@"
+    next '' request.json
+    answers bystander request.json waiting.json
+    another
 }
 
 # ---- looking into messages, and changing them ----
