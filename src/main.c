@@ -119,16 +119,18 @@ static enum rc fail(const char *name, const struct error *err)
     return err->rc;
 }
 
-static enum rc unknown(const char *name, const char *word, const char *near)
+/* kind is "command" or "option". */
+static enum rc unknown(const char *name, const char *kind, const char *word, const char *near)
 {
     struct error err;
-    error_set(&err, RC_USAGE, "there is no command '%s'", word);
+    error_set(&err, RC_USAGE, "there is no %s '%s'", kind, word);
     if (strncmp(word, "ERR_", 4) == 0)
         error_hint(&err, "'otrp help %s' explains it", word);
     else if (near)
         error_hint(&err, "did you mean '%s'?", near);
     else
-        error_hint(&err, "'otrp%s%s --help' lists them", *name ? " " : "", name);
+        error_hint(&err, "'otrp%s%s --help' lists %s", *name ? " " : "", name,
+                   *word == '-' ? "the commands" : "them");
     return fail(name, &err);
 }
 
@@ -155,7 +157,7 @@ static enum rc run_command(const struct applet_entry *entry, int argc, char **ar
         snprintf(name, sizeof name, "%s %s", entry->name, c->name);
         return run_applet(name, c->summary, &c->applet, argc - 1, argv + 1);
     }
-    return unknown(entry->name, argv[0], nearest(argv[0], names, count));
+    return unknown(entry->name, "command", argv[0], nearest(argv[0], names, count));
 }
 
 static enum rc print_version(void)
@@ -172,11 +174,11 @@ static enum rc run_named(const char *word, int argc, char **argv)
         word = "help";
     const struct applet_entry *entry = applet_find(word);
     if (!entry) {
-        const char *names[64];
-        size_t count = applet_count < COUNT(names) ? applet_count : COUNT(names);
-        for (size_t i = 0; i < count; i++)
-            names[i] = applets[i].name;
-        return unknown("", word, nearest(word, names, count));
+        const char *names[64] = {"--version", "--help"};
+        size_t count = 2;
+        for (size_t i = 0; i < applet_count && count < COUNT(names); i++)
+            names[count++] = applets[i].name;
+        return unknown("", *word == '-' ? "option" : "command", word, nearest(word, names, count));
     }
     if (entry->applet->commands)
         return run_command(entry, argc, argv);

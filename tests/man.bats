@@ -311,6 +311,22 @@ shown_example() {
     assert_output "subject=CN=xbank,O=Example Bank"
 }
 
+@test "the commands to begin with that otrp alone shows lead to a session" {
+    local first init device tam send
+    first=$(otrp | sed -n '/^To begin with:$/,/^$/s/^  otrp \(.*[^ ]\)   *.*/\1/p')
+    { read -r init && read -r device && read -r tam && read -r send; } <<< "$first"
+    assert_equal "$init" pki-init
+    with_pki
+    # shellcheck disable=SC2086 # command lines
+    {
+        otrp $device
+        start_server otrp $tam --listen 127.0.0.1:0
+        run --separate-stderr otrp ${send/URL/$URL}
+    }
+    assert_success
+    assert_regex "$stderr" 'GetDeviceState: pass'
+}
+
 @test "help leads from a file to its page, and names the commands that have --json" {
     local page topic words
     for page in "$MAN"/*.5; do

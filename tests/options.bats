@@ -39,6 +39,7 @@ refused() {
     assert_equal "$output" "$(otrp --help)"
     assert_equal "$output" "$(otrp -h)"
     assert_equal "$output" "$(otrp help)"
+    refute_line --regexp '.{81}'
 }
 
 @test "--version" {
@@ -59,6 +60,10 @@ hint: 'otrp --help' lists them" xyzzy
 hint: did you mean 'process'?" tee-sim proces
     refused "otrp: error: there is no command ''
 hint: 'otrp --help' lists them" ''
+    refused "otrp: error: there is no option '--verson'
+hint: did you mean '--version'?" --verson
+    refused "otrp: error: there is no option '-x'
+hint: 'otrp --help' lists the commands" -x
 }
 
 @test "an unknown option is refused by every command, on standard error only" {
@@ -194,9 +199,9 @@ hint: choose from auto, always, never" sign -k "$KEY" --color=mauve
     done
 }
 
-@test "help lines fit a terminal of 100 columns" {
+@test "help lines fit a terminal of 80 columns, but for examples, which are for pasting" {
     while read -r -a words; do
-        run bash -c '"$@" | sed "/^examples:$/,\$d" | grep -E ".{101}"' - "$OTRP" "${words[@]}" --help
+        run bash -c '"$@" | sed "/^examples:$/,\$d" | grep -E ".{81}"' - "$OTRP" "${words[@]}" --help
         assert_output ""
     done < <(commands)
 }

@@ -56,6 +56,7 @@ void applet_put_help(buffer *out, const char *name, const char *summary,
     struct common common;
     struct option_set sets[8];
     size_t count = common_options(applet, &common, sets);
+    buffer_put_text(out, "\ncommon options:\n");
     for (size_t i = 0; i < count; i++)
         options_put_help(out, sets[i].rows);
     buffer_put_text(out, "\nexamples:\n");
@@ -100,8 +101,9 @@ static void put_overview(buffer *out)
         out, "\nTo begin with:\n"
              "  otrp pki-init                                 certificates and keys in ./pki\n"
              "  otrp tee-sim init --state device --pki pki    a device in ./device\n"
-             "  otrp tam-stub --pki pki --policy POLICY       a TAM to send it to\n"
-             "\n'otrp COMMAND --help' explains a command.\n");
+             "  otrp tam-stub --pki pki                       a TAM; it prints its URL, for\n"
+             "  otrp send --tee device --url URL              the device; in another terminal\n"
+             "\n'otrp COMMAND --help' explains a command; 'otrp help help' tells of more.\n");
 }
 
 /* The same for otrp(1). */

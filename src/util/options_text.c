@@ -29,13 +29,13 @@ void options_put_synopsis(buffer *out, const struct option_row *rows)
             buffer_put_format(out, row->flags & OPT_REQUIRED ? " %s" : " [%s]", row->value);
 }
 
-/* Appends text wrapped at 96 columns; column is where it starts, and where its further lines do. */
+/* Appends text wrapped at 80 columns; column is where it starts, and where its further lines do. */
 static void put_wrapped(buffer *out, const char *text, size_t column)
 {
     size_t at = column;
     while (*text) {
         size_t word = strcspn(text, " ");
-        if (at > column && at + 1 + word > 96) {
+        if (at > column && at + 1 + word > 80) {
             buffer_put_format(out, "\n%*s", (int)column, "");
             at = column;
         } else if (at > column) {
@@ -69,7 +69,7 @@ static void put_left(buffer *out, const struct option_row *row)
 
 static void put_help_row(buffer *out, const struct option_row *row)
 {
-    enum { COLUMN = 28 };
+    enum { COLUMN = 26 };
     AUTO(buffer) *text = buffer_new(100);
     if (!text) {
         out->failed = true;
