@@ -1,9 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# The manual is as the program is: its pages, their options, tables and examples; and completion.
+# The manual is as the program is: its pages, their options, tables and examples.
 # shellcheck disable=SC2154 # stderr is set by run --separate-stderr
 
 load test_helper
+load help/helper
 
 MAN=$ROOT/man
 
@@ -11,32 +12,6 @@ setup() {
     cd "$BATS_TEST_TMPDIR" || return
     mkdir path
     ln -s "$(realpath "$OTRP")" path/otrp
-}
-
-applets() {
-    otrp help --list
-}
-
-# The commands of an applet that has some; nothing for others.
-commands_of() {
-    otrp help "$1" | sed -n '/^commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p'
-}
-
-# The long options and the letters that --help of an applet names, all its commands together.
-help_of() {
-    local command commands
-    commands=$(commands_of "$1")
-    for command in ${commands:-''}; do
-        otrp help "$1" ${commands:+"$command"}
-    done
-}
-
-long_options() {
-    help_of "$1" | sed -nE 's/^  (-.,|   ) (--[a-z0-9-]+).*/\2/p' | sort -u
-}
-
-letters() {
-    help_of "$1" | sed -nE 's/^  (-.), --.*/\1/p' | sort -u
 }
 
 # Text of mdoc as it is shown, as far as the pages use escapes.
@@ -541,81 +516,4 @@ backup,issued"
     play otrp-completion.1
     run head -n 1 .zsh/completions/_otrp
     assert_output "#compdef otrp"
-}
-
-@test "completion: both scripts parse, and bash completes every applet, command and option" {
-    otrp completion bash > otrp.bash
-    run bash -n otrp.bash
-    assert_success
-    run bash -n <(otrp completion zsh | sed 1,2d)
-    assert_success
-    # shellcheck source=/dev/null
-    source otrp.bash
-    complete_words() {
-        # shellcheck disable=SC2034 # what bash gives to a completion
-        COMP_WORDS=(otrp "$@") COMP_CWORD=$#
-        _otrp || true # its status says nothing
-        printf '%s\n' "${COMPREPLY[@]}" | sort
-    }
-    run comm -23 <(applets | sort) <(complete_words '')
-    assert_output ""
-    local applet command
-    for applet in $(applets); do
-        if [ -z "$(commands_of "$applet")" ]; then
-            run diff <(complete_words "$applet" --) <(long_options "$applet")
-            assert_success
-            continue
-        fi
-        run diff <(complete_words "$applet" '') <(commands_of "$applet" | sort)
-        assert_success
-        for command in $(commands_of "$applet"); do
-            run diff <(complete_words "$applet" "$command" --) \
-                <(otrp help "$applet" "$command" | sed -nE 's/^  (-.,|   ) (--[a-z0-9-]+).*/\2/p' | sort)
-            assert_success
-        done
-    done
-}
-
-@test "completion offers the words of a choice, and files where a file is meant" {
-    otrp completion bash > otrp.bash
-    # shellcheck source=/dev/null
-    source otrp.bash
-    touch key.pem
-    # shellcheck disable=SC2034 # what bash gives to a completion
-    COMP_WORDS=(otrp sign --serialization '') COMP_CWORD=3
-    _otrp || true
-    assert_equal "${COMPREPLY[*]}" "flattened compact general"
-    COMP_WORDS=(otrp sign --key k)
-    _otrp || true
-    assert_equal "${COMPREPLY[*]}" key.pem
-    # shellcheck disable=SC2034
-    COMP_WORDS=(otrp make-request inst) COMP_CWORD=2
-    _otrp || true
-    assert_equal "${COMPREPLY[*]}" install-ta
-}
-
-@test "completion offers the names in a PKI directory, broken messages, and topics of help" {
-    otrp pki-init -q --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256 --tam one --tam two --out fleet
-    otrp completion bash > otrp.bash
-    # shellcheck source=/dev/null
-    source otrp.bash
-    # shellcheck disable=SC2034 # what bash gives to a completion
-    COMP_WORDS=("$OTRP" make-request --pki fleet --tam '') COMP_CWORD=5
-    _otrp || true
-    assert_equal "${COMPREPLY[*]}" "one two"
-    # shellcheck disable=SC2034
-    COMP_WORDS=("$OTRP" make-request --break con) COMP_CWORD=3
-    _otrp || true
-    assert_equal "${COMPREPLY[*]}" "content-alg content-enc content-flattened content-key content-tag"
-    # shellcheck disable=SC2034 # a colon parts words
-    COMP_LINE='otrp make-request --break missing:content.sd' COMP_POINT=${#COMP_LINE}
-    # shellcheck disable=SC2034
-    COMP_WORDS=("$OTRP" make-request --break missing : content.sd) COMP_CWORD=5
-    _otrp || true
-    assert_equal "${COMPREPLY[*]}" content.sdname
-    unset COMP_LINE
-    # shellcheck disable=SC2034
-    COMP_WORDS=("$OTRP" help ERR_SD_) COMP_CWORD=2
-    _otrp || true
-    assert_equal "${COMPREPLY[*]}" "ERR_SD_ALREADY_EXIST ERR_SD_ALREADY_EXISTS ERR_SD_NOT_EMPTY ERR_SD_NOT_FOUND"
 }

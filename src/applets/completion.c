@@ -21,7 +21,17 @@ static const struct option_row options[] = {
     OPT_TEXT(completion, pki, 0, "DIR", OPT_HIDDEN, "PKI directory of the names (default pki)"),
     OPT_END};
 
-/* What to offer for a value: the words of a case pattern, on one line of the script each. */
+/* How the scripts find what to offer for a value of this option. */
+static const char *value_kind(const struct option_row *row)
+{
+    return row->flags & OPT_DIR        ? "dir"
+           : row->flags & OPT_FILE     ? "file"
+           : row->flags & OPT_LISTED   ? "listed"
+           : row->flags & OPT_PKI_NAME ? "name"
+                                       : "none";
+}
+
+/* What to offer behind each option that takes a value: a branch of the script's case. */
 static void put_value_cases(buffer *out, const char *key, const struct option_row *rows)
 {
     for (const struct option_row *row = rows; row->field; row++) {
@@ -29,19 +39,16 @@ static void put_value_cases(buffer *out, const char *key, const struct option_ro
         option_name(row, name);
         if (row->flags & (OPT_OPERAND | OPT_HIDDEN) || row->kind == OPTION_FLAG)
             continue;
-        buffer_put_format(out, "    '%s --%s')", key, name);
-        if (row->kind == OPTION_CHOICE) {
-            buffer_put_text(out, " words='");
-            for (size_t i = 0; row->choices[i]; i++)
-                buffer_put_format(out, "%s%s", i ? " " : "", row->choices[i]);
-            buffer_put_text(out, "' ;;\n");
-        } else {
-            buffer_put_text(out, row->flags & OPT_DIR        ? " kind=dir ;;\n"
-                                 : row->flags & OPT_FILE     ? " kind=file ;;\n"
-                                 : row->flags & OPT_LISTED   ? " kind=listed ;;\n"
-                                 : row->flags & OPT_PKI_NAME ? " kind=name ;;\n"
-                                                             : " kind=none ;;\n");
+        const char *pattern = row->letter ? "    '%s --%s'|'%s -%c')" : "    '%s --%s')";
+        buffer_put_format(out, pattern, key, name, key, row->letter);
+        if (row->kind != OPTION_CHOICE) {
+            buffer_put_format(out, " kind=%s ;;\n", value_kind(row));
+            continue;
         }
+        buffer_put_text(out, " kind=words offered='");
+        for (size_t i = 0; row->choices[i]; i++)
+            buffer_put_format(out, "%s%s", i ? " " : "", row->choices[i]);
+        buffer_put_text(out, "' ;;\n");
     }
 }
 
@@ -72,7 +79,7 @@ static void put_applet(buffer *words, buffer *values, const char *key, const str
     struct common common;
     struct option_set sets[8];
     size_t count = common_options(applet, &common, sets);
-    buffer_put_format(words, "    '%s') words='", key);
+    buffer_put_format(words, "    '%s') offered='", key);
     if (applet->commands)
         for (const struct applet_command *c = applet->commands; c->name; c++)
             buffer_put_format(words, "%s%s", c == applet->commands ? "" : " ", c->name);
@@ -92,66 +99,93 @@ static void put_applet(buffer *words, buffer *values, const char *key, const str
     }
 }
 
-/* zsh runs bash's completion through bashcompinit: one script, one set of tables. */
-static const char prologue_zsh[] = "#compdef otrp\nautoload -U +X bashcompinit && bashcompinit\n";
-/* A name such as type:ver is three words to bash (one to zsh), whose last one alone is to be
- * replaced: cur and prev are taken from the line, and what stands before the last colon is cut from
- * each candidate.
+/*
+ * Both scripts say with the same tables what to offer: at, key and prev tell where the word stands,
+ * kind and offered what it can be. Of kind "words" there is nothing else, "" may also be a file.
  */
-static const char function_start[] =
-    "_otrp() {\n"
-    "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} key=${COMP_WORDS[1]} "
-    "words= kind= head= text i\n"
-    "  COMPREPLY=()\n"
-    "  text=${COMP_LINE:0:$COMP_POINT}\n"
-    "  if [[ ${text##* } == *:* && ${COMP_WORDS[COMP_CWORD]} != ?*:* ]]; then\n"
-    "    cur=${text##* } head=${cur%:*}: text=${text% *} prev=${text##* }\n"
-    "  fi\n";
-static const char function_end[] =
-    "  case \"$kind\" in\n"
-    "    dir) COMPREPLY=( $(compgen -d -- \"$cur\") ) ;;\n"
-    "    none) ;;\n"
-    "    listed) words=$(\"${COMP_WORDS[0]}\" $key $prev list 2> /dev/null | cut -d ' ' -f 1)\n"
-    "       COMPREPLY=( $(compgen -W \"$words\" -- \"$cur\") )\n"
-    "       COMPREPLY=( \"${COMPREPLY[@]#\"$head\"}\") ;;\n"
-    "    name) local pki=pki\n"
-    "       for (( i = 2; i < COMP_CWORD; i++ )); do\n"
-    "         [[ ${COMP_WORDS[i]} == --pki ]] && pki=${COMP_WORDS[i+1]}\n"
-    "       done\n"
-    "       words=$(\"${COMP_WORDS[0]}\" completion --names \"${prev#--}\" --pki \"$pki\" 2> "
-    "/dev/null)\n"
-    "       COMPREPLY=( $(compgen -W \"$words\" -- \"$cur\") ) ;;\n"
-    "    file) COMPREPLY=( $(compgen -f -- \"$cur\") ) ;;\n"
-    "    *) COMPREPLY=( $(compgen -W \"$words\" -- \"$cur\") )\n"
-    "       [[ -z ${COMPREPLY[*]} && $cur != -* ]] && COMPREPLY=( $(compgen -f -- \"$cur\") ) ;;\n"
-    "  esac\n"
-    "}\n"
-    "complete -o filenames -F _otrp otrp\n";
-/* Where compinit has found the script, its first run is itself a completion. */
-static const char epilogue_zsh[] =
-    "[[ ${funcstack[1]} != _otrp ]] || _bash_complete -o filenames -F _otrp\n";
-
-static void put_script(buffer *out, const buffer *words, const buffer *values)
+static void put_tables(buffer *out, const buffer *words, const buffer *values)
 {
-    buffer_put_text(out, function_start);
-    buffer_put_text(out, "  if (( COMP_CWORD == 1 )); then\n    COMPREPLY=( $(compgen -W '");
+    buffer_put_text(out, "  if (( at == 1 )); then\n    kind=words offered='");
     for (size_t i = 0; i < applet_count; i++)
         buffer_put_format(out, "%s ", applets[i].name);
-    buffer_put_text(out, "--version --help' -- \"$cur\") )\n    return\n  fi\n");
+    buffer_put_text(out, "--version --help'\n  fi\n");
     for (size_t i = 0; i < applet_count; i++)
         if (applets[i].applet->commands)
-            buffer_put_format(
-                out, "  [[ $key == %s && $COMP_CWORD -gt 2 ]] && key=\"$key ${COMP_WORDS[2]}\"\n",
-                applets[i].name);
-    buffer_put_text(out, "  case \"$key $prev\" in\n");
+            buffer_put_format(out, "  [[ $key == %s ]] && (( at > 2 )) && key=\"$key $second\"\n",
+                              applets[i].name);
+    buffer_put_text(out, "  (( at == 1 )) || case \"$key $prev\" in\n");
     buffer_put_span(out, buffer_span(values));
     buffer_put_text(out, "    *) case \"$key\" in\n");
     buffer_put_span(out, buffer_span(words));
     buffer_put_text(out, "    esac ;;\n  esac\n");
-    buffer_put_text(out, function_end);
 }
 
-/* What the script asks for while somebody types. */
+/* To bash, --trust=pki is three words, and so is type:ver. Behind '=' the last one is completed as
+ * the value of the first. Behind ':' cur and prev are taken from the line, and what stands before
+ * the last colon is cut from each candidate. */
+static const char bash_start[] =
+    "_otrp() {\n"
+    "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} key=${COMP_WORDS[1]}\n"
+    "  local second=${COMP_WORDS[2]} at=$COMP_CWORD offered= kind= head= text i pki=pki\n"
+    "  COMPREPLY=()\n"
+    "  text=${COMP_LINE:0:$COMP_POINT}\n"
+    "  if [[ ${text##* } == *:* && ${COMP_WORDS[COMP_CWORD]} != ?*:* ]]; then\n"
+    "    cur=${text##* } head=${cur%:*}: text=${text% *} prev=${text##* }\n"
+    "  elif [[ $cur == = ]]; then\n"
+    "    cur=\n"
+    "  elif [[ $prev == = ]]; then\n"
+    "    prev=${COMP_WORDS[COMP_CWORD-2]}\n"
+    "  fi\n";
+static const char bash_end[] =
+    "  case \"$kind\" in\n"
+    "    none) return ;;\n"
+    "    dir) COMPREPLY=( $(compgen -d -- \"$cur\") ); return ;;\n"
+    "    file) COMPREPLY=( $(compgen -f -- \"$cur\") ); return ;;\n"
+    "    listed) offered=$(\"${COMP_WORDS[0]}\" $key $prev list 2> /dev/null | cut -d ' ' -f 1) "
+    ";;\n"
+    "    name)\n"
+    "      for (( i = 2; i < COMP_CWORD; i++ )); do\n"
+    "        [[ ${COMP_WORDS[i]} == --pki ]] && pki=${COMP_WORDS[i+1]}\n"
+    "        [[ $pki == = ]] && pki=${COMP_WORDS[i+2]}\n"
+    "      done\n"
+    "      offered=$(\"${COMP_WORDS[0]}\" completion --names \"${prev#--}\" --pki \"$pki\" "
+    "2> /dev/null) ;;\n"
+    "  esac\n"
+    "  COMPREPLY=( $(compgen -W \"$offered\" -- \"$cur\") )\n"
+    "  COMPREPLY=( \"${COMPREPLY[@]#\"$head\"}\" )\n"
+    "  [[ -n $kind || -n ${COMPREPLY[*]} || $cur == -* ]] ||\n"
+    "    COMPREPLY=( $(compgen -f -- \"$cur\") )\n"
+    "}\n"
+    "complete -o filenames -F _otrp otrp\n";
+
+static const char zsh_start[] =
+    "#compdef otrp\n"
+    "_otrp() {\n"
+    "  local cur=$words[CURRENT] prev=$words[CURRENT-1] key=$words[2]\n"
+    "  local second=$words[3] offered= kind= pki=pki command=${~words[1]}\n"
+    "  integer at=$(( CURRENT - 1 ))\n"
+    "  if [[ $cur == --*=* ]]; then\n"
+    "    prev=${cur%%=*} cur=${cur#*=}\n"
+    "    compset -P '*='\n"
+    "  fi\n";
+/* Where compinit has found the script, its first run is itself a completion. */
+static const char zsh_end[] =
+    "  case $kind in\n"
+    "    none) _message 'a value'; return ;;\n"
+    "    dir) _files -/; return ;;\n"
+    "    file) _files; return ;;\n"
+    "    listed) offered=$($command ${=key} $prev list 2> /dev/null | cut -d ' ' -f 1) ;;\n"
+    "    name)\n"
+    "      (( $words[(I)--pki] )) && pki=${~words[$words[(I)--pki]+1]}\n"
+    "      (( $words[(I)--pki=*] )) && pki=${~words[$words[(I)--pki=*]]#--pki=}\n"
+    "      offered=$($command completion --names ${prev#--} --pki $pki 2> /dev/null) ;;\n"
+    "  esac\n"
+    "  compadd -- ${=offered} && return\n"
+    "  [[ -n $kind || $cur == -* ]] || _files\n"
+    "}\n"
+    "if [[ ${funcstack[1]} == _otrp ]]; then _otrp; else compdef _otrp otrp; fi\n";
+
+/* What the scripts ask for while somebody types. */
 static enum rc put_names(const struct completion *o, struct error *err)
 {
     AUTO(buffer) *out = buffer_new(1000);
@@ -186,11 +220,9 @@ static enum rc run(const struct applet_call *call, struct error *err)
     for (size_t i = 0; i < applet_count; i++)
         put_applet(words, values, applets[i].name, applets[i].applet);
     bool zsh = strcmp(o->shell, "zsh") == 0;
-    if (zsh)
-        buffer_put_text(out, prologue_zsh);
-    put_script(out, words, values);
-    if (zsh)
-        buffer_put_text(out, epilogue_zsh);
+    buffer_put_text(out, zsh ? zsh_start : bash_start);
+    put_tables(out, words, values);
+    buffer_put_text(out, zsh ? zsh_end : bash_end);
     return out->failed                           ? (error_memory(err), err->rc)
            : stdout_write(buffer_span(out), err) ? RC_OK
                                                  : err->rc;

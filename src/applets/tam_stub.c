@@ -59,7 +59,7 @@ static const struct option_row options[] = {
                "sessions that wait for an answer at once (default 4096)"),
     OPT_TEXT(tam_stub, control_key, 0, "KEY", OPT_FILE,
              "serve /control to bearer tokens of this key (see otrp token)"),
-    OPT_LIST(tam_stub, fault, 0, "NAME", 0,
+    OPT_LIST(tam_stub, fault, 0, "NAME", OPT_LISTED,
              "do this wrong on purpose: a name, or list (repeatable)"),
     OPT_FLAG(tam_stub, once, 0, 0, "stop when the first session has ended"),
     OPT_END};
