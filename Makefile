@@ -52,7 +52,7 @@ PARALLEL  = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 all: bin/otrp links
 
 build: $(B)/bin/otrp $(B)/lib/otrp/http-client.so $(B)/lib/otrp/http-server.so $(B)/lib/otrp/sqlite.so \
-       $(B)/lib/otrp/jwt.so
+       $(B)/lib/otrp/jwt.so $(B)/otrp.bash $(B)/otrp.zsh
 
 bin/otrp: build
 	@mkdir -p bin
@@ -81,6 +81,11 @@ $(B)/lib/otrp/sqlite.so: $(B)/obj/sim/sqlite_module.o
 $(B)/lib/otrp/jwt.so: $(B)/obj/net/jwt_module.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINKHARD) -shared -Wl,-Bsymbolic -o $@ $^ -ljwt -ljansson $(LDFLAGS)
+
+# Completion is written by an otrp that runs here: who builds for another machine names one.
+HOST_OTRP ?= $(B)/bin/otrp
+$(B)/otrp.bash $(B)/otrp.zsh: $(B)/otrp.%: $(B)/bin/otrp
+	@$(HOST_OTRP) completion $* > $@.new && mv $@.new $@
 
 $(B)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -175,12 +180,9 @@ INSTALLED = 755:$(B)/bin/otrp:bin/otrp $(APPLETS:%=::bin/otrp-%) \
 RECORD    = $$DESTDIR$$PREFIX/share/otrp/installed
 export DESTDIR PREFIX
 
-$(B)/otrp.%: $(B)/bin/otrp
-	@$< completion $* > $@.new && mv $@.new $@
-
 # The record has a line for each file and folder that was made, folders with a slash behind them,
 # all without DESTDIR. What an earlier version installed and this one does not goes.
-install: build $(B)/otrp.bash $(B)/otrp.zsh
+install: build
 	@set -e; umask 022; new=$(B)/installed.$$$$; \
 	echo "$$PREFIX/share/otrp/installed" > $$new; \
 	folder() { \

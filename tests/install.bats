@@ -67,6 +67,8 @@ setup() {
     assert_equal "$(jq -r keys[] gds.json)" GetDeviceStateRequest
     env -i ./otrp tee-sim init -q --state device --pki pki
     env -i ./otrp send -q --url "$URL" --tee device
+    assert_equal "$(realpath "$(env -i ./otrp help policy | sed -n 's/^  man //p')")" \
+        "$(realpath "../elsewhere/moved tools")/share/man/man5/otrp-policy.5"
 }
 
 @test "a sample that was installed runs the otrp that was installed with it" {
@@ -76,6 +78,15 @@ setup() {
     run env -i PATH="$PWD:/usr/bin:/bin" tools/share/doc/otrp/samples/door-lock.sh lock
     assert_success
     otrp tee-sim export-ta --state lock/lock --taid bolt | cmp - lock/bolt-2.bin
+}
+
+@test "completion is written by the build, with another program where that cannot run, not by the installation" {
+    run do_make -n install DESTDIR="$PWD/root"
+    assert_success
+    refute_output --partial ' completion '
+    run do_make -n -W "build/$variant/bin/otrp" "build/$variant/otrp.zsh" HOST_OTRP=/native/otrp
+    assert_success
+    assert_output --regexp '^/native/otrp completion zsh >'
 }
 
 @test "bash completes with what was installed, where bash-completion looks for it" {
