@@ -208,32 +208,6 @@ END
     assert_output "$(jq -r '.checks[].check' response.report)"
 }
 
-@test "otrp-report(5) names every member of the reports" {
-    with_pki
-    otrp pki-init -q --out quick --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256 --json > pki.report
-    otrp make-request get-device-state --pki pki -o gds.json
-    otrp tee-sim init -q --state device --pki pki
-    otrp tee-sim process -q --state device -o state.json gds.json
-    otrp make-request create-sd --pki pki -d state.json --sp xbank --sdname s -o create.json
-    otrp tee-sim process -q --state device -o created.json create.json
-    echo bytes > ta.bin
-    otrp make-request install-ta --pki pki -d created.json --sp xbank --sdname s --taid t --ta ta.bin |
-        otrp tee-sim process -q --state device -o installed.json
-    otrp tee-sim show --state device --json > show.report
-    otrp verify -q --trust pki/tam/tam-rootca --json gds.json > good.report
-    otrp send --url http://127.0.0.1:1/ --repeat 2 --json > send.report 2> /dev/null || true
-    run --separate-stderr otrp verify --trust pki/tee/tee-rootca --json gds.json
-    assert_failure
-    echo "$output" > bad.report
-    echo "$stderr" > error.report
-    local member
-    for member in $(jq -r '.. | objects | keys[]' ./*.report | sort -u); do
-        run grep -cE "^\.It Li ([a-z_0-9]+ , )*$member( , [a-z_0-9]+)*$|\"$member\":" \
-            <(plain < "$MAN/otrp-report.5")
-        refute_output 0
-    done
-}
-
 @test "the policies of otrp-policy(5) are policies" {
     with_pki
     echo bytes > ta.bin
