@@ -226,75 +226,6 @@ END
     start_server otrp tam-stub --pki pki --scenario scenario.json --listen 127.0.0.1:0
 }
 
-# The example that 'otrp help TOPIC' shows.
-shown_example() {
-    otrp help "$1" | sed -n '/^To begin with:$/,/^All of it:$/s/^  //p'
-}
-
-@test "help shows of each file an example, which is one" {
-    with_pki
-    echo bytes > ta.bin
-    shown_example policy > policy.json
-    shown_example scenario > scenario.json
-    shown_example manifest > manifest.csv
-    shown_example transcript > transcript.sh
-    otrp tee-sim init -q --state device --pki pki
-    start_server otrp tam-stub --pki pki --policy policy.json --listen 127.0.0.1:0
-    otrp send -q --url "$URL" --tee device --transcript session.jsonl
-    assert_equal "$(otrp tee-sim export-ta --state device --taid demo)" bytes
-    otrp tee-sim reset -q --state device
-    start_server otrp tam-stub --pki pki --scenario scenario.json --report json:report.json --listen 127.0.0.1:0
-    otrp send -q --url "$URL" --tee device
-    wait "$SERVER_PID"
-    assert_equal "$(jq -c '[.passed, (.steps | length)]' report.json)" '[true,4]'
-    run otrp pki-issue -q --pki pki --manifest manifest.csv --out out
-    assert_success
-    assert_equal "$(cut -d , -f 2,3,9 <<< "$output")" $'role,name,status\ntee,unit1,issued\ntfw,unit1,issued'
-    PATH=$PWD/path:$PATH run bash -e transcript.sh
-    assert_success
-    assert_line --partial '"InstallTAResponse"'
-    cp -r "$ROOT/pki-templates" templates
-    shown_example templates > templates/sp.cnf
-    otrp pki-init -q --out fleet --templates templates --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256
-    run openssl x509 -in fleet/sp/sp/sp-xbank-ec-cert.pem -noout -subject -nameopt RFC2253
-    assert_output "subject=CN=xbank,O=Example Bank"
-}
-
-@test "the commands to begin with that otrp alone shows lead to a session" {
-    local first init device tam send
-    first=$(otrp | sed -n '/^To begin with:$/,/^$/s/^  otrp \(.*[^ ]\)   *.*/\1/p')
-    { read -r init && read -r device && read -r tam && read -r send; } <<< "$first"
-    assert_equal "$init" pki-init
-    with_pki
-    # shellcheck disable=SC2086 # command lines
-    {
-        otrp $device
-        start_server otrp $tam --listen 127.0.0.1:0
-        run --separate-stderr otrp ${send/URL/$URL}
-    }
-    assert_success
-    assert_regex "$stderr" 'GetDeviceState: pass'
-}
-
-@test "help leads from a file to its page, and names the commands that have --json" {
-    local page topic words
-    for page in "$MAN"/*.5; do
-        topic=$(basename "$page" .5)
-        run otrp help "$topic"
-        assert_success
-        assert_equal "$(realpath "$(sed -n 's/^  man //p' <<< "$output")")" "$page"
-        assert_equal "$output" "$(otrp help "${topic#otrp-}")"
-    done
-    run diff <(otrp help json | sed -n '/^Used by:$/,/^$/s/^  otrp //p') \
-        <(applets | while read -r words; do
-            commands_of "$words" | sed "s/^/$words /" | grep . || echo "$words"
-        done | while read -r words; do
-            # shellcheck disable=SC2086 # a command of a command
-            ! otrp help $words | grep -q '^ *--json ' || echo "$words"
-        done)
-    assert_success
-}
-
 @test "the template of otrp-templates(5) is a template" {
     cp -r "$ROOT/pki-templates" templates
     examples otrp-templates.5 > templates/sp.cnf
@@ -312,6 +243,40 @@ shown_example() {
     assert_line --index 1 "time direction from to url status headers body bytes elapsed_ms"
     run jq -cs 'map(keys_unsorted)' <(examples otrp-transcript.5 | sed '/^jq/d; s/{\.\.\.}/{}/')
     assert_output "$(jq -cs 'map(keys_unsorted)' session.jsonl)"
+    otrp tee-sim init -q --state device --pki pki
+    otrp send -q --url "$URL" --tee device --transcript session.jsonl --force
+    run bash -c "$(examples otrp-transcript.5 | grep '^jq')"
+    assert_output --regexp '^\{"GetDeviceStateResponse":[^[:space:]]*$'
+}
+
+@test "the examples of every page are run by a test of this file" {
+    local page
+    for page in $(cd "$MAN" && grep -l '^\.Sh EXAMPLES' ./*.[1-8] | sed 's,^\./,,'); do
+        run grep -cE "^ +(play|.*examples) $page( |\)|\$)" "$BATS_TEST_FILENAME"
+        refute_output 0
+    done
+}
+
+@test "the examples of otrp-doctor(1) and otrp-report(5) run" {
+    with_pki
+    play otrp-doctor.1
+    assert_line --regexp '^  ok  '
+    otrp make-request get-device-state --pki pki -o gds.json
+    play otrp-report.5
+    assert_output good
+}
+
+@test "the lines of otrp-ledger(5) have the columns of a ledger" {
+    with_pki
+    otrp pki-revoke -q --pki pki --reason keyCompromise pki/tam/tam/tam-mytam-rsa-cert.pem
+    shape() { # its first columns, all digits alike
+        cut -f 1-3 | sed 's/[0-9]/9/g'
+    }
+    run shape < <(examples otrp-ledger.5)
+    assert_line --index 0 "$(grep mytee pki/tee/tee-ca/tee-ca-1-ec-index.txt | shape)"
+    assert_line --index 1 "$(grep 'CN=mytam$' pki/tam/tam-ca/tam-ca-1-ec-index.txt | shape)"
+    run awk -F '\t' '{ print NF }' <(examples otrp-ledger.5)
+    assert_output $'6\n6'
 }
 
 @test "the examples of otrp(1) run" {

@@ -104,7 +104,7 @@ static const struct file_topic {
      "keyUsage         = critical, digitalSignature\n"},
     {"ledger", "otrp-ledger", "what a CA has issued and revoked, as OpenSSL's index.txt",
      "otrp pki-issue, pki-revoke, pki-crl, pki-ocsp and pki-check",
-     "grep ^R pki/sp/sp-ca/sp-ca-1-rsa-index.txt\n"},
+     "cut -f 1,4,6 pki/sp/sp-ca/sp-ca-1-ec-index.txt\n"},
     {"json", "otrp-report", "reports and errors as JSON", NULL,
      "otrp verify --trust pki/tam/tam-rootca --json request.json | jq .verified\n"
      "otrp doctor --json | jq .sound\n"},
