@@ -7,6 +7,8 @@
 # make man        renews the OPTIONS blocks of the man pages
 # make format     lets clang-format have its way
 # make install    PREFIX=/usr/local DESTDIR=
+# make uninstall  takes back what make install has put there
+# make clean      removes what was built
 
 VARIANT ?= release
 PREFIX  ?= /usr/local

@@ -220,6 +220,28 @@ END
     done
 }
 
+@test "the members of otrp-policy(5) and otrp-scenario(5) are those that the program reads" {
+    documented_members() {
+        awk '/^\.Sh/ { inside = $2 == "DESCRIPTION" } inside && /^\.It Li /' "$MAN/otrp-$1.5" |
+            sed 's/^\.It Li //; s/ , /\n/g' | sort -u
+    }
+    read_members() {
+        sed -n '/ known\[\] = {/,/};/p' "$ROOT/src/sim/$1" | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u
+    }
+    run diff <(documented_members policy) <(read_members policy_read.c)
+    assert_success
+    run diff <(documented_members scenario) <(read_members scenario.c)
+    assert_success
+    # and the program says so itself
+    with_pki
+    documented_members scenario | grep -vxE 'steps' |
+        jq -Rcn '{steps: [reduce inputs as $m ({bogus: 1}; .[$m] = {})]}' > scenario.json
+    run otrp tam-stub --pki pki --scenario scenario.json --listen 127.0.0.1:0
+    assert_failure 6
+    assert_equal "$(grep -c 'unknown member' <<< "$output")" 1
+    assert_line --partial 'steps[0].bogus: unknown member'
+}
+
 @test "the scenario of otrp-scenario(5) is one" {
     with_pki
     examples otrp-scenario.5 > scenario.json

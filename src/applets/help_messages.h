@@ -2,8 +2,8 @@
 /*
  * help_messages.h: the registry of messages as text for people and as a block of the man page.
  *
- *     put_messages(out, NULL, false);            a line for each message
- *     put_messages(out, "CreateSD", false);      its members, those of its answer
+ *     put_messages(out, false);          a line for each message
+ *     put_message(out, "CreateSD");      the members of CreateSDRequest and CreateSDResponse
  */
 #ifndef OTRP_APPLETS_HELP_MESSAGES_H
 #define OTRP_APPLETS_HELP_MESSAGES_H
