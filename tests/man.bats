@@ -208,6 +208,27 @@ END
     assert_output "$(jq -r '.checks[].check' response.report)"
 }
 
+@test "otrp-tam-stub(1) has the faults of the server, in their order" {
+    run diff <(sed -n '/^\.Sh FAULTS/,/^\.Sh OPTIONS/s/^\.It Cm //p' "$MAN/otrp-tam-stub.1" | plain) \
+        <(otrp tam-stub --fault list --json | jq -r '.[] | select(.types | not).name')
+    assert_success
+}
+
+@test "the limits of otrp(1) are those of the program" {
+    limit() { # NAME: its value
+        echo $(($(sed -nE "s/^#define LIMIT_$1 +(\(?[0-9u< ]+\)?).*/\1/p" "$ROOT/src/util/limits.h" | tr -d u)))
+    }
+    local text
+    text=$(sed -n '/^\.Ss Limits/,/^\.Sh/p' "$MAN/otrp.1" | tr '\n' ' ')
+    assert_regex "$text" "standard input: $(($(limit FILE_BYTES) >> 20)) MiB"
+    assert_regex "$text" "simulator accepts: $(($(limit MESSAGE_BYTES) >> 20)) MiB"
+    assert_regex "$text" "key or certificate file: $(($(limit KEY_BYTES) >> 20)) MiB"
+    assert_regex "$text" "plaintext of a message: $(($(limit SMALL_JSON) >> 20)) MiB"
+    assert_regex "$text" "at most $(limit JSON_DEPTH) deep and has at most $(limit JSON_VALUES) values"
+    assert_regex "$text" "$(limit RECIPIENTS) signatures, a JWE $(limit RECIPIENTS) recipients"
+    assert_regex "$text" "chain $(limit CHAIN) certificates, a stapling set $(limit OCSP_RESPONSES) responses"
+}
+
 @test "the policies of otrp-policy(5) are policies" {
     with_pki
     echo bytes > ta.bin

@@ -30,7 +30,8 @@ static bool check(X509_REQ *csr, const char *path, struct error *err)
     enum key_alg alg;
     if (!pkey || !key_alg_of(pkey, &alg)) {
         error_openssl(err, RC_MALFORMED, "%s: a key that is not served here", path);
-        return error_hint(err, "rsa-2048 rsa-3072 rsa-4096 ec-p256 ec-p384 ec-p521");
+        return error_hint(err,
+                          "choose from rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384, ec-p521");
     }
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
     bool sound = ctx && EVP_PKEY_public_check(ctx) == 1;

@@ -68,7 +68,8 @@ bool key_alg_parse(const char *text, const char *option, enum key_alg *alg, stru
     error_set(err, RC_USAGE, "%s: there is no algorithm '%s'", option, text);
     const char *near = nearest(text, names, KEY_ALG_COUNT);
     return near ? error_hint(err, "did you mean '%s'?", near)
-                : error_hint(err, "rsa-2048 rsa-3072 rsa-4096 ec-p256 ec-p384 ec-p521");
+                : error_hint(err,
+                             "choose from rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384, ec-p521");
 }
 
 /* Keys that are to become files: never those of a token whose provider is loaded, too. */

@@ -127,7 +127,7 @@ bool entity_set_key(entity *e, EVP_PKEY *pkey, bool private, const char *what, s
     if (key_alg_of(pkey, &e->alg))
         return true;
     error_set(err, RC_USAGE, "%s: a key that is not served here", what);
-    return error_hint(err, "rsa-2048 rsa-3072 rsa-4096 ec-p256 ec-p384 ec-p521");
+    return error_hint(err, "choose from rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384, ec-p521");
 }
 
 bool station_open(struct station *s, enum pki_role role, struct error *err)
