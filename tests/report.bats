@@ -147,6 +147,26 @@ fails() {
     assert_output ""
 }
 
+@test "the control interface of tam-stub" {
+    otrp jwk --generate ec-p256 -o control.jwk
+    otrp help policy | sed -n '/^  {/,/^  }/p' > policy.json
+    echo bytes > ta.bin
+    start_server otrp tam-stub --pki pki --policy policy.json --control-key control.jwk --listen 127.0.0.1:0
+    otrp tee-sim init -q --state device --pki pki
+    otrp send -q --url "$URL" --tee device
+    local token what
+    token=$(otrp token --key control.jwk --aud otrp-control)
+    for what in devices sessions; do
+        curl -sf -H "Authorization: Bearer $token" "http://127.0.0.1:$PORT/control/$what" > $what.json
+    done
+    # the entries of a transcript are those of otrp-transcript(5)
+    run comm -13 <(page otrp-tam-stub.1 "CONTROL INTERFACE" | sed -nE 's/^\.(It |Pq )?Li //p' |
+        grep -oE '[a-z_0-9]+' | sort -u) <(jq 'del(.sessions[]?.transcript[])' devices.json sessions.json | members)
+    assert_output ""
+    assert_equal "$(jq -c '[.devices[0].sds[0].spid, .sessions[0].state] | map(values)' devices.json sessions.json)" \
+        $'["xbank"]\n["done"]'
+}
+
 @test "inspect" {
     otrp tee-sim init -q --state device --pki pki
     otrp make-request get-device-state --pki pki --tid t -o gds.json
