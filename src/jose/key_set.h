@@ -41,9 +41,9 @@ bool key_set_append(key_set *set, key_set *more, struct error *err) MUST_CHECK;
 
 void key_set_free(key_set *set);
 
-/* The one key of the set that fits alg and operation (and kid, unless NULL). RC_USAGE when there is
- * none or more than one, or when symmetric and asymmetric keys are mixed; the key is borrowed from
- * the set. */
+/* The one key of the set that fits alg and operation (and kid, unless NULL); borrowed from the set.
+ * RC_USAGE when there is none, and with *ambiguous set when there is more than one or symmetric and
+ * asymmetric keys are mixed. */
 const key *key_set_choose(const key_set *set, const char *kid, const struct jwa *alg,
                           const char *operation, bool *ambiguous, struct error *err) MUST_CHECK;
 
