@@ -6,6 +6,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "util/text_form.h"
 #include "util/utf8.h"
 
 /* A string that had escapes, without them. */
@@ -59,14 +60,9 @@ static void skip_plain(struct json_cursor *in)
 static int hex4(const uint8_t *p)
 {
     int v = 0;
-    for (int i = 0; i < 4; i++) {
-        uint8_t c = p[i], lower = c | 0x20;
-        if (c >= '0' && c <= '9')
-            v = v << 4 | (c - '0');
-        else if (lower >= 'a' && lower <= 'f')
-            v = v << 4 | (lower - 'a' + 10);
-        else
-            return -1;
+    for (int i = 0; i < 4 && v >= 0; i++) {
+        int digit = hex_value(p[i]);
+        v = digit < 0 ? -1 : v << 4 | digit;
     }
     return v;
 }
