@@ -12,8 +12,7 @@
 #include "otrp/error_code.h"
 #include "util/base64.h"
 #include "util/json.h"
-
-AUTO_DEFINE(BIO, BIO_free_all)
+#include "util/openssl_auto.h"
 
 enum { ARRAY_TRIED = 3 };
 

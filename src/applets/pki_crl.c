@@ -7,10 +7,9 @@
 #include <openssl/pem.h>
 
 #include "pki/crl.h"
+#include "util/openssl_auto.h"
 
 #define CRL_DAYS 30
-
-AUTO_DEFINE(BIO, BIO_free_all)
 
 struct pki_crl {
     const char *pki, *role, *ca_key, *out;

@@ -12,10 +12,8 @@
 #include "pki/x5c.h"
 #include "util/base64.h"
 #include "util/limits.h"
+#include "util/openssl_auto.h"
 #include "util/openssl_error.h"
-
-AUTO_DEFINE(OSSL_ENCODER_CTX, OSSL_ENCODER_CTX_free)
-AUTO_DEFINE(OSSL_DECODER_CTX, OSSL_DECODER_CTX_free)
 
 void dsi_free(dsi *state)
 {

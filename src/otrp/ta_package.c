@@ -12,11 +12,10 @@
 #include "otrp/profile.h"
 #include "pki/x5c.h"
 #include "util/base64.h"
+#include "util/openssl_auto.h"
 #include "util/openssl_error.h"
 #include "util/secret.h"
 #include "util/text_form.h"
-
-AUTO_DEFINE(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
 
 enum { TA_KEY_BYTES = 32, TA_IV_BYTES = 16 };
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * asn1.h: what the modules of src/pki need of OpenSSL's types and no one else does: owners that
- * free themselves, and times as seconds. Included by .c files of src/pki only.
+ * free themselves (the others are in util/openssl_auto.h), and times as seconds. Included by .c
+ * files of src/pki only.
  *
  *     AUTO(BIO) *out = BIO_new(BIO_s_mem());
  */
 #ifndef OTRP_PKI_ASN1_H
 #define OTRP_PKI_ASN1_H
 
-#include <openssl/bio.h>
 #include <openssl/conf.h>
 #include <openssl/evp.h>
 #include <openssl/ocsp.h>
@@ -17,6 +17,7 @@
 #include <openssl/x509v3.h>
 
 #include "util/buffer.h"
+#include "util/openssl_auto.h"
 
 /* Reads a time of RFC 5280 section 4.1.2.5 or RFC 6960; false when it is not well-formed. */
 bool asn1_time_read(const ASN1_TIME *time, time_t *at) MUST_CHECK;
@@ -40,9 +41,7 @@ const char *pkey_family(const EVP_PKEY *key);
  */
 bool signature_is_strong(int nid);
 
-AUTO_DEFINE(BIO, BIO_free_all)
 AUTO_DEFINE(CONF, NCONF_free)
-AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)
 AUTO_DEFINE(TXT_DB, TXT_DB_free)
 AUTO_DEFINE(ASN1_INTEGER, ASN1_INTEGER_free)
 AUTO_DEFINE(ASN1_ENUMERATED, ASN1_ENUMERATED_free)

@@ -5,10 +5,9 @@
 #include <openssl/x509.h>
 
 #include "util/gcm.h"
+#include "util/openssl_auto.h"
 #include "util/openssl_error.h"
 #include "util/secret.h"
-
-AUTO_DEFINE(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
 
 _Static_assert(SEAL_BYTES == GCM_IV_BYTES + GCM_TAG_BYTES, "what seal.h says of the form");
 

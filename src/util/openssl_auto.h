@@ -7,6 +7,7 @@
 #include <openssl/bio.h>
 #include <openssl/decoder.h>
 #include <openssl/ecdsa.h>
+#include <openssl/encoder.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/x509.h>
@@ -22,6 +23,7 @@ AUTO_DEFINE(EVP_MAC_CTX, EVP_MAC_CTX_free)
 AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)
 AUTO_DEFINE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 AUTO_DEFINE(OSSL_DECODER_CTX, OSSL_DECODER_CTX_free)
+AUTO_DEFINE(OSSL_ENCODER_CTX, OSSL_ENCODER_CTX_free)
 AUTO_DEFINE(OSSL_PARAM, OSSL_PARAM_free)
 AUTO_DEFINE(OSSL_PARAM_BLD, OSSL_PARAM_BLD_free)
 AUTO_DEFINE(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
