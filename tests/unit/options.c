@@ -226,10 +226,10 @@ static void one_table_is_synopsis_help_and_man_page(void **state)
     assert_string_equal(out->data, " --key KEY [OPTION]... [MESSAGE]");
     out->size = 0;
     options_put_help(out, few);
-    assert_string_equal(out->data, "  -k, --key KEY             private key\n"
-                                   "      --dry-run             make nothing\n"
-                                   "      --form FORM           form: compact, flattened, general\n"
-                                   "  MESSAGE                   message\n");
+    assert_string_equal(out->data, "  -k, --key KEY           private key\n"
+                                   "      --dry-run           make nothing\n"
+                                   "      --form FORM         form: compact, flattened, general\n"
+                                   "  MESSAGE                 message\n");
     out->size = 0;
     options_put_mdoc(out, few);
     assert_string_equal(out->data, ".It Fl k , Fl \\-key Ar KEY\nprivate key (required).\n"
