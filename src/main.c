@@ -22,7 +22,7 @@ static void print_error_json(const char *name, const struct error *err)
         "{s:{s:s, s:i, s:s, s:s*, s:s*, s:s*}}", "error", "applet", name, "exit", (int)err->rc,
         "class", rc_name(err->rc), "message", err->message, "rule", err->rule[0] ? err->rule : NULL,
         "hint", err->hint[0] ? err->hint : NULL);
-    AUTO(buffer) *line = report ? json_compact(report) : NULL;
+    AUTO(buffer) *line = report ? json_terse(report) : NULL;
     fprintf(stderr, "%s\n", line ? (const char *)line->data : "{\"error\":{}}");
 }
 

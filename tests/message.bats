@@ -395,6 +395,30 @@ END
     done
 }
 
+@test "verify: what a message or a file is called cannot move the cursor, in a report either" {
+    take asked ec
+    local name wild
+    wild=$(printf 'x\033[31m\302\23331m\302\205\342\200\256y\177')
+    # tame FILE: none of that in it, as itself
+    tame() {
+        refute grep -aqP '\x1b|\xc2[\x80-\x9f]|\xe2\x80\xae|\x7f' "$1"
+    }
+    request create-sd --sp xbank --sdname a --rid "$wild" > create.json
+    jq -c --arg name "$wild" '{($name): .CreateSDRequest}' create.json > named.json
+    cp create.json "$wild.json"
+    for name in create.json named.json "$wild.json" "no-$wild"; do
+        run --separate-stderr otrp verify --key "$TAM-cert.pem" "$name"
+        tame <(cat <<< "$output$stderr")
+        run --separate-stderr otrp verify --json --message DeleteSDRequest --key "$TAM-cert.pem" "$name"
+        tame <(cat <<< "$output$stderr")
+    done
+    # escaped, the report says the same
+    run --separate-stderr otrp verify --json --key "$TAM-cert.pem" create.json
+    assert_equal "$(jq -r .message <<< "$output" | grep -cF "$wild")" 1
+    run --separate-stderr otrp verify --json --key "$TAM-cert.pem" "no-$wild"
+    assert_equal "$(jq -r .error.message <<< "$stderr" | grep -cF "no-$wild: ")" 1
+}
+
 @test "verify --explain lists the checks in their order, and what was not reached" {
     take asked ec
     request create-sd --sp xbank --sdname a > create.json

@@ -8,6 +8,7 @@
 
 #include "util/base64.h"
 #include "util/limits.h"
+#include "util/utf8.h"
 
 /* Each block remembers its size in front of it, as far as alignment asks for. */
 enum { BLOCK_HEAD = 16 };
@@ -185,9 +186,40 @@ buffer *json_compact(const json_t *value)
     return dump(value, JSON_COMPACT, "");
 }
 
+/* text with unruly characters, which stand in strings alone, as \uNNNN. Those below U+0020 are so
+ * already, and the white space between values stays. */
+static buffer *escape_unruly(const buffer *text)
+{
+    AUTO(buffer) *out = text ? buffer_secret(text->size + 64) : NULL;
+    size_t start = 0;
+    for (size_t i = 0, length; out && i < text->size; i += length) {
+        const uint8_t *c = text->data + i;
+        length = utf8_length(c, text->size - i);
+        length = length ? length : 1;
+        if (*c < 0x20 || !utf8_is_unruly(c, length))
+            continue;
+        unsigned code = length == 1   ? c[0]
+                        : length == 2 ? (c[0] & 0x1fU) << 6 | (c[1] & 0x3fU)
+                                      : (c[0] & 0x0fU) << 12 | (c[1] & 0x3fU) << 6 | (c[2] & 0x3fU);
+        buffer_put(out, text->data + start, i - start);
+        buffer_put_format(out, "\\u%04x", code);
+        start = i + length;
+    }
+    if (out)
+        buffer_put(out, text->data + start, text->size - start);
+    return out && !out->failed ? TAKE(out) : NULL;
+}
+
 buffer *json_pretty(const json_t *value)
 {
-    return dump(value, JSON_INDENT(2), "\n");
+    AUTO(buffer) *text = dump(value, JSON_INDENT(2), "\n");
+    return escape_unruly(text);
+}
+
+buffer *json_terse(const json_t *value)
+{
+    AUTO(buffer) *text = dump(value, JSON_COMPACT, "");
+    return escape_unruly(text);
 }
 
 bool json_get_text(const json_t *object, const char *path, const char *member, const char **text,

@@ -25,8 +25,10 @@ buffer *json_canonical(const json_t *value);
 /* One line, members in their order; owned by the caller, secret; NULL without memory. */
 buffer *json_compact(const json_t *value);
 
-/* Indented for people, with a newline at the end. */
+/* For people: indented, with a newline at the end, or in one line without. What moves the cursor of
+ * a terminal or turns the direction of text is escaped. */
 buffer *json_pretty(const json_t *value);
+buffer *json_terse(const json_t *value);
 
 /* The member as a string: false (RC_MALFORMED, naming path.member) when it is absent or no string.
  * *text is borrowed from object. */

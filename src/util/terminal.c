@@ -10,25 +10,13 @@
 #include "util/utf8.h"
 #include "util/work.h"
 
-/* A character that moves the cursor or turns the direction of the text, and so could make a line
- * say what it does not say. */
-static bool is_unruly(const uint8_t *c, size_t length)
-{
-    bool c0 = length == 1 && (*c < 0x20 || *c == 0x7f);
-    bool c1 = length == 2 && c[0] == 0xc2 && c[1] < 0xa0;
-    bool bidi = length == 3 && c[0] == 0xe2 &&
-                ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
-                 (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
-    return c0 || c1 || bidi;
-}
-
 static void put(FILE *stream, const char *text, bool newlines)
 {
     const uint8_t *p = (const uint8_t *)text;
     for (size_t left = strlen(text), size; left; p += size, left -= size) {
         size_t length = utf8_length(p, left);
         size = length ? length : 1;
-        if (length && (!is_unruly(p, length) || (newlines && *p == '\n')))
+        if (length && (!utf8_is_unruly(p, length) || (newlines && *p == '\n')))
             fwrite(p, 1, length, stream);
         else
             for (size_t i = 0; i < size; i++)

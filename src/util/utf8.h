@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* utf8.h: well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
- */
+/* utf8.h: well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF;
+ * and what of it no terminal should get. */
 #ifndef OTRP_UTIL_UTF8_H
 #define OTRP_UTIL_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,18 @@ static inline size_t utf8_length(const uint8_t *p, size_t left)
         (c == 0xf4 && p[1] > 0x8f))
         return 0;
     return length;
+}
+
+/* Whether the character of that length moves the cursor or turns the direction of the text, and so
+ * could make a line say what it does not say. */
+static inline bool utf8_is_unruly(const uint8_t *c, size_t length)
+{
+    bool c0 = length == 1 && (*c < 0x20 || *c == 0x7f);
+    bool c1 = length == 2 && c[0] == 0xc2 && c[1] < 0xa0;
+    bool bidi = length == 3 && c[0] == 0xe2 &&
+                ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
+                 (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+    return c0 || c1 || bidi;
 }
 
 #endif
