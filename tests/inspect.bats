@@ -509,6 +509,20 @@ wrong"
     assert_output --regexp '^\["with .*tee-mytee-rsa-key.pem","with the CEK of item 1"\]$'
 }
 
+@test "the CEK of a request without a rid is that of no other request" {
+    local content key=$SAMPLES/pki/tee/tee/tee-mytee-rsa
+    content=$(sealed '{"did":"x"}' "$key-pub.jwk" | general)
+    SIGNER=$SAMPLES/pki/tam/tam/tam-mytam-rsa-key.jwk signed CreateSDRequest \
+        "{CreateSDTBSRequest: {ver: \"1.0\", tid: \"t\", content: $content}}" > nameless.json
+    otrp decrypt --key "$key-key.pem" --save-cek cek.jwk -o plain.json nameless.json
+    cat nameless.json "$SAMPLES"/delete-ta-request.json "$SAMPLES"/delete-ta-response.json > all.txt
+    run report '.items[2] | [.deviations[].what]' --key cek.jwk --key "$SAMPLES/pki/tam/tam/tam-mytam-rsa-key.pem" all.txt
+    assert_output '[]'
+    # the first was opened, the second was not
+    run jq -c '[.items[].layers[].rows[] | select(.path == "opened" or .path == "plaintext").path]' report.json
+    assert_output '["opened","plaintext","opened"]'
+}
+
 @test "an error code is explained" {
     jq -n '{DeleteSDTBSResponse: {ver: "1.0", status: "fail", rid: "r", tid: "t",
         reason: {"error-code": "ERR_SD_NOT_EMPTY"}}}' > fail.json

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * inspect.h: the parts of otrp inspect: inspect.c reads options and finds things, inspect_item.c
- * tells them apart, inspect_message.c knows OTrP, inspect_jws.c and inspect_jwe.c JOSE,
+ * tells them apart, inspect_message.c knows OTrP, inspect_jws.c and inspect_jwe.c (with
+ * inspect_jose.h between them) JOSE, inspect_signer.c what a signer's certificate says,
  * inspect_value.c values, certificates and keys, inspect_evidence.c what the user and earlier
- * things tell.
+ * things tell. All of it goes into a report (inspect_report.h).
  */
 #ifndef OTRP_APPLETS_INSPECT_H
 #define OTRP_APPLETS_INSPECT_H
@@ -73,6 +74,7 @@ typedef struct look {
 
 /* ---- inspect_evidence.c ---- */
 
+/* Loads what the options of call name into l; look_free frees what it holds. */
 bool look_load(look *l, const struct applet_call *call, struct error *err) MUST_CHECK;
 void look_free(look *l);
 
@@ -153,6 +155,7 @@ bool item_take(void *look_, const struct unearthed *found);
 
 /* ---- inspect.c ---- */
 
+/* Completes the item of what was found, and writes it. */
 void item_end(look *l, const struct unearthed *found);
 
 #endif

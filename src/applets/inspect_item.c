@@ -383,6 +383,7 @@ bool item_take(void *look_, const struct unearthed *found)
     free(TAKE(l->said_did));
     free(TAKE(l->said_tamid));
     l->tbs = NULL;
+    l->opened_cek = false;
     l->cut = found->how & UNEARTHED_CUT;
     switch (found->kind) {
     case UNEARTHED_JSON:

@@ -4,9 +4,10 @@
  * hints; as JSON (otrp-inspect(1)) or as aligned text. Nothing that came from outside can move the
  * cursor or colour a terminal, and key material is left out unless it was asked for.
  *
- *     AUTO(json_t) *item = item_new("message", "CreateSDRequest");
- *     struct layer layer = layer_add(report, "payload", "1,234 bytes, signed");
- *     row_put(&layer, "ver", value->string, TONE_PLAIN);
+ *     item_begin(report, "message", "CreateSDRequest");
+ *     struct layer layer = layer_add(report, "payload", "%zu bytes", size);
+ *     row_text(&layer, "ver", value->string, TONE_PLAIN);
+ *     item_print(report, stdout, colours);
  */
 #ifndef OTRP_APPLETS_INSPECT_REPORT_H
 #define OTRP_APPLETS_INSPECT_REPORT_H
