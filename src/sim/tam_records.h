@@ -16,10 +16,10 @@
 
 struct known_ta {
     char *spid, *sdname, *taid;
-    long long version; /* or TA_NO_VERSION */
-    char *sha256;      /* of its bytes; "" when unknown */
-    char *pdata_sha256;
-    bool unsure; /* sent, and not answered */
+    long long version;  /* or TA_NO_VERSION */
+    char *sha256;       /* of its bytes; "" when unknown */
+    char *pdata_sha256; /* of its personalisation data; "" without */
+    bool unsure;        /* sent, and not answered */
 };
 
 struct known_cert {
@@ -49,7 +49,7 @@ bool tam_records_fit(sqlite3 *db, long long row, const dsi *device, tam_records 
 
 void tam_records_free(tam_records *records);
 
-/* NULL, or false, when there is none. */
+/* NULL, or false, when there is none; known_cert with a NULL sha256 asks for any. */
 const struct known_ta *known_ta(const tam_records *records, const char *spid, const char *sdname,
                                 const char *taid);
 bool known_sd(const tam_records *records, const char *spid, const char *sdname);

@@ -27,6 +27,7 @@ void tam_state_free(tam_state *state);
  * are dropped. at dates the visit. */
 tam_records *tam_state_read(tam_state *state, const dsi *device, time_t at,
                             struct error *err) MUST_CHECK;
+
 /* What one request does, as far as it is to be remembered; NULL where it does not apply. */
 struct tam_deed {
     const char *did, *spid, *sdname, *taid;
