@@ -77,7 +77,6 @@ struct applet_call {
 extern const struct applet_entry applets[];
 extern const size_t applet_count;
 const struct applet_entry *applet_find(const char *name); /* or NULL */
-const char *applet_group_name(enum applet_group group);
 
 enum { COMMON_TABLES = 8 };
 

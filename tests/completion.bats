@@ -105,6 +105,7 @@ otrp tam-stub --fault signatu\t|tam-stub --fault signature
 otrp tee-sim pro\t--sta\tdev\t|tee-sim process --state device
 otrp help ERR_TA_INV\t|help ERR_TA_INVALID
 otrp help polic\t|help policy
+otrp help tee-sim exp\tt\t|help tee-sim export-ta
 otrp verify -k pki/tam/tam/tam-mytam-rsa-pu\t|verify -k pki/tam/tam/tam-mytam-rsa-pub.jwk
 otrp verify --trust=pki/ta\t|verify --trust=pki/tam
 otrp pki-issue --name xyz\t|pki-issue --name xyz

@@ -111,8 +111,10 @@ static void put_tables(buffer *out, const buffer *words, const buffer *values)
     buffer_put_text(out, "--version --help'\n  fi\n");
     for (size_t i = 0; i < applet_count; i++)
         if (applets[i].applet->commands)
-            buffer_put_format(out, "  [[ $key == %s ]] && (( at > 2 )) && key=\"$key $second\"\n",
-                              applets[i].name);
+            buffer_put_format(out,
+                              "  [[ $key == %s ]] && (( at > 2 )) && key=\"$key $second\"\n"
+                              "  [[ \"$key $second\" == 'help %s' ]] && (( at == 3 )) && key=%s\n",
+                              applets[i].name, applets[i].name, applets[i].name);
     buffer_put_text(out, "  (( at == 1 )) || case \"$key $prev\" in\n");
     buffer_put_span(out, buffer_span(values));
     buffer_put_text(out, "    *) case \"$key\" in\n");

@@ -26,7 +26,7 @@ static const struct option_row options[] = {
     OPERAND(help, command, "COMMAND", 0, "a command of that command, such as tee-sim process"),
     OPT_END};
 
-const char *applet_group_name(enum applet_group group)
+static const char *group_name(enum applet_group group)
 {
     static const char *const names[] = {"Provision", "Make",     "Look",
                                         "Exchange",  "Simulate", "About itself"};
@@ -94,7 +94,7 @@ static void put_overview(buffer *out)
                          "usage: otrp COMMAND [OPTION]...\n");
     for (size_t i = 0; i < applet_count; i++) {
         if (i == 0 || applets[i].group != applets[i - 1].group)
-            buffer_put_format(out, "\n%s\n", applet_group_name(applets[i].group));
+            buffer_put_format(out, "\n%s\n", group_name(applets[i].group));
         buffer_put_format(out, "  %-14s %s\n", applets[i].name, applets[i].summary);
     }
     buffer_put_text(
@@ -114,7 +114,7 @@ static void put_mdoc_overview(buffer *out)
         if (i == 0 || a->group != applets[i - 1].group)
             buffer_put_format(out,
                               "%s.Pp\n%s:\n.Bl -tag -width \"otrp-make-response(1)\" -compact\n",
-                              i ? ".El\n" : "", applet_group_name(a->group));
+                              i ? ".El\n" : "", group_name(a->group));
         buffer_put_format(out, ".It Xr otrp-%s 1\n%c%s\n", a->name, tolower(a->summary[0]),
                           a->summary + 1);
     }
