@@ -95,11 +95,14 @@ trickle() ( # FIRST [FILLER]
     connect
     start=$EPOCHREALTIME
     say "$1"
+    line=
     while :; do
         rc=0
-        IFS= read -r -t 0.02 -u "$SOCKET" line || rc=$?
+        IFS= read -r -t 0.02 -u "$SOCKET" piece || rc=$?
+        line+=$piece # the time may be over within a line
         if ((rc == 0)); then
             echo "$line"
+            line=
         elif ((rc <= 128)) || ! say "${2-x}" 2> /dev/null; then
             break
         fi
