@@ -214,6 +214,7 @@ tee,e,issued,"
     assert_equal "$(cat result.csv)" ""
     local count
     count=$(grep -c ',issued,$' out/units.result.csv)
+    assert [ "$count" -lt 24 ] # what was being made, and no more
     assert_equal "$(find out -name '*-cert.pem' ! -name '*plus*' | grep -c .)" "$count"
     assert_equal "$(tail -n +2 "$LEDGER" | grep -c .)" "$count"
     run find out -name '*~'
@@ -338,27 +339,31 @@ teardown() {
     assert_equal "$stderr" "otrp pki-issue: out/units.result.csv: 2 certificates, and 3 from before"
 }
 
-# on_terminal COMMAND: runs it at a terminal, and prints what that was sent.
-on_terminal() {
-    TERM=vt100 timeout 60 script -qec "$1" typescript < /dev/null > /dev/null
-    tail -n +2 typescript
+# begin NAME OPTION...: a long batch at a terminal, in the background, what it shows in NAME.shown; its
+# process is in NAME.pid.
+begin() {
+    local name=$1
+    shift
+    manifest 1 4000 rsa-2048 | sed "s/unit/$name/" > "$name.csv"
+    TERM=vt100 script -qefc "echo \$\$ > $name.pid; exec '$OTRP' pki-issue --pki pki --out $name --jobs 1 --manifest $name.csv $*" \
+        "$name.shown" < /dev/null > /dev/null &
 }
 
 @test "progress is shown on a terminal, and neither with -q nor in a pipe" {
     command -v script > /dev/null || skip 'there is no script'
-    manifest 1 30 > shown.csv
-    manifest 31 60 > quiet.csv
-    manifest 61 90 > piped.csv
-    local issue="'$OTRP' pki-issue --pki pki --out out > result.csv"
-    run on_terminal "$issue --manifest shown.csv"
-    assert_output --partial $'\r\033[Kcertificates: 30 of 30'
-    assert_output --partial $'\r\033[Kotrp pki-issue: out/shown.result.csv: 30 certificates' # what stood there is gone
-    run on_terminal "$issue --manifest quiet.csv -q"
-    refute_output --partial 'certificates'
-    run on_terminal "{ $issue --manifest piped.csv; } 2>&1 | cat"
-    assert_output --partial 'otrp pki-issue: out/piped.result.csv: 30 certificates'
-    refute_output --partial ' of 30'
-    assert_equal "$(grep -c ',issued,$' result.csv)" 30
+    local name
+    begin quiet -q
+    begin piped '2> piped.stderr'
+    begin shown
+    until [ -d quiet/tee ] && [ -d piped/tee ] && grep -q 'certificates: [0-9]* of 4000' shown.shown; do kill -0 $!; done
+    for name in quiet piped shown; do kill -INT "$(< $name.pid)"; done
+    wait
+    run cat shown.shown
+    assert_output --regexp $' of 4000.*\r\033\\[Kotrp pki-issue: .*interrupted: ' # what stood there is gone
+    run grep -h 'certificates: ' quiet.shown piped.shown piped.stderr
+    assert_output ""
+    run grep -l 'interrupted: [0-9]* of 4000' quiet.shown piped.stderr
+    assert_output $'quiet.shown\npiped.stderr'
 }
 
 @test "a pipe in the place of a signing request fails its row, and keeps nobody waiting" {

@@ -2,6 +2,7 @@
 #include "applets/pki_batch_crew.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +54,13 @@ void crew_stop(struct crew *c)
         while (waitpid(c->workers[i].pid, NULL, 0) < 0 && errno == EINTR)
             continue;
     c->count = 0;
+}
+
+void crew_dismiss(struct crew *c)
+{
+    for (size_t i = 0; !c->dismissed && i < c->count; i++)
+        kill(c->workers[i].pid, SIGTERM);
+    c->dismissed = true;
 }
 
 static bool has_enough(const struct worker *worker)

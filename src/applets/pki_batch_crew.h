@@ -25,12 +25,16 @@ struct worker {
 struct crew {
     struct worker workers[WORKERS_MOST];
     size_t count;
+    bool dismissed;
 };
 
 /* Starts jobs workers, WORKERS_MOST at most. crew_stop is needed also after a failure: it tells
  * them that there is no more work, and waits for them. */
 bool crew_start(struct crew *c, const struct batch *b, size_t jobs, struct error *err) MUST_CHECK;
 void crew_stop(struct crew *c);
+
+/* Has each of them end behind the row that it is making: what it has made it still reports. */
+void crew_dismiss(struct crew *c);
 
 /* The worker with the fewest rows before it; NULL when all have enough. */
 struct worker *crew_idlest(struct crew *c);

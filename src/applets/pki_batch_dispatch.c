@@ -320,8 +320,10 @@ static void listen_to(struct dispatcher *d)
         if (!polled[i].revents || take_reports(d, &d->crew.workers[i]))
             continue;
         struct error why;
-        error_set(&why, RC_INTERNAL, "a worker has ended before its time");
         d->crew.workers[i].ahead = 0;
+        if (d->stopped || interrupted)
+            continue;
+        error_set(&why, RC_INTERNAL, "a worker has ended before its time");
         break_off(d, &why);
     }
 }
@@ -330,6 +332,8 @@ static void hand_out_and_listen(struct dispatcher *d)
 {
     for (;;) {
         d->stopped |= interrupted != 0;
+        if (d->stopped)
+            crew_dismiss(&d->crew);
         hand_out_all(d);
         enter_done(d, false);
         if (!crew_under_way(&d->crew)) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pki_batch_dispatch.h: hands out the rows of a batch to its crew, and enters what they report in
- * the order of the rows, whoever was faster. SIGINT, SIGTERM and SIGHUP end it early: what is under
- * way is still entered.
+ * the order of the rows, whoever was faster. SIGINT, SIGTERM and SIGHUP end it early: the rows that
+ * are being made are still entered.
  *
  *     struct dispatched how;
  *     if (dispatch(&batch, quiet, &how, err)) ...

@@ -10,8 +10,11 @@
 #include "pki/batch_row.h"
 #include "pki/issued.h"
 #include "pki/ledger.h"
+#include "util/clock.h"
 
-#define REPORT_BYTES 2048 /* a few rows: nobody waits long for a slow one */
+/* Rows that are reported together: a few, and those of a moment. */
+#define REPORT_BYTES 2048
+#define REPORT_MS    100
 
 struct worker {
     const struct batch *batch;
@@ -104,6 +107,41 @@ static bool work_row(const struct worker *w, const struct frame *head, struct sp
     return report_failure(w, head->row, text, &err);
 }
 
+static volatile sig_atomic_t dismissed;
+
+static void on_dismissal(int number)
+{
+    (void)number;
+    dismissed = 1;
+}
+
+static void set_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_dismissal, .sa_flags = SA_RESTART};
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+/* Makes the rows that are there. False when it cannot go on. */
+static bool work_rows(const struct worker *w)
+{
+    struct frame head;
+    struct span body;
+    bool alive = true;
+    long long reported_ms = clock_elapsed_ms();
+    while (alive && !dismissed && frame_take(w->channel, &head, &body)) {
+        alive = work_row(w, &head, body);
+        long long now = clock_elapsed_ms();
+        if (w->channel->out->size <= REPORT_BYTES && now - reported_ms < REPORT_MS)
+            continue;
+        alive = alive && channel_flush(w->channel);
+        reported_ms = now;
+    }
+    return alive && channel_flush(w->channel);
+}
+
 void batch_work(const struct batch *b, int fd, pid_t parent)
 {
     struct channel channel;
@@ -111,20 +149,9 @@ void batch_work(const struct batch *b, int fd, pid_t parent)
         return;
     AUTO(keygen) *keys = keygen_new();
     const struct worker *w = &(struct worker){b, &channel, keys};
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    struct frame head;
-    struct span body;
-    bool alive = w->keys && getppid() == parent;
-    while (alive) {
-        while (alive && frame_take(w->channel, &head, &body)) {
-            alive = work_row(w, &head, body);
-            if (w->channel->out->size > REPORT_BYTES)
-                alive = alive && channel_flush(w->channel);
-        }
-        alive = alive && channel_flush(w->channel) && channel_fill(w->channel);
-    }
+    set_signals();
+    if (w->keys && getppid() == parent)
+        while (work_rows(w) && !dismissed && channel_fill(w->channel))
+            continue;
     channel_close(&channel);
 }

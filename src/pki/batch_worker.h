@@ -16,7 +16,8 @@
 
 #include "pki/batch.h"
 
-/* Ends when the socket does, and the process with its parent. */
+/* Ends when the socket does, and the process with its parent; on SIGTERM behind the row that is
+ * being made. SIGINT and SIGHUP, which a terminal sends to all its processes, are the parent's. */
 void batch_work(const struct batch *b, int fd, pid_t parent);
 
 #endif
