@@ -130,7 +130,7 @@ static void look_at_templates(struct report *r)
     for (size_t i = 0; i < COUNT(others) + ROLE_COUNT; i++) {
         const char *kind = i < COUNT(others) ? others[i]
                                              : role_name((enum pki_role)(i - COUNT(others)));
-        AUTO(template) *p = template_load(dir, kind, &err);
+        AUTO(cert_template) *p = template_load(dir, kind, &err);
         add(r, "templates", kind, p ? STATE_OK : STATE_WRONG, false,
             p ? template_path(p) : err.message, "--templates DIR takes a copy of one's own");
     }

@@ -12,7 +12,7 @@
 
 /* A certificate that serves a CA: its own, or that of an OCSP signer. */
 struct service {
-    const char *template; /* which template */
+    const char *template; /* which cert_template */
     authority *issuer;
     char *cert_path, *key_path;
     bool is_ca;
@@ -84,7 +84,7 @@ static bool service_check_key(const struct applet_call *call, const struct servi
 static X509 *service_cert(const struct station *s, const struct service *v, const entity *e,
                           EVP_PKEY *issuer_key, struct error *err)
 {
-    AUTO(template) *look = template_load(s->templates, v->template, err);
+    AUTO(cert_template) *look = template_load(s->templates, v->template, err);
     if (!look)
         return NULL;
     return issue(&(struct issue_order){.template = look,

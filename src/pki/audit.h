@@ -2,8 +2,9 @@
 /*
  * audit.h: goes through the folder of a PKI and tells what is wrong in it.
  *
- *     struct audit audit = {.pki = "pki", .at = now, .soon_days = 30, .load_key = load, .find =
- * tell}; if (!audit_run(&audit, err)) ...
+ *     struct audit audit = {
+ *         .pki = "pki", .at = now, .soon_days = 30, .load_key = load, .find = tell };
+ *     if (!audit_run(&audit, err)) ...
  *
  * The kinds of findings are a table (audit_kind): the command, its manual and its tests go by it.
  */

@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 
 #include "pki/asn1.h"
+#include "pki/keygen.h"
 #include "pki/layout.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -158,17 +159,16 @@ static bool add_issuer(struct walk *w, char *cert_path, char *ledger_path, bool 
 
 bool audit_find_issuers(struct walk *w)
 {
-    static const char *const families[] = {"rsa", "ec"};
     const char *dir = w->audit->pki;
     w->roots = sk_X509_new_null();
     w->cas = sk_X509_new_null();
     if (!w->roots || !w->cas)
         return error_memory(w->err);
-    for (size_t f = 0; f < COUNT(families); f++)
-        if (!add_issuer(w, layout_ca_path(dir, w->role, families[f], "cert.pem"),
-                        layout_ca_path(dir, w->role, families[f], "index.txt"), false) ||
-            !add_issuer(w, layout_root_path(dir, w->role, families[f], "cert.pem"),
-                        layout_root_path(dir, w->role, families[f], "index.txt"), true))
+    for (size_t f = 0; f < KEY_FAMILY_COUNT; f++)
+        if (!add_issuer(w, layout_ca_path(dir, w->role, key_families[f], "cert.pem"),
+                        layout_ca_path(dir, w->role, key_families[f], "index.txt"), false) ||
+            !add_issuer(w, layout_root_path(dir, w->role, key_families[f], "cert.pem"),
+                        layout_root_path(dir, w->role, key_families[f], "index.txt"), true))
             return false;
     for (size_t i = 0; i < w->issuer_count; i++)
         check_ledger(w, &w->issuers[i]);

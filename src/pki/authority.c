@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 
+#include "pki/keygen.h"
 #include "pki/layout.h"
 #include "util/file.h"
 
@@ -82,15 +83,13 @@ static int look_at(const struct place *at, X509 *cert, authority **found, struct
     return *found ? 1 : -1;
 }
 
-static const char *const families[] = {"rsa", "ec"};
-
 authority *authority_of(const char *dir, enum pki_role role, struct error *err)
 {
     if (!layout_check(dir, err))
         return NULL;
-    for (size_t f = 0; f < COUNT(families); f++) {
+    for (size_t f = 0; f < KEY_FAMILY_COUNT; f++) {
         authority *found = NULL;
-        if (look_at(&(struct place){dir, layout_ca_path, role, families[f]}, NULL, &found, err))
+        if (look_at(&(struct place){dir, layout_ca_path, role, key_families[f]}, NULL, &found, err))
             return found;
     }
     const char *r = role_name(role);
@@ -111,9 +110,10 @@ authority *authority_find(const char *dir, X509 *cert, struct error *err)
     }
     for (enum pki_role role = 0; role < ROLE_COUNT; role++)
         for (size_t m = 0; m < COUNT(makers); m++)
-            for (size_t f = 0; f < COUNT(families); f++) {
+            for (size_t f = 0; f < KEY_FAMILY_COUNT; f++) {
                 authority *found = NULL;
-                if (look_at(&(struct place){dir, makers[m], role, families[f]}, cert, &found, err))
+                if (look_at(&(struct place){dir, makers[m], role, key_families[f]}, cert, &found,
+                            err))
                     return found;
             }
     error_set(err, RC_UNTRUSTED, "%s: no CA in %s has issued it", subject ? subject : "?", dir);

@@ -16,9 +16,8 @@
 #include "util/buffer.h"
 
 #define CSV_FIELDS 32 /* in a record */
-#define CSV_RECORD_BYTES                                                                           \
-    65536 /* with its quotes: an unclosed one must not swallow a whole file                        \
-           */
+/* Of a record, with its quotes: an unclosed one must not swallow a whole file. */
+#define CSV_RECORD_BYTES 65536
 
 typedef struct csv csv;
 

@@ -113,7 +113,7 @@ static bool plan_entity(hierarchy *h, enum pki_role role, const char *name,
         return error_memory(err);
     if (!layout_name_valid(plain)) {
         error_set(err, RC_USAGE, "--%s: '%s' is no name", option, plain);
-        return error_hint(err, "1 to 64 of A-Z a-z 0-9 . _ -, not beginning with '.' or '-'");
+        return error_hint(err, LAYOUT_NAME_FORM);
     }
     if (!key_alg_parse(order->alg, "--alg", &m->alg, err))
         return false;
@@ -191,7 +191,7 @@ void templates_free(templates *t)
     free(t);
 }
 
-static const template *template_of(const templates *t, const struct pki_member *m)
+static const cert_template *template_of(const templates *t, const struct pki_member *m)
 {
     return m->level == LEVEL_ROOT ? t->root : m->level == LEVEL_CA ? t->ca : t->entity[m->role];
 }

@@ -59,7 +59,7 @@ void hierarchy_free(hierarchy *h);
 
 /* The templates of all levels and roles. */
 typedef struct templates {
-    template *root, *ca, *entity[ROLE_COUNT];
+    cert_template *root, *ca, *entity[ROLE_COUNT];
 } templates;
 
 templates *templates_load(const char *dir, struct error *err) MUST_CHECK;

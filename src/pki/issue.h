@@ -13,7 +13,7 @@
 #include "pki/template.h"
 
 struct issue_order {
-    const template *template;
+    const cert_template *template;
     struct template_use use;
     const char *tamid; /* of a TAM, becomes its subjectAltName (tamid.h); or NULL */
     const STACK_OF(X509_EXTENSION) * requested; /* by the subject, or NULL: those that the template

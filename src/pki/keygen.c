@@ -27,6 +27,8 @@ static const struct {
     [KEY_EC_P521] = {"ec-p521", "ec", 0, "P-521", 20},
 };
 
+const char *const key_families[KEY_FAMILY_COUNT] = {"rsa", "ec"};
+
 const char *key_alg_name(enum key_alg alg)
 {
     return algs[alg].name;

@@ -7,12 +7,10 @@
 
 #include <openssl/evp.h>
 
+#include "pki/keygen.h"
 #include "util/file.h"
 
 #define BUNDLE "cert-plus-intermediate-cert.pem"
-
-/* RSA first: every TAM and TEE handles it. */
-static const char *const families[] = {"rsa", "ec"};
 
 char *layout_root_path(const char *dir, enum pki_role role, const char *family, const char *what)
 {
@@ -134,9 +132,9 @@ static size_t entity_name(const char *file, enum pki_role role, const char **nam
     if (length <= prefix || strncmp(file, role_name(role), prefix - 1) != 0 ||
         file[prefix - 1] != '-')
         return 0;
-    for (size_t i = 0; i < COUNT(families); i++) {
+    for (size_t i = 0; i < KEY_FAMILY_COUNT; i++) {
         char end[16];
-        size_t size = (size_t)snprintf(end, sizeof end, "-%s-key.pem", families[i]);
+        size_t size = (size_t)snprintf(end, sizeof end, "-%s-key.pem", key_families[i]);
         if (length > prefix + size && strcmp(file + length - size, end) == 0) {
             *name = file + prefix;
             return length - prefix - size;
@@ -203,17 +201,17 @@ identity *identity_find(const char *dir, enum pki_role role, const char *name, s
 {
     if (!layout_name_valid(name)) {
         error_set(err, RC_USAGE, "'%s' is no name of a %s", name, role_title(role));
-        error_hint(err, "1 to 64 of A-Z a-z 0-9 . _ -, not beginning with '.' or '-'");
+        error_hint(err, LAYOUT_NAME_FORM);
         return NULL;
     }
-    for (size_t i = 0; i < COUNT(families); i++) {
-        AUTO(char) *key = layout_entity_path(dir, role, name, families[i], "key.pem");
+    for (size_t i = 0; i < KEY_FAMILY_COUNT; i++) {
+        AUTO(char) *key = layout_entity_path(dir, role, name, key_families[i], "key.pem");
         if (!key) {
             error_memory(err);
             return NULL;
         }
         if (path_exists(key))
-            return identity_of(dir, role, name, families[i], err);
+            return identity_of(dir, role, name, key_families[i], err);
     }
     const char *r = role_name(role);
     error_set(err, RC_USAGE, "%s: there is no %s '%s' (%s/%s/%s/%s-%s-rsa-key.pem or -ec-key.pem)",
@@ -295,8 +293,8 @@ X509_stack *layout_roots(const char *dir, enum pki_role role, struct error *err)
         error_memory(err);
         return NULL;
     }
-    for (size_t i = 0; i < COUNT(families); i++) {
-        AUTO(char) *path = layout_root_path(dir, role, families[i], "cert.pem");
+    for (size_t i = 0; i < KEY_FAMILY_COUNT; i++) {
+        AUTO(char) *path = layout_root_path(dir, role, key_families[i], "cert.pem");
         if (!path) {
             error_memory(err);
             return NULL;

@@ -62,8 +62,8 @@ void layout_list_free(layout_list *list);
 /* All root certificates of a role in dir; at least one. */
 X509_stack *layout_roots(const char *dir, enum pki_role role, struct error *err) MUST_CHECK;
 
-/* Whether name may be part of a file name and a subject here: 1 to 64 of A-Z a-z 0-9 . _ -, not
- * beginning with '.' or '-'. */
+/* Whether name may be part of a file name and a subject here. */
+#define LAYOUT_NAME_FORM "1 to 64 of A-Z a-z 0-9 . _ -, not beginning with '.' or '-'"
 bool layout_name_valid(const char *name);
 
 AUTO_DEFINE(identity, identity_free)

@@ -13,10 +13,7 @@
 #include "pki/layout.h"
 #include "pki/tamid.h"
 #include "util/file.h"
-
-#define MAX_DAYS 3652058 /* from year 1 to year 9999 */
-
-static const char *const families[] = {"rsa", "ec"};
+#include "util/limits.h"
 
 static bool given(const char *text)
 {
@@ -39,7 +36,7 @@ static bool read_name(const char *text, char **name, struct error *err)
     if (given(text) && layout_name_valid(text))
         return (*name = strdup(text)) || error_memory(err);
     error_set(err, RC_USAGE, "name: '%s' is no name", text ? text : "");
-    return error_hint(err, "1 to 64 of A-Z a-z 0-9 . _ -, not beginning with '.' or '-'");
+    return error_hint(err, LAYOUT_NAME_FORM);
 }
 
 static bool read_days(const char *text, long *days, struct error *err)
@@ -49,10 +46,10 @@ static bool read_days(const char *text, long *days, struct error *err)
     char *end;
     errno = 0;
     *days = strtol(text, &end, 10);
-    if (!errno && *text >= '0' && *text <= '9' && !*end && *days >= 1 && *days <= MAX_DAYS)
+    if (!errno && *text >= '0' && *text <= '9' && !*end && *days >= 1 && *days <= LIMIT_CERT_DAYS)
         return true;
     return error_set(err, RC_USAGE, "days: '%s' is not a whole number from 1 to %d", text,
-                     MAX_DAYS);
+                     LIMIT_CERT_DAYS);
 }
 
 static bool read_tamid(const char *text, entity *e, struct error *err)
@@ -248,11 +245,12 @@ char *station_ledger_file(const struct station *s, const entity *e)
 bool station_taken(const struct station *s, const entity *e, char **path, struct error *err)
 {
     *path = NULL;
-    for (size_t f = 0; f < COUNT(families); f++) {
-        AUTO(char) *cert = layout_entity_path(s->pki, e->role, e->name, families[f], "cert.pem");
-        AUTO(char) *out = s->out
-                              ? layout_shard_path(s->out, e->role, e->name, families[f], "cert.pem")
-                              : NULL;
+    for (size_t f = 0; f < KEY_FAMILY_COUNT; f++) {
+        AUTO(char) *cert = layout_entity_path(s->pki, e->role, e->name, key_families[f],
+                                              "cert.pem");
+        AUTO(char) *out = s->out ? layout_shard_path(s->out, e->role, e->name, key_families[f],
+                                                     "cert.pem")
+                                 : NULL;
         if (!cert || (s->out && !out))
             return error_memory(err);
         if (path_exists(cert))

@@ -55,7 +55,7 @@ struct station_ca {
     authority *ca;
     EVP_PKEY *key; /* the caller's */
     buffer *pem;   /* of the CA's certificate */
-    template *template;
+    cert_template *template;
     bool tried[2];  /* by family: a certificate of this template has been checked */
     X509 *again[2]; /* by family: one that can be changed into the next (issue.h) */
 };

@@ -9,14 +9,12 @@
 #include <openssl/err.h>
 
 #include "pki/asn1.h"
+#include "pki/keygen.h"
 #include "util/file.h"
 #include "util/limits.h"
 #include "util/openssl_error.h"
 
-#define MAX_DAYS 3652058 /* from year 1 to year 9999 */
-
-struct template
-{
+struct cert_template {
     CONF *conf;
     char *path;
 };
@@ -26,18 +24,19 @@ struct entry {
     const char *section, *name, *value;
 };
 
-static bool fault(const template *t, const struct entry *at, const char *what, struct error *err)
+static bool fault(const cert_template *t, const struct entry *at, const char *what,
+                  struct error *err)
 {
     return error_set(err, RC_USAGE, "%s: [%s] %s: %s", t->path, at->section, at->name, what);
 }
 
-static bool fault_openssl(const template *t, const struct entry *at, struct error *err)
+static bool fault_openssl(const cert_template *t, const struct entry *at, struct error *err)
 {
     return error_openssl(err, RC_USAGE, "%s: [%s] %s = %s", t->path, at->section, at->name,
                          at->value);
 }
 
-static STACK_OF(CONF_VALUE) * section_of(const template *t, const char *section)
+static STACK_OF(CONF_VALUE) * section_of(const cert_template *t, const char *section)
 {
     STACK_OF(CONF_VALUE) *rows = NCONF_get_section(t->conf, section);
     ERR_clear_error();
@@ -45,7 +44,7 @@ static STACK_OF(CONF_VALUE) * section_of(const template *t, const char *section)
 }
 
 /* NCONF_get_string would fall back to the default section. */
-static const char *value_of(const template *t, const char *section, const char *name)
+static const char *value_of(const cert_template *t, const char *section, const char *name)
 {
     STACK_OF(CONF_VALUE) *rows = section_of(t, section);
     for (int i = 0; rows && i < sk_CONF_VALUE_num(rows); i++)
@@ -56,7 +55,7 @@ static const char *value_of(const template *t, const char *section, const char *
 
 /* The first of the names (the second may be NULL) that is there, in [profile_ROLE], else in
  * [profile]. at->section is in room. */
-static bool find_entry(const template *t, enum pki_role role, const char *const names[2],
+static bool find_entry(const cert_template *t, enum pki_role role, const char *const names[2],
                        char room[32], struct entry *at)
 {
     for (int general = 0; general < 2; general++) {
@@ -71,7 +70,7 @@ static bool find_entry(const template *t, enum pki_role role, const char *const 
 }
 
 /* Appends value with {name}, {role} and {family} replaced. */
-static bool expand(const template *t, const struct entry *at, const struct template_use *use,
+static bool expand(const cert_template *t, const struct entry *at, const struct template_use *use,
                    buffer *out, struct error *err)
 {
     for (const char *c = at->value; *c; c++) {
@@ -95,8 +94,8 @@ static bool expand(const template *t, const struct entry *at, const struct templ
     return !out->failed || error_memory(err);
 }
 
-static bool add_attribute(const template *t, const struct entry *at, const struct template_use *use,
-                          X509_NAME *subject, struct error *err)
+static bool add_attribute(const cert_template *t, const struct entry *at,
+                          const struct template_use *use, X509_NAME *subject, struct error *err)
 {
     const char *dot = strchr(at->name, '.'); /* "2.OU": a second OU */
     int nid = OBJ_txt2nid(dot ? dot + 1 : at->name);
@@ -111,7 +110,8 @@ static bool add_attribute(const template *t, const struct entry *at, const struc
             fault_openssl(t, at, err));
 }
 
-static X509_NAME *make_subject(const template *t, const struct template_use *use, struct error *err)
+static X509_NAME *make_subject(const cert_template *t, const struct template_use *use,
+                               struct error *err)
 {
     static const char *const names[2] = {"subject", NULL};
     char room[32];
@@ -139,7 +139,7 @@ static X509_NAME *make_subject(const template *t, const struct template_use *use
     return TAKE(subject);
 }
 
-static ASN1_TIME *make_end_in(const template *t, long days, time_t now, struct error *err)
+static ASN1_TIME *make_end_in(const cert_template *t, long days, time_t now, struct error *err)
 {
     ASN1_TIME *end = X509_time_adj_ex(NULL, (int)days, 0, &now);
     if (!end) {
@@ -149,7 +149,7 @@ static ASN1_TIME *make_end_in(const template *t, long days, time_t now, struct e
     return end;
 }
 
-static ASN1_TIME *make_end(const template *t, const struct template_use *use, time_t now,
+static ASN1_TIME *make_end(const cert_template *t, const struct template_use *use, time_t now,
                            struct error *err)
 {
     static const char *const names[2] = {"days", "not_after"};
@@ -176,7 +176,7 @@ static ASN1_TIME *make_end(const template *t, const struct template_use *use, ti
     char *rest;
     errno = 0;
     long days = strtol(at.value, &rest, 10);
-    if (!errno && rest != at.value && !*rest && days >= 1 && days <= MAX_DAYS &&
+    if (!errno && rest != at.value && !*rest && days >= 1 && days <= LIMIT_CERT_DAYS &&
         ASN1_TIME_adj(end, now, (int)days, 0))
         return TAKE(end);
     ERR_clear_error();
@@ -186,7 +186,7 @@ static ASN1_TIME *make_end(const template *t, const struct template_use *use, ti
 }
 
 /* Adds the extensions to cert, or with cert NULL only parses them. */
-static bool add_extensions(const template *t, const struct template_use *use, X509V3_CTX *ctx,
+static bool add_extensions(const cert_template *t, const struct template_use *use, X509V3_CTX *ctx,
                            X509 *cert, struct error *err)
 {
     char room[32], own[32];
@@ -210,7 +210,7 @@ static bool add_extensions(const template *t, const struct template_use *use, X5
     return true;
 }
 
-static bool check_names(const template *t, const char *section, struct error *err)
+static bool check_names(const cert_template *t, const char *section, struct error *err)
 {
     static const char *const known[] = {"subject",    "days",           "not_after",
                                         "extensions", "extensions_rsa", "extensions_ec",
@@ -246,13 +246,14 @@ static int next_requested(const char **list, size_t *length)
     return OBJ_txt2nid(name);
 }
 
-static bool find_requested(const template *t, enum pki_role role, char room[32], struct entry *at)
+static bool find_requested(const cert_template *t, enum pki_role role, char room[32],
+                           struct entry *at)
 {
     static const char *const names[2] = {"requested", NULL};
     return find_entry(t, role, names, room, at);
 }
 
-static bool check_requested(const template *t, enum pki_role role, struct error *err)
+static bool check_requested(const cert_template *t, enum pki_role role, struct error *err)
 {
     char room[32];
     struct entry at;
@@ -269,7 +270,7 @@ static bool check_requested(const template *t, enum pki_role role, struct error 
     }
 }
 
-bool template_allows(const template *t, enum pki_role role, int nid)
+bool template_allows(const cert_template *t, enum pki_role role, int nid)
 {
     char room[32];
     struct entry at;
@@ -284,7 +285,7 @@ bool template_allows(const template *t, enum pki_role role, int nid)
 }
 
 /* Goes through all that use of the template will need, short of a key. */
-static bool check_use(const template *t, const struct template_use *use, struct error *err)
+static bool check_use(const cert_template *t, const struct template_use *use, struct error *err)
 {
     AUTO(X509_NAME) *subject = make_subject(t, use, err);
     AUTO(ASN1_TIME) *end = subject ? make_end(t, use, 0, err) : NULL;
@@ -296,9 +297,8 @@ static bool check_use(const template *t, const struct template_use *use, struct 
     return add_extensions(t, use, &ctx, NULL, err);
 }
 
-static bool check(const template *t, struct error *err)
+static bool check(const cert_template *t, struct error *err)
 {
-    static const char *const families[] = {"rsa", "ec"};
     if (!check_names(t, "profile", err))
         return false;
     for (enum pki_role role = 0; role < ROLE_COUNT; role++) {
@@ -306,8 +306,8 @@ static bool check(const template *t, struct error *err)
         snprintf(section, sizeof section, "profile_%s", role_name(role));
         if (!check_names(t, section, err))
             return false;
-        for (size_t i = 0; i < COUNT(families); i++)
-            if (!check_use(t, &(struct template_use){role, families[i], "name", 0}, err))
+        for (size_t i = 0; i < KEY_FAMILY_COUNT; i++)
+            if (!check_use(t, &(struct template_use){role, key_families[i], "name", 0}, err))
                 return false;
         if (!check_requested(t, role, err))
             return false;
@@ -315,9 +315,9 @@ static bool check(const template *t, struct error *err)
     return true;
 }
 
-template *template_load(const char *dir, const char *kind, struct error *err)
+cert_template *template_load(const char *dir, const char *kind, struct error *err)
 {
-    AUTO(template) *t = calloc(1, sizeof *t);
+    AUTO(cert_template) *t = calloc(1, sizeof *t);
     if (!t || asprintf(&t->path, "%s/%s.cnf", dir, kind) < 0 || !(t->conf = NCONF_new(NULL))) {
         error_memory(err);
         return NULL;
@@ -334,7 +334,7 @@ template *template_load(const char *dir, const char *kind, struct error *err)
     return check(t, err) ? TAKE(t) : NULL;
 }
 
-void template_free(template *t)
+void template_free(cert_template *t)
 {
     if (!t)
         return;
@@ -343,13 +343,13 @@ void template_free(template *t)
     free(t);
 }
 
-const char *template_path(const template *t)
+const char *template_path(const cert_template *t)
 {
     return t->path;
 }
 
 /* Subject and times. */
-static bool fill(const template *t, const struct template_use *use, X509 *cert, time_t now,
+static bool fill(const cert_template *t, const struct template_use *use, X509 *cert, time_t now,
                  struct error *err)
 {
     AUTO(X509_NAME) *subject = make_subject(t, use, err);
@@ -361,8 +361,8 @@ static bool fill(const template *t, const struct template_use *use, X509 *cert, 
            error_openssl(err, RC_INTERNAL, "%s: cannot fill a certificate", t->path);
 }
 
-bool template_apply(const template *t, const struct template_use *use, X509 *cert, X509 *issuer,
-                    time_t now, struct error *err)
+bool template_apply(const cert_template *t, const struct template_use *use, X509 *cert,
+                    X509 *issuer, time_t now, struct error *err)
 {
     if (!fill(t, use, cert, now, err))
         return false;
@@ -373,7 +373,7 @@ bool template_apply(const template *t, const struct template_use *use, X509 *cer
 }
 
 /* Puts the extension that is made for this key in the place of the one before. */
-static bool replace_extension(const template *t, const struct entry *line, X509 *cert,
+static bool replace_extension(const cert_template *t, const struct entry *line, X509 *cert,
                               X509V3_CTX *ctx, struct error *err)
 {
     int at = X509_get_ext_by_NID(cert, NID_subject_key_identifier, -1);
@@ -385,7 +385,7 @@ static bool replace_extension(const template *t, const struct entry *line, X509 
     return X509_add_ext(cert, made, at) || error_memory(err);
 }
 
-bool template_apply_again(const template *t, const struct template_use *use, X509 *cert,
+bool template_apply_again(const cert_template *t, const struct template_use *use, X509 *cert,
                           X509 *issuer, time_t now, struct error *err)
 {
     /* those that depend on the issuer alone, or on nothing */

@@ -4,7 +4,7 @@
  * configuration syntax (openssl-config(5), x509v3_config(5)); the templates themselves explain
  * their sections.
  *
- *     AUTO(template) *t = template_load("pki-templates", "tam", err);
+ *     AUTO(cert_template) *t = template_load("pki-templates", "tam", err);
  *     struct template_use use = {.role = ROLE_TAM, .family = "rsa", .name = "mytam"};
  *     if (!t || !template_apply(t, &use, cert, issuer, now, err)) ...
  *
@@ -20,16 +20,16 @@
 #include "util/auto.h"
 #include "util/error.h"
 
-typedef struct template template;
+typedef struct cert_template cert_template;
 
 /* DIR/KIND.cnf, where kind is "root", "ca", "ocsp" or a role. A mistake in it is RC_USAGE with
  * file, section and name; all of it is looked at, so that none shows up after keys have been made.
  */
-template *template_load(const char *dir, const char *kind, struct error *err) MUST_CHECK;
-void template_free(template *t);
+cert_template *template_load(const char *dir, const char *kind, struct error *err) MUST_CHECK;
+void template_free(cert_template *t);
 
 /* The path of the template, for messages; borrowed. */
-const char *template_path(const template *t);
+const char *template_path(const cert_template *t);
 
 /* For whom a template is used. */
 struct template_use {
@@ -41,18 +41,18 @@ struct template_use {
 
 /* Sets subject, times and extensions of cert, whose key is set already; issuer is cert itself for a
  * root. */
-bool template_apply(const template *t, const struct template_use *use, X509 *cert, X509 *issuer,
-                    time_t now, struct error *err) MUST_CHECK;
+bool template_apply(const cert_template *t, const struct template_use *use, X509 *cert,
+                    X509 *issuer, time_t now, struct error *err) MUST_CHECK;
 
 /* The same for a cert that this template has been applied to before, for another subject and key of
  * that family and role, and under the same issuer: much of it is as it was. False, with err->rc
  * RC_OK, when something in this template cannot be known to be. */
-bool template_apply_again(const template *t, const struct template_use *use, X509 *cert,
+bool template_apply_again(const cert_template *t, const struct template_use *use, X509 *cert,
                           X509 *issuer, time_t now, struct error *err) MUST_CHECK;
 
 /* Whether a certificate request may bring the extension nid (the template's "requested"). */
-bool template_allows(const template *t, enum pki_role role, int nid);
+bool template_allows(const cert_template *t, enum pki_role role, int nid);
 
-AUTO_DEFINE(template, template_free)
+AUTO_DEFINE(cert_template, template_free)
 
 #endif

@@ -82,7 +82,7 @@ static bool make_keys(const struct fleet_order *order, struct fleet_member *memb
     return made;
 }
 
-static bool make_chain(const struct fleet_order *order, const template *look, const issuer *ca,
+static bool make_chain(const struct fleet_order *order, const cert_template *look, const issuer *ca,
                        size_t i, struct fleet_member *member, struct error *err)
 {
     X509 *own = sk_X509_value(ca->certs, 0);
@@ -119,7 +119,7 @@ bool fleet_issue(const struct fleet_order *order, struct fleet_member *members, 
     issuer found = {NULL};
     AUTO(issuer) *ca = &found;
     AUTO(char) *folder = order->templates ? strdup(order->templates) : install_templates(err);
-    AUTO(template) *look = folder ? template_load(folder, role_name(order->role), err) : NULL;
+    AUTO(cert_template) *look = folder ? template_load(folder, role_name(order->role), err) : NULL;
     if (!look || !issuer_open(ca, order, err) || !make_keys(order, members, err))
         return false;
     for (size_t i = 0; i < order->count; i++) {
