@@ -156,5 +156,5 @@ END
     run --separate-stderr otrp make-request get-device-state --pki pki --break expird
     assert_equal "$status $output" "2 "
     assert_regex "$stderr" "there is no mutation 'expird'"
-    assert_regex "$stderr" "hint: did you mean 'expired'\\? 'list' names them all"
+    assert_regex "$stderr" "hint: did you mean 'expired'\\? '--break list' names them all"
 }

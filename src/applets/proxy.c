@@ -175,7 +175,7 @@ static void log_json(const struct told *request, const struct proxy_message *m,
                                     (json_int_t)m->exchange, "peer", m->peer, "line", m->line,
                                     "request", side_json(&request->summary, request->bytes),
                                     "response", response, "elapsed_ms", m->elapsed_ms);
-    AUTO(buffer) *text = entry ? json_compact(entry) : NULL;
+    AUTO(buffer) *text = entry ? json_terse(entry) : NULL;
     if (text)
         fprintf(stderr, "%s\n", (const char *)text->data);
 }

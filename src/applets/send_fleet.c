@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "util/clock.h"
 #include "util/terminal.h"
 
 enum {
@@ -37,13 +37,6 @@ typedef struct fleet {
     size_t reason_count, more_reasons;
     struct progress progress;
 } fleet;
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 static enum rc session(fleet *f, size_t number, struct error *err)
 {
@@ -91,9 +84,9 @@ static void *work(void *argument)
         if (number >= f->sessions)
             return NULL;
         struct error err = {.rc = RC_INTERNAL};
-        double begun = now_ms();
+        double begun = clock_precise_ms();
         enum rc rc = session(f, number, &err);
-        double elapsed = now_ms() - begun;
+        double elapsed = clock_precise_ms() - begun;
         pthread_mutex_lock(&f->lock);
         if (busy)
             *busy = false;
@@ -269,9 +262,9 @@ enum rc send_many(sending *s, struct span body, struct error *err)
     pthread_mutex_init(&f.lock, NULL);
     pthread_cond_init(&f.freed, NULL);
     progress_start(&f.progress, "sessions", s->call->common->quiet || s->call->common->json);
-    double begun = now_ms();
+    double begun = clock_precise_ms();
     size_t started = run_jobs(&f);
-    double elapsed = now_ms() - begun;
+    double elapsed = clock_precise_ms() - begun;
     progress_end(&f.progress);
     pthread_cond_destroy(&f.freed);
     pthread_mutex_destroy(&f.lock);

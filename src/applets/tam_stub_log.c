@@ -17,7 +17,7 @@ void tam_log_json(const struct applet_call *call, const char *event, json_t *mem
     AUTO(json_t) *line = json_pack("{s:s, s:s}", "time", at, "event", event);
     if (!own || !line || json_object_update(line, own) != 0)
         return;
-    AUTO(buffer) *text = json_compact(line);
+    AUTO(buffer) *text = json_terse(line);
     if (!text)
         return;
     buffer_put_char(text, '\n');

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "util/text_form.h"
+
 enum { OVERHEAD_BYTES = 65536 }; /* of all chunk extensions and trailers of a body */
 
 size_t http_head_size(struct span text)
@@ -262,11 +264,6 @@ static void copy_content(struct http_body *body, struct span content)
     buffer_put(body->copy, content.data, content.size < room ? content.size : room);
 }
 
-static int hex_digit(uint8_t c)
-{
-    return isdigit(c) ? c - '0' : isxdigit(c) ? (c | 32) - 'a' + 10 : -1;
-}
-
 static bool bad_chunk(struct error *err)
 {
     error_set(err, RC_MALFORMED, "the body's chunks are broken");
@@ -284,7 +281,7 @@ static bool overhead_step(struct http_body *b, uint8_t c, enum chunk_state behin
 
 static bool size_step(struct http_body *b, uint8_t c, struct error *err)
 {
-    int digit = hex_digit(c);
+    int digit = hex_value(c);
     if (digit >= 0 && b->digits < 15) {
         b->left = b->left << 4 | (unsigned)digit;
         b->digits++;

@@ -7,13 +7,7 @@
 #include <unistd.h>
 
 #include "net/listen.h"
-
-double proxy_now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
+#include "util/clock.h"
 
 long proxy_silence_ms(const proxy *p)
 {
@@ -105,7 +99,7 @@ const char *proxy_url(const proxy *p)
 void proxy_stop(proxy *p)
 {
     pthread_mutex_lock(&p->lock);
-    atomic_store(&p->stop_ms, (long long)proxy_now_ms() + proxy_silence_ms(p));
+    atomic_store(&p->stop_ms, (long long)clock_precise_ms() + proxy_silence_ms(p));
     for (struct client *c = p->clients; c; c = c->after)
         if (c->idle)
             shutdown(c->fd, SHUT_RD);

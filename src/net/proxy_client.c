@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "net/listen.h"
+#include "util/clock.h"
 
 enum {
     CONNECTIONS = 256,       /* clients at once; more wait in the queue of the socket */
@@ -18,7 +19,7 @@ enum {
 
 bool client_overdue(const struct client *c)
 {
-    double now = proxy_now_ms(), stop = (double)atomic_load(&c->proxy->stop_ms);
+    double now = clock_precise_ms(), stop = (double)atomic_load(&c->proxy->stop_ms);
     return (c->until_ms > 0 && now > c->until_ms) || (stop > 0 && now > stop);
 }
 
@@ -70,8 +71,8 @@ static void client_end(struct client *c)
     /* with bytes on their way, close would reset the connection, and take the answer with it */
     shutdown(c->fd, SHUT_WR);
     char bytes[4096];
-    double until = proxy_now_ms() + LINGER_MS;
-    for (ssize_t n = -1; n != 0 && proxy_now_ms() < until;) {
+    double until = clock_precise_ms() + LINGER_MS;
+    for (ssize_t n = -1; n != 0 && clock_precise_ms() < until;) {
         n = recv(c->fd, bytes, sizeof bytes, 0);
         if (n < 0 && (errno != EAGAIN || !client_wait(c, POLLIN, LINGER_MS)))
             break;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy_parts.h"
+#include "util/clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -111,7 +112,7 @@ static void begin(exchange *x)
     if (x->number)
         return;
     x->number = atomic_fetch_add(&x->proxy->exchanges, 1) + 1;
-    x->begun_ms = proxy_now_ms();
+    x->begun_ms = clock_precise_ms();
 }
 
 /* Reads the head of a request, for which its client has the time-out in all. False without one. */
@@ -126,7 +127,7 @@ static bool read_request(exchange *x)
         if (c->in->size > HTTP_HEAD_BYTES)
             return answer(x, 431, "the client's header is too large");
         long left = proxy_silence_ms(c->proxy);
-        left -= x->number ? (long)(proxy_now_ms() - x->begun_ms) : 0;
+        left -= x->number ? (long)(clock_precise_ms() - x->begun_ms) : 0;
         ssize_t n = client_read(c);
         if (n < 0 && (left <= 0 || !client_wait(c, POLLIN, left)))
             n = 0;
@@ -139,7 +140,7 @@ static bool read_request(exchange *x)
     if (!x->request_text || size > HTTP_HEAD_BYTES)
         return answer(x, 431, "the client's header is too large");
     drop(c->in, size);
-    x->begun_ms = proxy_now_ms();
+    x->begun_ms = clock_precise_ms();
     c->until_ms = x->begun_ms + EXCHANGE_TIMES * (double)proxy_silence_ms(c->proxy);
     if (!http_request_parse(&x->request, buffer_span(x->request_text), &err) ||
         !http_body_of_request(&x->request_body, &x->request, &err))

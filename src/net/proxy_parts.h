@@ -57,8 +57,6 @@ typedef struct exchange {
     bool keep;       /* the client's connection, for another request */
 } exchange;
 
-/* Milliseconds of the monotonic clock. */
-double proxy_now_ms(void);
 /* How long either side may say nothing. */
 long proxy_silence_ms(const proxy *p);
 bool proxy_is_stopping(const proxy *p);

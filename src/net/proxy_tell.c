@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy_parts.h"
+#include "util/clock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -86,7 +87,7 @@ void exchange_tell_response(exchange *x, int status, bool own, const char *error
     m->status = status;
     m->own = own;
     snprintf(m->error, sizeof m->error, "%s", error);
-    m->elapsed_ms = proxy_now_ms() - x->begun_ms;
+    m->elapsed_ms = clock_precise_ms() - x->begun_ms;
     if (!own && status)
         m->headers = without_credentials(&x->response);
     message_body(x->proxy, m, &x->response_body);

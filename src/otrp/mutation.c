@@ -265,9 +265,9 @@ const struct mutation *mutation_find(const mutations *all, enum message_id type,
               message_type(type)->name);
     const char *near = other ? NULL : nearest_name(all, type, name);
     if (near)
-        error_hint(err, "did you mean '%s'? 'list' names them all", near);
+        error_hint(err, "did you mean '%s'? '--break list' names them all", near);
     else
-        error_hint(err, "'list' names them all with the messages that they fit");
+        error_hint(err, "'--break list' names them all with the messages that they fit");
     return NULL;
 }
 

@@ -65,9 +65,14 @@ void time_format(time_t at, char text[32])
         strcpy(text, "?");
 }
 
-long long clock_elapsed_ms(void)
+double clock_precise_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+long long clock_elapsed_ms(void)
+{
+    return (long long)clock_precise_ms();
 }

@@ -25,5 +25,7 @@ void time_format(time_t at, char text[32]);
 
 /* Milliseconds of a clock that never goes back: for durations and deadlines. */
 long long clock_elapsed_ms(void);
+/* The same with its fraction, for what is told to people. */
+double clock_precise_ms(void);
 
 #endif

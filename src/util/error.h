@@ -3,8 +3,7 @@
  * error.h: what went wrong, said once, where it is known.
  *
  *     if (size > LIMIT_MESSAGE_BYTES)
- *         return error_set(err, RC_MALFORMED, "%s: %zu bytes, more than the %zu allowed", name,
- * size, limit);
+ *         return error_set(err, RC_MALFORMED, "%s: larger than allowed", name);
  *
  * Fallible functions fill a caller's struct error and return false or NULL; callers may put a
  * prefix before the message, and main prints it. Lower layers never print and never exit.
