@@ -6,6 +6,7 @@
 #include "jose/jwk.h"
 #include "otrp/profile.h"
 #include "pki/layout.h"
+#include "util/terminal.h"
 
 key_set *call_keys(const struct applet_call *call, const char *source, enum key_part part,
                    struct error *err)
@@ -52,6 +53,18 @@ enum rc call_put_buffer(const struct applet_call *call, const char *path, buffer
         !output_commit(outputs, err))
         return err->rc;
     return RC_OK;
+}
+
+EVP_PKEY *call_make_key(const struct applet_call *call, enum key_alg alg, struct error *err)
+{
+    struct progress progress;
+    struct keygen_job job = {.alg = alg};
+    progress_start_late(&progress, "keys", call->common->quiet);
+    bool made = keygen_run(
+        &job, 1,
+        &(struct keygen_how){.threads = 1, .progress = progress_update, .context = &progress}, err);
+    progress_end(&progress);
+    return made ? job.pkey : NULL;
 }
 
 enum rc call_put(const struct applet_call *call, const char *path, struct span data,

@@ -6,6 +6,7 @@
 #include "applet.h"
 #include "jose/key_set.h"
 #include "pki/cert.h"
+#include "pki/keygen.h"
 #include "util/file.h"
 #include "util/json.h"
 #include "util/limits.h"
@@ -23,6 +24,10 @@ bool call_keys_all(const struct applet_call *call, const struct text_list *sourc
  * NULL without any. */
 bool certs_load_all(const struct text_list *paths, X509_stack **certs,
                     struct error *err) MUST_CHECK;
+
+/* A new key, the caller's; who waits for it at a terminal sees that it is being made. */
+EVP_PKEY *call_make_key(const struct applet_call *call, enum key_alg alg,
+                        struct error *err) MUST_CHECK;
 
 /* Writes the one result of a command, as --force says. */
 enum rc call_put(const struct applet_call *call, const char *path, struct span data,

@@ -8,11 +8,9 @@
 #include <openssl/pkcs12.h>
 
 #include "jose/jwk.h"
-#include "pki/keygen.h"
 #include "util/openssl_auto.h"
 #include "util/openssl_error.h"
 #include "util/secret.h"
-#include "util/terminal.h"
 
 struct jwk_options {
     bool public, pem, der, p12, thumbprint;
@@ -35,23 +33,12 @@ static const struct option_row options[] = {
             "key, JWK, JWK set or certificate (default: standard input)"),
     OPT_END};
 
-static bool make_key(const struct applet_call *call, struct keygen_job *job, struct error *err)
-{
-    struct progress progress;
-    progress_start_late(&progress, "keys", call->common->quiet);
-    bool made = keygen_run(
-        job, 1,
-        &(struct keygen_how){.threads = 1, .progress = progress_update, .context = &progress}, err);
-    progress_end(&progress);
-    return made;
-}
-
 static key_set *generated(const struct applet_call *call, const char *name, struct error *err)
 {
-    struct keygen_job job = {.pkey = NULL};
-    if (!key_alg_parse(name, "--generate", &job.alg, err) || !make_key(call, &job, err))
-        return NULL;
-    return key_set_of(key_from_pkey(job.pkey, true, name, err), err);
+    enum key_alg alg;
+    EVP_PKEY *pkey = key_alg_parse(name, "--generate", &alg, err) ? call_make_key(call, alg, err)
+                                                                  : NULL;
+    return pkey ? key_set_of(key_from_pkey(pkey, true, name, err), err) : NULL;
 }
 
 static bool put_pem(buffer *out, const key *k, enum key_part part, struct error *err)

@@ -59,6 +59,14 @@ bool issue_take_key(const struct applet_call *call, entity *e, const char *sourc
     return entity_set_key(e, pkey, exportable, source, err);
 }
 
+bool issue_make_key(const struct applet_call *call, entity *e, struct error *err)
+{
+    if (e->pkey)
+        return true;
+    EVP_PKEY *pkey = call_make_key(call, e->alg, err);
+    return pkey && entity_set_key(e, pkey, true, "the new key", err);
+}
+
 /* The certificate that is to be renewed keeps its tamid and, unless told otherwise, its key.
  * *replaced gets it, the caller's. */
 static bool take_old(const struct applet_call *call, const struct station *s, entity *e,
@@ -285,7 +293,7 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
              role_title(e->role));
 
     /* act */
-    if (!entity_make_key(e, NULL, err) || !station_issue(s, e, err) ||
+    if (!issue_make_key(call, e, err) || !station_issue(s, e, err) ||
         (!o->renew && !check_free(s, e, err)))
         return err->rc;
 

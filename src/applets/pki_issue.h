@@ -33,6 +33,9 @@ void issue_warn_of_clear(const struct applet_call *call, const struct station *s
 bool issue_take_key(const struct applet_call *call, entity *e, const char *source,
                     struct error *err) MUST_CHECK;
 
+/* Gives it a new key, unless it has one. */
+bool issue_make_key(const struct applet_call *call, entity *e, struct error *err) MUST_CHECK;
+
 /* Writes a result, a table or its text, to standard output, as --json says. */
 bool issued_print(const struct applet_call *call, csv *result, struct error *err) MUST_CHECK;
 bool issued_print_text(const struct applet_call *call, const buffer *result,

@@ -63,7 +63,7 @@ static bool service_key(const struct applet_call *call, const struct service *v,
             error_set(err, RC_MALFORMED, "%s: its key cannot be read", v->cert_path);
         return pkey && entity_set_key(e, pkey, false, v->cert_path, err);
     }
-    return entity_make_key(e, NULL, err);
+    return issue_make_key(call, e, err);
 }
 
 /* A key file that would not be that of the new certificate is the user's to take away. */

@@ -100,14 +100,6 @@ static EVP_PKEY *maker_key(EVP_PKEY_CTX *maker, enum key_alg alg, struct error *
     return NULL;
 }
 
-EVP_PKEY *keygen_one(enum key_alg alg, struct error *err)
-{
-    EVP_PKEY_CTX *maker = maker_new(alg);
-    EVP_PKEY *pkey = maker_key(maker, alg, err);
-    EVP_PKEY_CTX_free(maker);
-    return pkey;
-}
-
 struct workshop {
     struct keygen_job **order; /* the longest first */
     size_t count, next, done;

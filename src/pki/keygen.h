@@ -38,10 +38,8 @@ bool key_alg_parse(const char *text, const char *option, enum key_alg *alg,
 /* The algorithm of a key; false when it is none of these. */
 bool key_alg_of(const EVP_PKEY *pkey, enum key_alg *alg) MUST_CHECK;
 
-/* One key, made by this thread; owned by the caller. */
-EVP_PKEY *keygen_one(enum key_alg alg, struct error *err) MUST_CHECK;
-/* The same for one key after the other: what making an EC key begins with takes as long as the key
- * itself, and is done once. */
+/* One key after the other, made by this thread and owned by the caller: what making an EC key
+ * begins with takes as long as the key itself, and is done once. */
 typedef struct keygen keygen;
 keygen *keygen_new(void);
 void keygen_free(keygen *k);

@@ -113,7 +113,7 @@ bool entity_make_key(entity *e, keygen *keys, struct error *err)
     if (e->pkey)
         return true;
     e->private = true;
-    return (e->pkey = keys ? keygen_next(keys, e->alg, err) : keygen_one(e->alg, err)) != NULL;
+    return (e->pkey = keygen_next(keys, e->alg, err)) != NULL;
 }
 
 bool entity_set_key(entity *e, EVP_PKEY *pkey, bool private, const char *what, struct error *err)

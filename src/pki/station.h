@@ -8,7 +8,7 @@
  *     station.ca[ROLE_TEE].key = ca_key;
  *
  *     AUTO(entity) *e = entity_read(&(struct entity_text){.role = "tee", .name = "device1"}, err);
- *     if (!e || !entity_make_key(e, NULL, err) || !station_issue(&station, e, err)) ...
+ *     if (!e || !entity_make_key(e, keys, err) || !station_issue(&station, e, err)) ...
  *
  * The manifest's or the user's texts are checked by entity_read and become typed values there.
  */
@@ -43,8 +43,7 @@ typedef struct entity {
 entity *entity_read(const struct entity_text *text, struct error *err) MUST_CHECK;
 void entity_free(entity *e);
 
-/* A new key of its algorithm, unless it has one. keys is for one thread that makes many, or NULL.
- */
+/* A new key of its algorithm, unless it has one. */
 bool entity_make_key(entity *e, keygen *keys, struct error *err) MUST_CHECK;
 /* Gives it a key that exists; takes pkey, also at a failure. RC_USAGE for a key of another kind. */
 bool entity_set_key(entity *e, EVP_PKEY *pkey, bool private, const char *what,
