@@ -19,9 +19,9 @@
 static void print_error_json(const char *name, const struct error *err)
 {
     AUTO(json_t) *report = json_pack(
-        "{s:{s:s, s:i, s:s, s:s*, s:s*, s:s*}}", "error", "applet", name, "exit", (int)err->rc,
-        "class", rc_name(err->rc), "message", err->message, "rule", err->rule[0] ? err->rule : NULL,
-        "hint", err->hint[0] ? err->hint : NULL);
+        "{s:{s:o, s:i, s:s, s:o, s:s*, s:o*}}", "error", "applet", json_text_of(name), "exit",
+        (int)err->rc, "class", rc_name(err->rc), "message", json_text_of(err->message), "rule",
+        err->rule[0] ? err->rule : NULL, "hint", err->hint[0] ? json_text_of(err->hint) : NULL);
     AUTO(buffer) *line = report ? json_terse(report) : NULL;
     fprintf(stderr, "%s\n", line ? (const char *)line->data : "{\"error\":{}}");
 }

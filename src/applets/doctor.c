@@ -37,9 +37,9 @@ static void add(struct report *r, const char *group, const char *name, enum stat
 {
     static const char *const names[] = {"ok", "missing", "wrong"};
     json_array_append_new(r->findings,
-                          json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*}", "group", group, "name",
+                          json_pack("{s:s, s:s, s:s, s:b, s:o*, s:s*}", "group", group, "name",
                                     name, "state", names[state], "optional", optional, "detail",
-                                    detail, "hint", state == STATE_OK ? NULL : hint));
+                                    json_text_of(detail), "hint", state == STATE_OK ? NULL : hint));
     r->bad += state != STATE_OK && !optional;
 }
 

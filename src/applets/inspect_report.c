@@ -12,28 +12,13 @@ enum { ROWS_MOST = 2000, NAME_COLUMN = 30, HEX_SHOWN = 16 };
 
 static const char *const tone_names[] = {"plain", "good", "bad", "note", "dim"};
 
-json_t *shown_text(struct span text)
-{
-    AUTO(buffer) *out = buffer_secret(text.size);
-    for (size_t i = 0, length; out && i < text.size; i += length) {
-        length = utf8_length(text.data + i, text.size - i);
-        if (length && text.data[i]) {
-            buffer_put(out, text.data + i, length);
-        } else {
-            buffer_put_format(out, "\\x%02x", text.data[i]);
-            length = 1;
-        }
-    }
-    return out && !out->failed ? json_stringn((const char *)out->data, out->size) : NULL;
-}
-
 static json_t *words(const char *format, va_list args)
 {
     char *text = NULL;
     if (vasprintf(&text, format, args) < 0)
         return NULL;
     AUTO(char) *own = text;
-    return shown_text(span_text(own));
+    return json_text_of(own);
 }
 
 void item_begin(report *r, const char *kind, const char *name)
@@ -50,7 +35,7 @@ struct layer layer_add(report *r, const char *title, const char *format, ...)
     json_t *note = words(format, args);
     va_end(args);
     json_t *rows = json_array();
-    json_t *name = shown_text(span_text(title));
+    json_t *name = json_text_of(title);
     json_array_append_new(json_object_get(r->item, "layers"),
                           json_pack("{s:o, s:o*, s:o}", "layer", name, "note", note, "rows", rows));
     return (struct layer){.report = r, .rows = rows, .left = ROWS_MOST};
@@ -69,7 +54,7 @@ static json_t *row_add(struct layer *layer, const char *path, json_t *value, enu
         json_object_set_new(row, "value", json_string("more rows are left out"));
         json_decref(value);
     } else {
-        json_object_set_new(row, "path", shown_text(span_text(path)));
+        json_object_set_new(row, "path", json_text_of(path));
         json_object_set_new(row, "depth", json_integer(layer->depth));
         if (value)
             json_object_set_new(row, "value", value);
@@ -106,13 +91,8 @@ json_t *row_text(struct layer *layer, const char *path, struct span text, enum t
         row_secret(layer, path, text);
         return NULL;
     }
-    size_t size = text.size;
-    if (size > r->value_bytes) {
-        size = r->value_bytes;
-        while (size && (text.data[size] & 0xc0) == 0x80 && r->value_bytes - size < 4)
-            size--; /* not in the middle of a character */
-    }
-    json_t *row = row_add(layer, path, shown_text(SPAN(text.data, size)), tone);
+    size_t size = utf8_cut((const char *)text.data, text.size, r->value_bytes);
+    json_t *row = row_add(layer, path, json_text(SPAN(text.data, size)), tone);
     if (row && size < text.size)
         json_object_set_new(row, "bytes", json_integer((json_int_t)text.size));
     return row;
@@ -147,7 +127,7 @@ json_t *row_words(struct layer *layer, const char *path, enum tone tone, const c
 void row_secret(struct layer *layer, const char *path, struct span text)
 {
     if (layer->report->secrets) {
-        row_add(layer, path, shown_text(text), TONE_NOTE);
+        row_add(layer, path, json_text(text), TONE_NOTE);
         return;
     }
     json_t *row = row_words(layer, path, TONE_DIM, "(secret, %zu bytes; --show-secrets shows it)",
@@ -176,8 +156,8 @@ void deviation_add(report *r, const char *path, const char *section, const char 
     va_start(args, format);
     json_t *what = words(format, args);
     va_end(args);
-    json_array_append_new(list, json_pack("{s:o, s:s, s:o*}", "path", shown_text(span_text(path)),
-                                          "section", section, "what", what));
+    json_array_append_new(list, json_pack("{s:o, s:s, s:o*}", "path", json_text_of(path), "section",
+                                          section, "what", what));
 }
 
 void hint_add(report *r, const char *format, ...)

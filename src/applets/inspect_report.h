@@ -55,9 +55,6 @@ void deviation_add(report *r, const char *path, const char *section, const char 
     PRINTF_LIKE(4, 5);
 void hint_add(report *r, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* A string for JSON of bytes that may be no UTF-8: \xNN stands for those that are none. */
-json_t *shown_text(struct span text);
-
 /* Writes the item as text. */
 void item_print(const report *r, FILE *out, bool colours);
 

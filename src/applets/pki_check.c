@@ -43,9 +43,9 @@ static void find(void *context, enum audit_kind kind, const char *path, const ch
     report->count++;
     if (report->findings) {
         json_array_append_new(report->findings,
-                              json_pack("{s:s, s:s, s:s, s:s}", "kind", audit_kind_name(kind),
-                                        "path", path, "message", message, "hint",
-                                        audit_kind_hint(kind)));
+                              json_pack("{s:s, s:o, s:o, s:s}", "kind", audit_kind_name(kind),
+                                        "path", json_text_of(path), "message",
+                                        json_text_of(message), "hint", audit_kind_hint(kind)));
         return;
     }
     printf("%s: ", audit_kind_name(kind));
@@ -74,8 +74,8 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (!audit_run(&audit, err))
         return err->rc;
     if (findings) {
-        AUTO(json_t) *whole = json_pack("{s:s, s:I, s:I, s:I, s:O}", "pki", o->pki, "certificates",
-                                        (json_int_t)audit.certificates, "keys",
+        AUTO(json_t) *whole = json_pack("{s:o, s:I, s:I, s:I, s:O}", "pki", json_text_of(o->pki),
+                                        "certificates", (json_int_t)audit.certificates, "keys",
                                         (json_int_t)audit.keys, "keys_not_opened",
                                         (json_int_t)audit.keys_not_opened, "findings", findings);
         AUTO(buffer) *text = whole ? json_pretty(whole) : NULL;

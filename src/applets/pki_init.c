@@ -121,10 +121,10 @@ static bool report_file(json_t *rows, const hierarchy *h, const struct pki_file 
                         struct error *err)
 {
     const struct pki_member *m = &h->members[file->member];
-    json_t *row = json_pack("{s:s, s:s, s:s, s:s*, s:s, s:s, s:s*}", "path", file->path, "role",
-                            role_name(m->role), "level", pki_level_name(m->level), "name", m->name,
-                            "kind", pki_file_kind_name(file->kind), "alg", key_alg_name(m->alg),
-                            "tamid", m->tamid);
+    json_t *row = json_pack(
+        "{s:o, s:s, s:s, s:s*, s:s, s:s, s:s*}", "path", json_text_of(file->path), "role",
+        role_name(m->role), "level", pki_level_name(m->level), "name", m->name, "kind",
+        pki_file_kind_name(file->kind), "alg", key_alg_name(m->alg), "tamid", m->tamid);
     if (!row || json_array_append_new(rows, row) != 0)
         return error_memory(err);
     return !m->cert || file->kind != PKI_CERT || report_cert(row, m, err);
@@ -137,8 +137,8 @@ static buffer *make_report(const hierarchy *h, const pki_files *files, const cha
     for (size_t i = 0; rows && i < files->count; i++)
         if (!report_file(rows, h, &files->files[i], err))
             return NULL;
-    AUTO(json_t) *report = json_pack("{s:s, s:b, s:O}", "pki", dir, "dry_run", (int)dry_run,
-                                     "files", rows);
+    AUTO(json_t) *report = json_pack("{s:o, s:b, s:O}", "pki", json_text_of(dir), "dry_run",
+                                     (int)dry_run, "files", rows);
     buffer *text = report ? json_pretty(report) : NULL;
     if (!text)
         error_memory(err);

@@ -157,7 +157,7 @@ static json_t *side_json(const struct summary *s, unsigned long long bytes)
     json_t *side = json_pack("{s:I}", "bytes", (json_int_t)bytes);
     for (size_t i = 0; side && i < COUNT(texts); i++)
         if (texts[i].value[0])
-            json_object_set_new(side, texts[i].name, json_string(texts[i].value));
+            json_object_set_new(side, texts[i].name, json_text_of(texts[i].value));
     return side;
 }
 
@@ -170,11 +170,11 @@ static void log_json(const struct told *request, const struct proxy_message *m,
     if (m->own)
         json_object_set_new(response, "from", json_string("proxy"));
     if (m->error[0])
-        json_object_set_new(response, "error", json_string(m->error));
-    AUTO(json_t) *entry = json_pack("{s:I, s:s, s:s, s:o, s:o, s:f}", "exchange",
-                                    (json_int_t)m->exchange, "peer", m->peer, "line", m->line,
-                                    "request", side_json(&request->summary, request->bytes),
-                                    "response", response, "elapsed_ms", m->elapsed_ms);
+        json_object_set_new(response, "error", json_text_of(m->error));
+    AUTO(json_t) *entry = json_pack(
+        "{s:I, s:s, s:o, s:o, s:o, s:f}", "exchange", (json_int_t)m->exchange, "peer", m->peer,
+        "line", json_text_of(m->line), "request", side_json(&request->summary, request->bytes),
+        "response", response, "elapsed_ms", m->elapsed_ms);
     AUTO(buffer) *text = entry ? json_terse(entry) : NULL;
     if (text)
         fprintf(stderr, "%s\n", (const char *)text->data);

@@ -155,9 +155,10 @@ static buffer *summary_json(const fleet *f, double elapsed_ms)
                                 ? json_real(thousandths(percentile(f, percentiles[i].percent)))
                                 : json_null());
     for (size_t i = 0; i < f->reason_count; i++)
-        json_array_append_new(
-            failures, json_pack("{s:I, s:s, s:s}", "count", (json_int_t)f->reasons[i].count,
-                                "class", rc_name(f->reasons[i].rc), "reason", f->reasons[i].text));
+        json_array_append_new(failures,
+                              json_pack("{s:I, s:s, s:o}", "count", (json_int_t)f->reasons[i].count,
+                                        "class", rc_name(f->reasons[i].rc), "reason",
+                                        json_text_of(f->reasons[i].text)));
     if (f->more_reasons)
         json_array_append_new(failures,
                               json_pack("{s:I, s:s, s:s}", "count", (json_int_t)f->more_reasons,
@@ -230,7 +231,7 @@ static json_t *names_of(const struct send *o, struct error *err)
 {
     if (!o->device)
         return device_names(o->tee, err);
-    json_t *names = json_pack("[s]", o->device);
+    json_t *names = json_pack("[o]", json_text_of(o->device));
     if (!names)
         error_memory(err);
     return names;

@@ -62,7 +62,7 @@ static json_t *shortened(const char *text)
     return json_string(cut);
 }
 
-static json_t *shown_text(const char *name, const json_t *value, unsigned depth)
+static json_t *trace_text(const char *name, const json_t *value, unsigned depth)
 {
     const char *text = json_string_value(value);
     bool layer = name && (strcmp(name, "payload") == 0 || strcmp(name, "protected") == 0);
@@ -79,13 +79,13 @@ static json_t *shown(const json_t *value, unsigned depth)
     if (depth > LIMIT_JSON_DEPTH)
         return json_string("\xe2\x80\xa6");
     if (json_is_string(value))
-        return shown_text(NULL, value, depth);
+        return trace_text(NULL, value, depth);
     if (!json_is_object(value) && !json_is_array(value))
         return json_copy((json_t *)(uintptr_t)value);
     json_t *copy = json_is_object(value) ? json_object() : json_array();
     json_object_foreach ((json_t *)(uintptr_t)value, name, each) {
         json_object_set_new(copy, name,
-                            json_is_string(each) ? shown_text(name, each, depth)
+                            json_is_string(each) ? trace_text(name, each, depth)
                                                  : shown(each, depth + 1));
     }
     json_array_foreach (value, i, each) {

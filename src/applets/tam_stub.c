@@ -184,10 +184,10 @@ static void access_log(void *context, const struct http_request *request, int st
         return;
     if (s->call->common->json)
         tam_log_json(s->call, "access",
-                     json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:f}", "peer", peer, "method",
-                               request->method, "path", request->path, "status", status, "bytes_in",
-                               (json_int_t)in, "bytes_out", (json_int_t)out, "elapsed_ms",
-                               elapsed_ms));
+                     json_pack("{s:s, s:o, s:o, s:i, s:I, s:I, s:f}", "peer", peer, "method",
+                               json_text_of(request->method), "path", json_text_of(request->path),
+                               "status", status, "bytes_in", (json_int_t)in, "bytes_out",
+                               (json_int_t)out, "elapsed_ms", elapsed_ms));
     else
         say(s->call, "%s \"%s %s\" %d %zu %zu %.1fms", peer, request->method, request->path, status,
             in, out, elapsed_ms);

@@ -31,8 +31,8 @@ void tam_log(const struct applet_call *call, const char *event, const struct tam
         return;
     if (call->common->json)
         return tam_log_json(call, event,
-                            json_pack("{s:s*, s:s*, s:s*}", "tid", note->tid, "did", note->did,
-                                      "text", note->text));
+                            json_pack("{s:o*, s:o*, s:o*}", "tid", json_text_of(note->tid), "did",
+                                      json_text_of(note->did), "text", json_text_of(note->text)));
     if (strcmp(event, "session") == 0)
         warn(call, "%.22s %s", note->tid ? note->tid : "-", note->text);
     else

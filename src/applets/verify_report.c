@@ -10,9 +10,9 @@
 void checks_add(evidence *e, const char *name, const char *title, const char *section,
                 const char *verdict, const char *reason)
 {
-    json_array_append_new(e->checks,
-                          json_pack("{s:s, s:s, s:s, s:s*, s:s*}", "check", name, "verdict",
-                                    verdict, "title", title, "rule", section, "reason", reason));
+    json_array_append_new(e->checks, json_pack("{s:s, s:s, s:s, s:s*, s:o*}", "check", name,
+                                               "verdict", verdict, "title", title, "rule", section,
+                                               "reason", json_text_of(reason)));
 }
 
 void checks_extent(const evidence *e, char text[120])
@@ -72,10 +72,10 @@ void deviations_tell(const evidence *e)
 bool report_print(const evidence *e, bool verified, const struct error *failure, struct error *err)
 {
     AUTO(json_t) *report = json_pack(
-        "{s:b, s:i, s:s*, s:s*, s:s*, s:O}", "verified", verified, "exit",
-        verified ? 0 : (int)failure->rc, "message", verified ? e->subject : NULL, "reason",
-        verified ? NULL : failure->message, "hint",
-        !verified && failure->hint[0] ? failure->hint : NULL, "checks", e->checks);
+        "{s:b, s:i, s:o*, s:o*, s:o*, s:O}", "verified", verified, "exit",
+        verified ? 0 : (int)failure->rc, "message", verified ? json_text_of(e->subject) : NULL,
+        "reason", verified ? NULL : json_text_of(failure->message), "hint",
+        !verified && failure->hint[0] ? json_text_of(failure->hint) : NULL, "checks", e->checks);
     if (report && e->reading)
         json_object_set(report, "deviations", e->deviations);
     AUTO(buffer) *text = report ? json_pretty(report) : NULL;

@@ -16,6 +16,7 @@
 #include "util/limits.h"
 #include "util/openssl_error.h"
 #include "util/secret.h"
+#include "util/utf8.h"
 
 #define SUBJECT_BYTES 256 /* of a message that must have room for the reason */
 
@@ -391,12 +392,9 @@ char *cert_subject(const X509 *cert)
     long size = BIO_get_mem_data(bio, &data);
     if (size == 0)
         return strdup("(no subject)");
-    bool cut = size > SUBJECT_BYTES;
-    size_t length = cut ? SUBJECT_BYTES : (size_t)size;
-    while (cut && length && ((unsigned char)data[length] & 0xc0) == 0x80)
-        length--; /* not in the middle of a character */
+    size_t length = utf8_cut(data, (size_t)size, SUBJECT_BYTES);
     char *text = NULL;
-    if (asprintf(&text, "%.*s%s", (int)length, data, cut ? "..." : "") < 0)
+    if (asprintf(&text, "%.*s%s", (int)length, data, length < (size_t)size ? "..." : "") < 0)
         return NULL;
     return text;
 }

@@ -5,15 +5,29 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/utf8.h"
+
+enum { TEXT_BYTES = 2 * sizeof(((struct error *)0)->message) };
+
+/* As much of text as there is room for, never half a character. */
+static void keep(char *to, size_t room, const char *text)
+{
+    size_t kept = utf8_cut(text, strlen(text), room - 1);
+    memcpy(to, text, kept);
+    to[kept] = '\0';
+}
+
 bool error_reason(struct error *err, enum rc rc, const char *reason, const char *format,
                   va_list args)
 {
+    char text[TEXT_BYTES];
     err->rc = rc;
     err->cause = CAUSE_OTHER;
     err->rule[0] = err->hint[0] = '\0';
-    int length = vsnprintf(err->message, sizeof err->message, format, args);
-    if (reason && length >= 0 && (size_t)length < sizeof err->message)
-        snprintf(err->message + length, sizeof err->message - (size_t)length, ": %s", reason);
+    int length = vsnprintf(text, sizeof text, format, args);
+    if (reason && length >= 0 && (size_t)length < sizeof text)
+        snprintf(text + length, sizeof text - (size_t)length, ": %s", reason);
+    keep(err->message, sizeof err->message, text);
     return false;
 }
 
@@ -28,17 +42,15 @@ bool error_set(struct error *err, enum rc rc, const char *format, ...)
 
 bool error_prefix(struct error *err, const char *format, ...)
 {
-    char message[sizeof err->message];
+    char text[TEXT_BYTES];
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(message, sizeof message, format, args);
+    int length = vsnprintf(text, sizeof err->message, format, args);
     va_end(args);
-    if (length < 0 || (size_t)length >= sizeof message)
+    if (length < 0 || (size_t)length >= sizeof err->message)
         return false;
-    int room = (int)sizeof message - length - 3;
-    snprintf(message + length, sizeof message - (size_t)length, ": %.*s", room > 0 ? room : 0,
-             err->message);
-    memcpy(err->message, message, sizeof message);
+    snprintf(text + length, sizeof text - (size_t)length, ": %s", err->message);
+    keep(err->message, sizeof err->message, text);
     return false;
 }
 
@@ -57,9 +69,11 @@ bool error_cause(struct error *err, enum cause cause)
 bool error_hint(struct error *err, const char *format, ...)
 {
     va_list args;
+    char text[TEXT_BYTES];
     va_start(args, format);
-    vsnprintf(err->hint, sizeof err->hint, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    keep(err->hint, sizeof err->hint, text);
     return false;
 }
 

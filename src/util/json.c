@@ -181,6 +181,21 @@ static buffer *dump(const json_t *value, size_t flags, const char *end)
     return out->failed ? NULL : TAKE(out);
 }
 
+json_t *json_text(struct span text)
+{
+    AUTO(buffer) *out = buffer_secret(text.size);
+    for (size_t i = 0, length; out && i < text.size; i += length) {
+        length = utf8_length(text.data + i, text.size - i);
+        if (length && text.data[i]) {
+            buffer_put(out, text.data + i, length);
+        } else {
+            buffer_put_format(out, "\\x%02x", text.data[i]);
+            length = 1;
+        }
+    }
+    return out && !out->failed ? json_stringn((const char *)out->data, out->size) : NULL;
+}
+
 buffer *json_compact(const json_t *value)
 {
     return dump(value, JSON_COMPACT, "");

@@ -18,6 +18,15 @@ void json_wipe(void);
 /* Parses an object or array; name is what messages call it. Owned by the caller. */
 json_t *json_load_span(struct span text, const char *name, struct error *err) MUST_CHECK;
 
+/* A string of bytes that may be no UTF-8, such as a path or a message that quotes one: \xNN stands
+ * for those that are none. NULL without memory. */
+json_t *json_text(struct span text);
+/* The same of a C string; NULL for NULL. */
+static inline json_t *json_text_of(const char *text)
+{
+    return text ? json_text(span_text(text)) : NULL;
+}
+
 /* UTF-8 with sorted members and no white space (RFC 8785), for values without fractions. Owned by
  * the caller, secret; NULL without memory or with a real number inside. */
 buffer *json_canonical(const json_t *value);

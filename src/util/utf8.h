@@ -29,6 +29,18 @@ static inline size_t utf8_length(const uint8_t *p, size_t left)
     return length;
 }
 
+/* How much of a text stays when it is cut to most bytes: no character is left in halves. What is
+ * not UTF-8 is cut where it must be. */
+static inline size_t utf8_cut(const char *text, size_t size, size_t most)
+{
+    if (size <= most)
+        return size;
+    size_t kept = most;
+    while (kept && most - kept < 4 && ((uint8_t)text[kept] & 0xc0) == 0x80)
+        kept--;
+    return kept;
+}
+
 /* Whether the character of that length moves the cursor or turns the direction of the text, and so
  * could make a line say what it does not say. */
 static inline bool utf8_is_unruly(const uint8_t *c, size_t length)
