@@ -6,6 +6,7 @@
 #include "otrp/request_make.h"
 #include "sim/tam_inside.h"
 #include "sim/tam_request.h"
+#include "util/utf8.h"
 
 tam *tam_open(const struct tam_parts *parts, struct error *err)
 {
@@ -63,12 +64,22 @@ const char *session_did(const session *s)
     return s && s->device ? s->device->did : NULL;
 }
 
+enum { NOTE_BYTES = 1600 };
+
+/* A note may quote what a device has sent, and goes to reports that are UTF-8. */
+static void put_note(char text[NOTE_BYTES], const char *format, va_list args)
+{
+    char raw[NOTE_BYTES];
+    vsnprintf(raw, sizeof raw, format, args);
+    utf8_keep(text, NOTE_BYTES, raw);
+}
+
 void tam_tell(const tam *t, const session *s, const char *format, ...)
 {
-    char text[1600];
+    char text[NOTE_BYTES];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    put_note(text, format, args);
     va_end(args);
     if (t->parts.listener.log)
         t->parts.listener.log(t->parts.listener.context,
@@ -77,12 +88,12 @@ void tam_tell(const tam *t, const session *s, const char *format, ...)
 
 void tam_finish(const tam *t, const session *s, bool well, const char *format, ...)
 {
-    char text[1600];
+    char text[NOTE_BYTES];
     struct error err;
     const struct tam_listener *l = &t->parts.listener;
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    put_note(text, format, args);
     va_end(args);
     tam_tell(t, s, "%s", text);
     if (s->device && !tam_is_foreign(&t->parts) &&

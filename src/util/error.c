@@ -9,14 +9,6 @@
 
 enum { TEXT_BYTES = 2 * sizeof(((struct error *)0)->message) };
 
-/* As much of text as there is room for, never half a character. */
-static void keep(char *to, size_t room, const char *text)
-{
-    size_t kept = utf8_cut(text, strlen(text), room - 1);
-    memcpy(to, text, kept);
-    to[kept] = '\0';
-}
-
 bool error_reason(struct error *err, enum rc rc, const char *reason, const char *format,
                   va_list args)
 {
@@ -27,7 +19,7 @@ bool error_reason(struct error *err, enum rc rc, const char *reason, const char 
     int length = vsnprintf(text, sizeof text, format, args);
     if (reason && length >= 0 && (size_t)length < sizeof text)
         snprintf(text + length, sizeof text - (size_t)length, ": %s", reason);
-    keep(err->message, sizeof err->message, text);
+    utf8_keep(err->message, sizeof err->message, text);
     return false;
 }
 
@@ -50,7 +42,7 @@ bool error_prefix(struct error *err, const char *format, ...)
     if (length < 0 || (size_t)length >= sizeof err->message)
         return false;
     snprintf(text + length, sizeof text - (size_t)length, ": %s", err->message);
-    keep(err->message, sizeof err->message, text);
+    utf8_keep(err->message, sizeof err->message, text);
     return false;
 }
 
@@ -73,7 +65,7 @@ bool error_hint(struct error *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    keep(err->hint, sizeof err->hint, text);
+    utf8_keep(err->hint, sizeof err->hint, text);
     return false;
 }
 

@@ -39,7 +39,7 @@ enum cause {
 struct error {
     enum rc rc;
     enum cause cause;
-    char message[1024]; /* what was wrong with what; may quote untrusted bytes */
+    char message[1024]; /* what was wrong with what; UTF-8, may quote untrusted text */
     char rule[96];      /* the document and section that say so, or "" */
     char hint[256];     /* what to do next, or "" */
 };

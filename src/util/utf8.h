@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes of the character at p, 1 to 4; 0 when the left bytes do not begin with a well-formed one.
  */
@@ -39,6 +40,29 @@ static inline size_t utf8_cut(const char *text, size_t size, size_t most)
     while (kept && most - kept < 4 && ((uint8_t)text[kept] & 0xc0) == 0x80)
         kept--;
     return kept;
+}
+
+/* Writes as much of a text as there is room for, with its end, to to: never half a character, and
+ * \xNN for each byte that is none. */
+static inline void utf8_keep(char *to, size_t room, const char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *p = (const uint8_t *)text;
+    size_t at = 0;
+    for (size_t left = strlen(text), length; left; p += length, left -= length) {
+        length = utf8_length(p, left);
+        if (at + (length ? length : 4) >= room)
+            break;
+        if (length) {
+            memcpy(to + at, p, length);
+            at += length;
+        } else {
+            memcpy(to + at, (char[]){'\\', 'x', digits[*p >> 4], digits[*p & 15]}, 4);
+            at += 4;
+            length = 1;
+        }
+    }
+    to[at] = '\0';
 }
 
 /* Whether the character of that length moves the cursor or turns the direction of the text, and so
