@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # make            bin/otrp, its links and its HTTP modules
 # make demo       the main job, from an empty folder to a removed TA
-# make check      every test, also under AddressSanitizer and UBSan, with gcc and clang
+# make check      every test, again under AddressSanitizer and UBSan; the unit tests with clang, too
 # make lint       shellcheck, cppcheck, clang-format
 # make bench      the figures, each as a ratio within one run
-# make man        renews the OPTIONS blocks of the man pages
+# make man        renews what the man pages take from the tables: options, commands, messages
 # make format     lets clang-format have its way
 # make install    PREFIX=/usr/local DESTDIR=
 # make uninstall  takes back what make install has put there
@@ -19,7 +19,8 @@ endif
 # A structure with its first field given is a structure of zeros: clang warns of it, gcc does not.
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wno-missing-field-initializers -Werror
-HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2
+HARDEN   = -fstack-protector-strong \
+           $(if $(findstring _FORTIFY_SOURCE,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LINKHARD = -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 OPTIMISE = -O2
 ifeq ($(VARIANT),asan)
@@ -51,7 +52,12 @@ C_FILES  := $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
 # For a make of our own: as many jobs as there are processors, unless the user has said how many.
 PARALLEL  = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
+# bin/ has the release build: another variant beside its modules would be two builds in one program.
+ifeq ($(VARIANT),release)
 all: bin/otrp links
+else
+all: build
+endif
 
 build: $(B)/bin/otrp $(B)/lib/otrp/http-client.so $(B)/lib/otrp/http-server.so $(B)/lib/otrp/sqlite.so \
        $(B)/lib/otrp/jwt.so $(B)/otrp.bash $(B)/otrp.zsh
@@ -124,7 +130,7 @@ $(B)/bench/%.so: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OTRP_CFLAGS) $(LINKHARD) -shared -o $@ $< -ldl $(LDFLAGS)
 
--include $(OBJECTS:.o=.d) $(MODULES:src/%.c=$(B)/obj/%.d) $(UNIT:=.d) $(JOSE:=.d) $(TEE:=.d)
+-include $(OBJECTS:.o=.d) $(MODULES:src/%.c=$(B)/obj/%.d) $(UNIT:=.d) $(JOSE:=.d) $(TEE:=.d) $(patsubst %,%.d,$(BENCH:.so=))
 
 demo: all
 	samples/demo.sh

@@ -83,6 +83,7 @@ fed() {
         [ "$type $name" != "get-device-state replay" ] || continue # has no answer to take it from
         rm -rf copy answer.json
         cp -r "$device" copy
+        got=nothing
         request "$type" --break "$name"
         otrp tee-sim process -q --state copy -o answer.json request.json 2> said || :
         if [ -s answer.json ]; then

@@ -43,7 +43,7 @@ suite() {
 
 suite release bin/otrp tests
 suite clang build/clang/bin/otrp tests/unit.bats
-# what runs no program of ours needs no sanitizer
+# what looks at the sources, or builds and installs by itself, needs no second time
 mapfile -t sanitized < <(find tests -maxdepth 1 -name "*.bats" ! -name "install*.bats" ! -name layers.bats | sort)
 suite asan build/asan/bin/otrp "${sanitized[@]}"
 

@@ -6,8 +6,6 @@
 
 #include "util/text_form.h"
 
-enum { HEX_LEAST = 64 }; /* digits of a SHA-256 */
-
 static const struct deviation_row rows[] = {
 #define DEVIATION(id, section, what) {section, what},
 #include "otrp/deviation.def"
@@ -80,9 +78,9 @@ static enum deviation form_of_string(struct span s, enum member_type type)
         return is_boolean_text(s) ? DEVIATION_BOOLEAN_STRING : DEVIATION_COUNT;
     case MEMBER_BASE64:
     case MEMBER_BASE64_LIST:
-        return text_is_hex(s) && s.size >= HEX_LEAST ? DEVIATION_HEX
-               : text_is_base64url(s)                ? DEVIATION_BASE64URL
-                                                     : DEVIATION_COUNT;
+        return text_is_hex(s) && s.size >= TEXT_HEX_LEAST ? DEVIATION_HEX
+               : text_is_base64url(s)                     ? DEVIATION_BASE64URL
+                                                          : DEVIATION_COUNT;
     case MEMBER_HEX:
     case MEMBER_HEX_LIST:
         return text_is_base64(s)      ? DEVIATION_IV_BASE64
@@ -151,7 +149,8 @@ static void audit_value(const struct audit *a, const struct json_value *v, const
         }
         return;
     }
-    if (m->type == MEMBER_BASE64 && v->kind == JSON_KIND_STRING && v->string.size >= HEX_LEAST &&
+    if (m->type == MEMBER_BASE64 && v->kind == JSON_KIND_STRING &&
+        v->string.size >= TEXT_HEX_LEAST &&
         text_is_hex(v->string)) { /* its digits are digits of BASE64, too */
         tell(a, v->name, a->section, rows[DEVIATION_HEX].what);
         return;

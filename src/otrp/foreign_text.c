@@ -4,8 +4,6 @@
 #include "util/base64.h"
 #include "util/text_form.h"
 
-enum { HEX_LEAST = 32 }; /* shorter text of these digits alone may as well be BASE64 */
-
 /* s without the padding at its end. */
 static struct span unpadded(struct span s)
 {
@@ -49,7 +47,7 @@ void put_base64url_of(buffer *out, struct span text)
 
 enum foreign_form base64_form(struct span s)
 {
-    if (s.size >= HEX_LEAST && text_is_hex(s))
+    if (s.size >= TEXT_HEX_LEAST && text_is_hex(s))
         return FOREIGN_HEX;
     return !text_is_base64(s) && text_is_base64url(s) ? FOREIGN_BASE64URL : FOREIGN_COUNT;
 }

@@ -16,7 +16,7 @@ static bool parse_time(const char *text, time_t *at)
 {
     if (text[0] == '@')
         return parse_seconds(text + 1, at);
-    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d", "%Y%m%d%H%M%SZ"};
+    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"};
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         /* strptime also takes blanks, numbers cut short and the 31st of February: what is read
          * must be what stands there. */

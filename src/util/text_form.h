@@ -11,6 +11,10 @@
 
 #include "util/buffer.h"
 
+/* Where BASE64 is due, so many hexadecimal digits are taken for what they look like; fewer may as
+ * well be BASE64. */
+enum { TEXT_HEX_LEAST = 32 };
+
 /* Pairs of digits of either case, at least one. */
 bool text_is_hex(struct span text);
 /* With the padding that it must have; not empty. */
