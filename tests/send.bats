@@ -446,6 +446,29 @@ END
     assert_equal "$(body_of 3 | jq -c keys)" '["CreateSDResponse"]'
 }
 
+@test "a password in the URL gets into no message and no transcript" {
+    device device
+    http elsewhere '307 Temporary Redirect' 'Location: /next'
+    http error '500 Internal Server Error'
+    : > nothing
+    local place with
+    fake elsewhere nothing
+    place=${URL#http://} with=(--tee device --transcript redirected.jsonl --location)
+    run --separate-stderr otrp send --url "http://me:hidden@$place" "${with[@]}"
+    assert_equal "$status" 7
+    assert_regex "$stderr" "error: http://127\\.0\\.0\\.1:$PORT/next: "
+    refute_regex "$stderr" hidden
+    fake error
+    place=${URL#http://}
+    run --separate-stderr otrp send --url "http://me:hidden@$place" --tee device --transcript failed.jsonl
+    assert_equal "$status" 7
+    assert_regex "$stderr" "error: http://$place: HTTP status 500"
+    refute_regex "$stderr" hidden
+    run grep -l hidden redirected.jsonl failed.jsonl
+    assert_failure
+    assert_equal "$(jq -r .url failed.jsonl | sort -u)" "http://$place"
+}
+
 @test "an answer that is too large is not taken" {
     head -c 3000 /dev/zero | tr '\0' ' ' > large.json
     http large '200 OK' "$JSON_TYPE" @large.json

@@ -68,7 +68,7 @@ static bool record(const exchange *x, bool asks, bool to_tam, struct span body,
                                      .from = from_tee ? "tee" : "tam",
                                      .to = from_tee ? "tam" : "tee",
                                      .exchange = x->number,
-                                     .url = to_tam ? s->url : s->options->device_url,
+                                     .url = s->http->name(to_tam ? x->tam : x->remote),
                                      .status = answer ? answer->status : 0,
                                      .error = error,
                                      .headers = answer ? buffer_span(answer->headers)
@@ -144,7 +144,7 @@ bool exchange_post(exchange *x, struct span body, struct span *message, struct e
         return false;
     }
     if (answer.status < 200 || answer.status > 299)
-        return bad_status(&answer, s->url, err);
+        return bad_status(&answer, s->http->name(x->tam), err);
     *message = buffer_span(answer.body);
     if (message->size == 0) {
         if (answer.status != s->profile->http.end_status && !x->quiet && s->options->profile)
@@ -153,7 +153,8 @@ bool exchange_post(exchange *x, struct span body, struct span *message, struct e
         return true;
     }
     const char *wanted = s->options->accept ? s->options->accept : OTRP_MEDIA_TYPE;
-    return check_type(&answer, wanted, s->url, err) || error_hint(err, "is this the URL of a TAM?");
+    return check_type(&answer, wanted, s->http->name(x->tam), err) ||
+           error_hint(err, "is this the URL of a TAM?");
 }
 
 /* The TEE. */
@@ -211,7 +212,7 @@ static bool ask_local(exchange *x, struct span message, struct device_reply *rep
 static bool ask_remote(exchange *x, struct span message, struct device_reply *reply,
                        struct error *err)
 {
-    const char *url = x->sending->options->device_url;
+    const char *url = x->sending->http->name(x->remote);
     struct http_answer answer;
     struct error why = {.rc = RC_OK};
     struct summary asked, said;

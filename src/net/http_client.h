@@ -63,6 +63,8 @@ struct http_client_api {
     /* The head of the request that post would send, without what is secret in the URL. Owned by the
      * caller; NULL without memory. */
     buffer *(*preview)(const struct http_client *client, struct span body);
+    /* The URL without user and password, for messages and records; the client's. */
+    const char *(*name)(const struct http_client *client);
     void (*close)(struct http_client *client); /* accepts NULL */
 
     /* Connects within connect_timeout_ms. *timed_out: that was what failed. */

@@ -130,10 +130,12 @@ static bool fail_size(const struct http_client *client, const char *url, struct 
 bool failure(const struct http_client *client, CURLcode code, struct error *err)
 {
     long redirects = 0;
-    const char *effective = NULL, *url = client->name;
+    const char *effective = NULL;
     curl_easy_getinfo(client->easy, CURLINFO_REDIRECT_COUNT, &redirects);
-    if (redirects && curl_easy_getinfo(client->easy, CURLINFO_EFFECTIVE_URL, &effective) == 0)
-        url = effective ? effective : url;
+    if (redirects)
+        curl_easy_getinfo(client->easy, CURLINFO_EFFECTIVE_URL, &effective);
+    AUTO(char) *led = effective ? request_url_name(effective) : NULL;
+    const char *url = led ? led : client->name;
     char reason[CURL_ERROR_SIZE];
     put_reason(reason, sizeof reason,
                client->reason[0] ? client->reason : curl_easy_strerror(code));

@@ -47,6 +47,8 @@ CURLcode client_perform(CURL *easy);
 
 /* Takes from the options what stands in a request: of the URL, and the headers. RC_USAGE. */
 bool request_url(struct http_client *client, const char *given, struct error *err) MUST_CHECK;
+/* A URL without user and password; owned by the caller, NULL for one that cannot be read. */
+char *request_url_name(const char *given);
 bool request_headers(struct http_client *client, const struct http_client_options *options,
                      struct error *err) MUST_CHECK;
 

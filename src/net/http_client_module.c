@@ -266,11 +266,17 @@ static bool client_post(struct http_client *client, struct span body, struct htt
     return true;
 }
 
+static const char *client_name(const struct http_client *client)
+{
+    return client->name;
+}
+
 __attribute__((visibility("default"))) extern const struct http_client_api http_client_api;
 const struct http_client_api http_client_api = {
     .open = client_open,
     .post = client_post,
     .preview = request_preview,
+    .name = client_name,
     .close = client_close,
     .dial = stream_dial,
     .send = stream_send,

@@ -26,6 +26,14 @@ static char *url_name(CURLU *url, const char *given)
     return strdup(shown);
 }
 
+char *request_url_name(const char *given)
+{
+    AUTO(CURLU) *url = curl_url();
+    if (!url || curl_url_set(url, CURLUPART_URL, given, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+        return NULL;
+    return url_name(url, given);
+}
+
 /* What of the URL stands in a request. */
 static bool url_parts(struct http_client *client, CURLU *url, const char *scheme, const char *host)
 {
