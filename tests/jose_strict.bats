@@ -884,6 +884,8 @@ same_kid() { # KEY...: a set of these, all with the kid "same"
     refused 5 'A128CBC-HS256 needs a key of 256 bits, this has 264' decrypt --key oct33.jwk jwe
     refused 2 'makes the content encryption key itself' encrypt --to P-256.jwk --alg ECDH-ES --cek oct32.jwk payload
     refused 2 'a content encryption key is one JWK of type oct' encrypt --to P-256.jwk --cek rsa.jwk payload
+    echo '{"kty":"oct","k":""}' > none.jwk
+    refused 2 'none.jwk: the key is empty' encrypt --to P-256.jwk --cek none.jwk payload
     # one that is wrapped: told from a wrong tag by nothing
     otrp jwk --pem rsa.jwk > rsa.pem
     otrp encrypt --to rsa.jwk -s flattened payload > good

@@ -136,9 +136,12 @@ buffer *cek_load(const char *path, struct error *err)
     AUTO(key_set) *keys = key_set_load(path, &(struct key_how){.part = KEY_PRIVATE}, err);
     if (!keys)
         return NULL;
-    if (keys->count == 1 && keys->keys[0]->oct)
+    if (keys->count != 1 || !keys->keys[0]->oct)
+        error_set(err, RC_USAGE, "%s: a content encryption key is one JWK of type oct", path);
+    else if (keys->keys[0]->oct->size == 0)
+        error_set(err, RC_USAGE, "%s: the key is empty", path);
+    else
         return TAKE(keys->keys[0]->oct);
-    error_set(err, RC_USAGE, "%s: a content encryption key is one JWK of type oct", path);
     return NULL;
 }
 
