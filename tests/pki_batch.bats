@@ -179,6 +179,19 @@ whole() {
     assert_success
 }
 
+@test "a CSR that its key has not signed takes nothing from the device whose key it is" {
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout a.key -subj /CN=a -outform DER -out own.csr 2> /dev/null
+    # the last byte belongs to the signature
+    head -c -1 own.csr > stolen.csr
+    tail -c 1 own.csr | tr '\000-\377' '\001-\377\000' >> stolen.csr
+    run ! cmp -s own.csr stolen.csr
+    printf 'role,name,csr\ntee,thief,stolen.csr\ntee,owner,own.csr\n' > units.csv
+    run --separate-stderr otrp pki-issue --pki pki --manifest units.csv --out out
+    assert_equal "$status" 9
+    assert_equal "$(cut -d, -f3,9 <<< "$output" | tail -n +2)" $'thief,failed\nowner,issued'
+    assert_regex "$output" 'thief,.*not signed with the key that it is for'
+}
+
 @test "a CSR is for one device: a second row with its key fails" {
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout a.key -subj /CN=a -out a.csr 2> /dev/null
     openssl req -new -key a.key -subj /CN=again -outform DER -out again.csr

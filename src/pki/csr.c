@@ -65,6 +65,10 @@ EVP_PKEY *csr_peek_key(const char *path)
     AUTO(buffer) *text = input_read(path, LIMIT_KEY_BYTES, &ignored);
     AUTO(X509_REQ) *csr = text ? parse(buffer_span(text)) : NULL;
     EVP_PKEY *pkey = csr ? X509_REQ_get_pubkey(csr) : NULL;
+    if (pkey && X509_REQ_verify(csr, pkey) != 1) {
+        EVP_PKEY_free(pkey);
+        pkey = NULL;
+    }
     ERR_clear_error();
     return pkey;
 }

@@ -21,8 +21,8 @@ typedef STACK_OF(X509_EXTENSION) X509_extensions;
  * private key. */
 X509_REQ *csr_load(const char *path, struct error *err) MUST_CHECK;
 
-/* The public key of a request that is not checked further, owned by the caller; NULL when there is
- * none. */
+/* The public key of a request whose asker holds the private key, owned by the caller; NULL for any
+ * other: why, csr_load says. */
 EVP_PKEY *csr_peek_key(const char *path);
 
 /* The extensions that it asks for, owned by the caller; *extensions NULL: none. */
