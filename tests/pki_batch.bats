@@ -179,6 +179,38 @@ whole() {
     assert_success
 }
 
+@test "--resume takes no certificate for a row that asks for another" {
+    printf 'role,name,alg,days,tamid\ntam,a,ec-p256,30,tamid-a\ntam,b,ec-p256,30,\ntee,c,ec-p256,,\n' > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out > result.csv
+    cp "$LEDGER" before
+    local a b change
+    a=$(sed -n 2p result.csv | cut -d, -f7) b=$(sed -n 3p result.csv | cut -d, -f7)
+    cp "$a" a.pem
+    cp units.csv units.good
+    # as if the run had ended before a row was told
+    unfinished() {
+        sed 1q result.csv > out/units.result.csv
+        cp units.good units.csv
+    }
+    for change in 's/tamid-a/other/' 's/a,ec-p256,30/a,ec-p256,31/' 's/a,ec-p256,30/a,ec-p384,30/'; do
+        unfinished
+        sed -i "$change" units.csv
+        run --separate-stderr otrp pki-issue -q --pki pki --manifest units.csv --out out --resume
+        assert_equal "$status" 9
+        assert_equal "$(cut -d, -f3,9 <<< "$output" | tail -n +2 | paste -sd ' ')" 'a,failed b,issued c,issued'
+        assert_regex "$output" "$a: issued by an earlier run, and not what the row asks for"
+        cmp a.pem "$a"
+    done
+    # the certificate of another row
+    unfinished
+    cp "$b" "$a"
+    cp "${b/-cert/-key}" "${a/-cert/-key}"
+    run --separate-stderr otrp pki-issue -q --pki pki --manifest units.csv --out out --resume
+    assert_equal "$(cut -d, -f3,9 <<< "$output" | tail -n +2 | paste -sd ' ')" 'a,failed b,issued c,issued'
+    run cmp before "$LEDGER"
+    assert_success
+}
+
 @test "a CSR that its key has not signed takes nothing from the device whose key it is" {
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout a.key -subj /CN=a -outform DER -out own.csr 2> /dev/null
     # the last byte belongs to the signature

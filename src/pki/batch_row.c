@@ -41,13 +41,27 @@ static EVP_PKEY *read_key(const char *path, const buffer *passphrase)
     return pkey;
 }
 
-/* Whether the certificate that is there is of the row's CA, and goes with its key: then it is e's.
- */
+/* Whether the certificate is what the row asks for: the manifest may have been changed since. */
+static bool is_asked_for(const struct batch *b, const entity *e, const X509 *cert)
+{
+    struct error ignored;
+    enum key_alg alg;
+    const struct template_use use = {e->role, key_alg_family(e->alg), e->name, e->days};
+    AUTO(char) *tamid = e->role == ROLE_TAM ? cert_tamid(cert, &ignored) : NULL;
+    return key_alg_of(X509_get0_pubkey(cert), &alg) && alg == e->alg &&
+           template_made(b->station->ca[e->role].template, &use, cert) &&
+           (e->role != ROLE_TAM || (tamid && strcmp(tamid, e->tamid) == 0));
+}
+
+static bool is_of_ca(const struct batch *b, const entity *e, X509 *cert)
+{
+    return X509_verify(cert, X509_get0_pubkey(b->station->ca[e->role].ca->cert)) == 1;
+}
+
+/* Whether the certificate goes with the key of the row: then it is e's. */
 static bool take_cert(const struct batch *b, entity *e, X509 *cert, const char *key_path)
 {
     struct error ignored;
-    if (X509_verify(cert, X509_get0_pubkey(b->station->ca[e->role].ca->cert)) != 1)
-        return false;
     EVP_PKEY *own = e->pkey ? e->pkey : read_key(key_path, b->station->passphrase);
     bool fits = own && EVP_PKEY_eq(X509_get0_pubkey(cert), own) == 1;
     if (own != e->pkey) {
@@ -77,7 +91,14 @@ static bool take_up(const struct batch *b, entity *e, bool *done, struct error *
     bool revoked = serial && ledger_filter_has_revoked(b->known[e->role], serial);
     if (revoked && file_has_line(journal_path(b->journal), serial))
         return true;
-    *done = serial && !revoked && take_cert(b, e, cert, key_path);
+    bool good = serial && !revoked && is_of_ca(b, e, cert);
+    if (good && !is_asked_for(b, e, cert)) {
+        error_set(err, RC_USAGE, "%s: issued by an earlier run, and not what the row asks for",
+                  path);
+        return error_hint(err,
+                          "has the manifest been changed? Revoke it, and move it and its key away");
+    }
+    *done = good && take_cert(b, e, cert, key_path);
     if (!*done && unlink(path) != 0)
         return error_errno(err, RC_INTERNAL, "%s: cannot remove", path);
     return true;

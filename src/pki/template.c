@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "pki/cert.h"
 #include "pki/template.h"
 
 #include <ctype.h>
@@ -359,6 +360,17 @@ static bool fill(const cert_template *t, const struct template_use *use, X509 *c
     return (X509_set_subject_name(cert, subject) && X509_set1_notAfter(cert, end) &&
             ASN1_TIME_set(X509_getm_notBefore(cert), now)) ||
            error_openssl(err, RC_INTERNAL, "%s: cannot fill a certificate", t->path);
+}
+
+bool template_made(const cert_template *t, const struct template_use *use, const X509 *cert)
+{
+    struct error ignored;
+    time_t begin;
+    AUTO(X509) *same = X509_new();
+    return same && asn1_time_read(X509_get0_notBefore(cert), &begin) &&
+           fill(t, use, same, begin, &ignored) &&
+           X509_NAME_cmp(X509_get_subject_name(same), X509_get_subject_name(cert)) == 0 &&
+           ASN1_TIME_compare(X509_get0_notAfter(same), X509_get0_notAfter(cert)) == 0;
 }
 
 bool template_apply(const cert_template *t, const struct template_use *use, X509 *cert,

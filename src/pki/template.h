@@ -50,6 +50,9 @@ bool template_apply(const cert_template *t, const struct template_use *use, X509
 bool template_apply_again(const cert_template *t, const struct template_use *use, X509 *cert,
                           X509 *issuer, time_t now, struct error *err) MUST_CHECK;
 
+/* Whether cert has the subject and the end that the template gives such a certificate. */
+bool template_made(const cert_template *t, const struct template_use *use, const X509 *cert);
+
 /* Whether a certificate request may bring the extension nid (the template's "requested"). */
 bool template_allows(const cert_template *t, enum pki_role role, int nid);
 
