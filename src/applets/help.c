@@ -54,7 +54,7 @@ void applet_put_help(buffer *out, const char *name, const char *summary,
     buffer_put_text(out, "\n\n");
     options_put_help(out, applet->options);
     struct common common;
-    struct option_set sets[8];
+    struct option_set sets[COMMON_TABLES];
     size_t count = common_options(applet, &common, sets);
     buffer_put_text(out, "\ncommon options:\n");
     for (size_t i = 0; i < count; i++)
@@ -67,7 +67,7 @@ void applet_put_help(buffer *out, const char *name, const char *summary,
 static void put_mdoc_options(buffer *out, const struct applet *applet)
 {
     struct common common;
-    struct option_set sets[8];
+    struct option_set sets[COMMON_TABLES];
     size_t count = common_options(applet, &common, sets);
     buffer_put_text(out, ".Bl -tag -width Ds\n");
     options_put_mdoc(out, applet->options);

@@ -48,23 +48,12 @@ static bool put(look *l, const buffer *text)
     return false;
 }
 
-static int put_chunk(const char *data, size_t size, void *context)
-{
-    buffer *out = context;
-    buffer_put(out, data, size);
-    return out->failed ? -1 : 0;
-}
-
 /* One item as a line of the report. Everything but ASCII is escaped: it may go to a terminal. */
 static void put_json(look *l)
 {
-    AUTO(buffer) *line = buffer_secret(4096);
-    if (line) {
-        buffer_put_text(line, l->report.items > 1 ? ",\n" : "{\"items\":[\n");
-        (void)!json_dump_callback(l->report.item, put_chunk, line,
-                                  JSON_COMPACT | JSON_ENSURE_ASCII);
-    }
-    put(l, line && !line->failed ? line : NULL);
+    AUTO(buffer) *item = json_ascii(l->report.item);
+    if (!item || put_span(l, span_text(l->report.items > 1 ? ",\n" : "{\"items\":[\n")))
+        put(l, item);
 }
 
 static void put_text(look *l)

@@ -6,8 +6,7 @@
 
 #include "pki/describe.h"
 #include "pki/ocsp.h"
-
-enum { DAY_SECONDS = 86400 };
+#include "util/clock.h"
 
 /* ---- times ---- */
 

@@ -4,14 +4,6 @@
 #include "util/base64.h"
 #include "util/text_form.h"
 
-/* s without the padding at its end. */
-static struct span unpadded(struct span s)
-{
-    for (int i = 0; i < 2 && s.size && s.data[s.size - 1] == '='; i++)
-        s.size--;
-    return s;
-}
-
 static void put_base64_of_hex(buffer *out, struct span hex)
 {
     AUTO(buffer) *bytes = hex_decode(hex);
@@ -24,7 +16,7 @@ static void put_base64_of_hex(buffer *out, struct span hex)
 /* The same bytes in the other alphabet, padded. */
 static void put_base64_of_url(buffer *out, struct span text)
 {
-    text = unpadded(text);
+    text = base64_unpadded(text);
     if (!buffer_reserve(out, text.size + 3))
         return;
     for (size_t i = 0; i < text.size; i++) {
@@ -38,7 +30,7 @@ static void put_base64_of_url(buffer *out, struct span text)
 
 void put_base64url_of(buffer *out, struct span text)
 {
-    text = unpadded(text);
+    text = base64_unpadded(text);
     for (size_t i = 0; i < text.size; i++) {
         uint8_t c = text.data[i];
         buffer_put_char(out, (char)(c == '+' ? '-' : c == '/' ? '_' : c));

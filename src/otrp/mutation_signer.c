@@ -10,10 +10,9 @@
 #include "pki/ocsp.h"
 #include "pki/staple.h"
 #include "pki/x5c.h"
+#include "util/clock.h"
 #include "util/openssl_error.h"
 #include "util/secret.h"
-
-enum { DAY = 86400 };
 
 static bool need_ca(const struct workpiece *w, struct error *err)
 {
@@ -102,12 +101,12 @@ static bool craft_times(struct workpiece *w, time_t from, time_t until, struct e
 
 bool craft_expired(struct workpiece *w, struct error *err)
 {
-    return craft_times(w, w->plan->now - 30 * DAY, w->plan->now - DAY, err);
+    return craft_times(w, w->plan->now - 30 * DAY_SECONDS, w->plan->now - DAY_SECONDS, err);
 }
 
 bool craft_not_yet_valid(struct workpiece *w, struct error *err)
 {
-    return craft_times(w, w->plan->now + DAY, w->plan->now + 30 * DAY, err);
+    return craft_times(w, w->plan->now + DAY_SECONDS, w->plan->now + 30 * DAY_SECONDS, err);
 }
 
 static void drop_extension(X509 *cert, int nid)
@@ -188,7 +187,7 @@ bool craft_stale_stapling(struct workpiece *w, struct error *err)
     struct ocsp_statement s;
     if (!statement_of(w, &s, err))
         return false;
-    s.at -= 30 * DAY;
+    s.at -= 30 * DAY_SECONDS;
     return put_statement(w, json_array(), &s, err);
 }
 

@@ -7,8 +7,6 @@
 #include "pki/chain.h"
 #include "util/clock.h"
 
-#define DAY_SECONDS 86400
-
 bool audit_check_times(const struct walk *w, X509 *cert, const char *path)
 {
     time_t from = 0, to = 0, now = w->audit->at;

@@ -11,7 +11,6 @@
 #include "util/openssl_error.h"
 
 #define SKEW_SECONDS 300
-#define DAY_SECONDS  86400
 #define DEFAULT_DAYS 7 /* a response without nextUpdate */
 
 /*

@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "otrp/ta_package.h"
-
-enum { DAY_SECONDS = 86400 };
+#include "util/clock.h"
 
 void tam_step_free(tam_step *step)
 {

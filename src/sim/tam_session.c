@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "util/clock.h"
+#include "util/text_hash.h"
 
 enum { BUCKETS = 4096 };
 
@@ -60,13 +61,10 @@ void session_table_free(session_table *table)
     free(table);
 }
 
-/* FNV-1a. A tid in the table is random and ours, so nobody can choose its bucket. */
+/* A tid in the table is random and ours, so nobody can choose its bucket. */
 static session **bucket(session_table *table, const char *tid)
 {
-    uint32_t hash = 2166136261u;
-    for (const char *c = tid; *c; c++)
-        hash = (hash ^ (uint8_t)*c) * 16777619u;
-    return &table->buckets[hash % BUCKETS];
+    return &table->buckets[text_hash(TEXT_HASH_START, tid) % BUCKETS];
 }
 
 /* The lock is held. */

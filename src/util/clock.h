@@ -11,6 +11,8 @@
 
 #include "util/error.h"
 
+enum { DAY_SECONDS = 86400 };
+
 struct clock {
     bool fixed;
     time_t at; /* when fixed */

@@ -201,6 +201,11 @@ buffer *json_compact(const json_t *value)
     return dump(value, JSON_COMPACT, "");
 }
 
+buffer *json_ascii(const json_t *value)
+{
+    return dump(value, JSON_COMPACT | JSON_ENSURE_ASCII, "");
+}
+
 /* text with unruly characters, which stand in strings alone, as \uNNNN. Those below U+0020 are so
  * already, and the white space between values stays. */
 static buffer *escape_unruly(const buffer *text)

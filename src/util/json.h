@@ -34,6 +34,9 @@ buffer *json_canonical(const json_t *value);
 /* One line, members in their order; owned by the caller, secret; NULL without memory. */
 buffer *json_compact(const json_t *value);
 
+/* The same with every character beyond ASCII escaped. */
+buffer *json_ascii(const json_t *value);
+
 /* For people: indented, with a newline at the end, or in one line without. What moves the cursor of
  * a terminal or turns the direction of text is escaped. */
 buffer *json_pretty(const json_t *value);

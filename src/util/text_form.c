@@ -31,8 +31,7 @@ buffer *hex_decode(struct span text)
     return bytes;
 }
 
-/* text without the padding at its end. */
-static struct span unpadded(struct span text)
+struct span base64_unpadded(struct span text)
 {
     for (int i = 0; i < 2 && text.size && text.data[text.size - 1] == '='; i++)
         text.size--;
@@ -51,10 +50,10 @@ static bool of_alphabet(struct span text, char other, char another)
 
 bool text_is_base64(struct span text)
 {
-    return text.size % 4 == 0 && of_alphabet(unpadded(text), '+', '/');
+    return text.size % 4 == 0 && of_alphabet(base64_unpadded(text), '+', '/');
 }
 
 bool text_is_base64url(struct span text)
 {
-    return of_alphabet(unpadded(text), '-', '_');
+    return of_alphabet(base64_unpadded(text), '-', '_');
 }

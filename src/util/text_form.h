@@ -22,6 +22,9 @@ bool text_is_base64(struct span text);
 /* With or without padding; not empty. */
 bool text_is_base64url(struct span text);
 
+/* BASE64 or base64url without the padding at its end; borrows text. */
+struct span base64_unpadded(struct span text);
+
 /* What a hexadecimal digit stands for; -1: it is none. */
 int hex_value(uint8_t digit);
 /* What the two digits at i stand for; -1: they are not two. */
