@@ -12,8 +12,7 @@
 #include "util/limits.h"
 #include "util/provider.h"
 #include "util/terminal.h"
-
-#define OTRP_VERSION "0.1.0"
+#include "util/version.h"
 
 /* With --json, an error is one line of JSON on standard error. */
 static void print_error_json(const char *name, const struct error *err)

@@ -9,10 +9,11 @@
 #include <curl/curl.h>
 
 #include "net/http_client.h"
+#include "util/version.h"
 
 #define HEADER_BYTES 65536 /* of an answer's headers */
 #define REDIRECTS    5L
-#define USER_AGENT   "otrp/0.1"
+#define USER_AGENT   "otrp/" OTRP_VERSION_SERIES
 
 typedef struct curl_slist curl_slist;
 AUTO_DEFINE(curl_slist, curl_slist_free_all)
