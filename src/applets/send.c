@@ -121,24 +121,24 @@ bool send_prepare(sending *s, struct error *err)
     return !path || s->transcript;
 }
 
-static enum rc send_one(exchange *x, struct span body, struct error *err)
+static enum rc send_one(send_session *session, struct span body, struct error *err)
 {
-    const struct applet_call *call = x->sending->call;
+    const struct applet_call *call = session->sending->call;
     struct span message;
-    if (!exchange_post(x, body, &message, err))
+    if (!send_session_post(session, body, &message, err))
         return err->rc;
     if (message.size == 0) {
         say(call, "the TAM has nothing more to say");
         return RC_OK;
     }
-    return call_put(call, x->sending->options->out, message, OUTPUT_PUBLIC, err);
+    return call_put(call, session->sending->options->out, message, OUTPUT_PUBLIC, err);
 }
 
 /* The request that would be sent, head and body. */
-static enum rc show_request(exchange *x, struct span body, struct error *err)
+static enum rc show_request(send_session *session, struct span body, struct error *err)
 {
-    const sending *s = x->sending;
-    AUTO(buffer) *shown = s->http->preview(x->tam, body);
+    const sending *s = session->sending;
+    AUTO(buffer) *shown = s->http->preview(session->tam, body);
     if (!shown)
         return error_memory(err), err->rc;
     buffer_put_span(shown, body);
@@ -146,17 +146,17 @@ static enum rc show_request(exchange *x, struct span body, struct error *err)
 }
 
 /* With a TEE, MESSAGE is the TAM's: its answer is what would be sent. */
-static enum rc offline(exchange *x, struct span message, struct error *err)
+static enum rc offline(send_session *session, struct span message, struct error *err)
 {
     struct device_reply reply = {.body = NULL};
-    if (!x->dev || message.size == 0)
-        return show_request(x, message, err);
-    if (!exchange_ask_tee(x, message, &reply, err))
+    if (!session->dev || message.size == 0)
+        return show_request(session, message, err);
+    if (!send_session_ask_tee(session, message, &reply, err))
         return err->rc;
     AUTO(buffer) *body = reply.body;
     if (reply.silent)
         return RC_OK;
-    enum rc rc = show_request(x, buffer_span(body), err);
+    enum rc rc = show_request(session, buffer_span(body), err);
     return rc == RC_OK && reply.failed ? *err = reply.error, err->rc : rc;
 }
 
@@ -166,16 +166,17 @@ static enum rc run_one(sending *s, struct span body, struct error *err)
     AUTO(device) *dev = o->tee ? device_open(o->tee, o->device, err) : NULL;
     if ((o->tee && !dev) || !send_prepare(s, err))
         return err->rc;
-    exchange opened = {.sending = NULL};
-    AUTO(exchange) *x = &opened;
-    if (!exchange_open(x, s, err))
+    send_session opened = {.sending = NULL};
+    AUTO(send_session) *session = &opened;
+    if (!send_session_open(session, s, err))
         return err->rc;
-    x->dev = TAKE(dev);
-    if (x->dev)
-        x->dev->clock = s->call->clock;
+    session->dev = TAKE(dev);
+    if (session->dev)
+        session->dev->clock = s->call->clock;
     if (o->offline)
-        return offline(x, body, err);
-    return x->dev || x->remote ? exchange_session(x, err) : send_one(x, body, err);
+        return offline(session, body, err);
+    return session->dev || session->remote ? send_session_run(session, err)
+                                           : send_one(session, body, err);
 }
 
 static void sending_end(sending *s)

@@ -32,18 +32,18 @@ typedef struct sending {
 } sending;
 
 /* The connections of one session, and its TEE: one of dev, host with name, or remote. */
-typedef struct exchange {
+typedef struct send_session {
     const sending *sending;
     struct http_client *tam, *remote;
     device *dev;
     const char *name;     /* of the host's device */
     unsigned long number; /* of the session, where there are many; or 0 */
     bool quiet;           /* one of many: its steps are not told */
-} exchange;
+} send_session;
 
 /* Connects to nobody yet. */
-bool exchange_open(exchange *x, const sending *s, struct error *err) MUST_CHECK;
-void exchange_free(exchange *x);
+bool send_session_open(send_session *session, const sending *s, struct error *err) MUST_CHECK;
+void send_session_free(send_session *session);
 
 /* Loads the HTTP client and makes the transcript, when all else has been found right. */
 bool send_prepare(sending *s, struct error *err) MUST_CHECK;
@@ -53,8 +53,8 @@ struct http_client_options send_http_options(const sending *s);
 
 /* Posts body to the TAM; *message is what it says, empty at the end of the session, valid until the
  * next post. */
-bool exchange_post(exchange *x, struct span body, struct span *message,
-                   struct error *err) MUST_CHECK;
+bool send_session_post(send_session *session, struct span body, struct span *message,
+                       struct error *err) MUST_CHECK;
 
 /* The TEE's answer to a message of the TAM. NULL: none; then *silent, or err says why. */
 struct device_reply {
@@ -63,11 +63,11 @@ struct device_reply {
     struct error error; /* why */
     bool silent;        /* the TEE has nothing to say */
 };
-bool exchange_ask_tee(exchange *x, struct span message, struct device_reply *reply,
-                      struct error *err) MUST_CHECK;
+bool send_session_ask_tee(send_session *session, struct span message, struct device_reply *reply,
+                          struct error *err) MUST_CHECK;
 
 /* A whole session: RC_PEER when the TEE's last answer was a failure. */
-enum rc exchange_session(exchange *x, struct error *err) MUST_CHECK;
+enum rc send_session_run(send_session *session, struct error *err) MUST_CHECK;
 
 /* --repeat: body is posted by each, or a whole session is run. Prints the summary. */
 enum rc send_many(sending *s, struct span body, struct error *err) MUST_CHECK;
@@ -76,6 +76,6 @@ enum rc send_many(sending *s, struct span body, struct error *err) MUST_CHECK;
  * body. Credentials are not shown. */
 void trace_message(const char *arrow, struct span head, struct span body);
 
-AUTO_DEFINE(exchange, exchange_free)
+AUTO_DEFINE(send_session, send_session_free)
 
 #endif

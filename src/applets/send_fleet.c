@@ -40,16 +40,16 @@ typedef struct fleet {
 
 static enum rc session(fleet *f, size_t number, struct error *err)
 {
-    exchange opened = {.quiet = true, .number = number + 1};
-    AUTO(exchange) *x = &opened;
-    if (!exchange_open(x, f->sending, err))
+    send_session opened = {.quiet = true, .number = number + 1};
+    AUTO(send_session) *session = &opened;
+    if (!send_session_open(session, f->sending, err))
         return err->rc;
     if (f->names)
-        x->name = json_string_value(json_array_get(f->names, number % f->devices));
+        session->name = json_string_value(json_array_get(f->names, number % f->devices));
     struct span message;
-    if (!f->names && !x->remote)
-        return exchange_post(x, f->body, &message, err) ? RC_OK : err->rc;
-    return exchange_session(x, err);
+    if (!f->names && !session->remote)
+        return send_session_post(session, f->body, &message, err) ? RC_OK : err->rc;
+    return send_session_run(session, err);
 }
 
 static void count_reason(fleet *f, const struct error *err)

@@ -39,36 +39,36 @@ static struct http_client_options remote_options(const sending *s)
     return options;
 }
 
-bool exchange_open(exchange *x, const sending *s, struct error *err)
+bool send_session_open(send_session *session, const sending *s, struct error *err)
 {
-    x->sending = s;
+    session->sending = s;
     struct http_client_options tam = send_http_options(s), remote = remote_options(s);
-    x->tam = s->http->open(&tam, err);
-    if (x->tam && s->options->device_url)
-        x->remote = s->http->open(&remote, err);
-    return x->tam && (x->remote || !s->options->device_url);
+    session->tam = s->http->open(&tam, err);
+    if (session->tam && s->options->device_url)
+        session->remote = s->http->open(&remote, err);
+    return session->tam && (session->remote || !s->options->device_url);
 }
 
-void exchange_free(exchange *x)
+void send_session_free(send_session *session)
 {
-    if (!x->sending)
+    if (!session->sending)
         return;
-    x->sending->http->close(x->tam);
-    x->sending->http->close(x->remote);
-    device_free(x->dev);
+    session->sending->http->close(session->tam);
+    session->sending->http->close(session->remote);
+    device_free(session->dev);
 }
 
 /* One side of a post, or why it has no other (error). */
-static bool record(const exchange *x, bool asks, bool to_tam, struct span body,
+static bool record(const send_session *session, bool asks, bool to_tam, struct span body,
                    const struct http_answer *answer, const char *error, struct error *err)
 {
-    const sending *s = x->sending;
+    const sending *s = session->sending;
     bool from_tee = asks == to_tam;
     struct transcript_entry entry = {.direction = asks ? TRANSCRIPT_REQUEST : TRANSCRIPT_RESPONSE,
                                      .from = from_tee ? "tee" : "tam",
                                      .to = from_tee ? "tam" : "tee",
-                                     .exchange = x->number,
-                                     .url = s->http->name(to_tam ? x->tam : x->remote),
+                                     .exchange = session->number,
+                                     .url = s->http->name(to_tam ? session->tam : session->remote),
                                      .status = answer ? answer->status : 0,
                                      .error = error,
                                      .headers = answer ? buffer_span(answer->headers)
@@ -80,25 +80,25 @@ static bool record(const exchange *x, bool asks, bool to_tam, struct span body,
 }
 
 /* Posts to the TAM or to the remote TEE, recorded and traced. */
-static bool post(const exchange *x, struct http_client *to, struct span body,
+static bool post(const send_session *session, struct http_client *to, struct span body,
                  struct http_answer *answer, struct error *err)
 {
-    const sending *s = x->sending;
-    bool to_tam = to == x->tam;
+    const sending *s = session->sending;
+    bool to_tam = to == session->tam;
     struct error ignored;
     if (s->options->trace) {
         AUTO(buffer) *head = s->http->preview(to, body);
         trace_message(">", buffer_span(head), body);
     }
-    if (!record(x, true, to_tam, body, NULL, NULL, err))
+    if (!record(session, true, to_tam, body, NULL, NULL, err))
         return false;
     if (!s->http->post(to, body, answer, err)) {
-        (void)!record(x, false, to_tam, SPAN(NULL, 0), NULL, err->message, &ignored);
+        (void)!record(session, false, to_tam, SPAN(NULL, 0), NULL, err->message, &ignored);
         return false;
     }
     if (s->options->trace)
         trace_message("<", buffer_span(answer->headers), buffer_span(answer->body));
-    return record(x, false, to_tam, buffer_span(answer->body), answer, NULL, err);
+    return record(session, false, to_tam, buffer_span(answer->body), answer, NULL, err);
 }
 
 static bool bad_status(const struct http_answer *answer, const char *url, struct error *err)
@@ -129,41 +129,42 @@ static bool check_type(const struct http_answer *answer, const char *wanted, con
                      answer->content_type, wanted);
 }
 
-bool exchange_post(exchange *x, struct span body, struct span *message, struct error *err)
+bool send_session_post(send_session *session, struct span body, struct span *message,
+                       struct error *err)
 {
-    const sending *s = x->sending;
+    const sending *s = session->sending;
     struct http_answer answer;
     unsigned long most = s->profile->http.message_bytes;
     if (most && body.size > most)
         return error_set(err, RC_MALFORMED, "%zu bytes, more than the %lu that a TAM of %s takes",
                          body.size, most, s->profile->name);
-    if (!post(x, x->tam, body, &answer, err)) {
+    if (!post(session, session->tam, body, &answer, err)) {
         if (s->profile->http.silent_failure && err->rc == RC_TRANSPORT)
             error_hint(err, "a TAM of %s gives no HTTP answer to what it does not take",
                        s->profile->name);
         return false;
     }
     if (answer.status < 200 || answer.status > 299)
-        return bad_status(&answer, s->http->name(x->tam), err);
+        return bad_status(&answer, s->http->name(session->tam), err);
     *message = buffer_span(answer.body);
     if (message->size == 0) {
-        if (answer.status != s->profile->http.end_status && !x->quiet && s->options->profile)
+        if (answer.status != s->profile->http.end_status && !session->quiet && s->options->profile)
             say(s->call, "the TAM ends with status %d; a TAM of %s does with %d", answer.status,
                 s->profile->name, s->profile->http.end_status);
         return true;
     }
     const char *wanted = s->options->accept ? s->options->accept : OTRP_MEDIA_TYPE;
-    return check_type(&answer, wanted, s->http->name(x->tam), err) ||
+    return check_type(&answer, wanted, s->http->name(session->tam), err) ||
            error_hint(err, "is this the URL of a TAM?");
 }
 
 /* The TEE. */
 
-static bool step(const exchange *x, const struct tee_outcome *outcome)
+static bool step(const send_session *session, const struct tee_outcome *outcome)
 {
     bool passed = outcome->code == ERR_NONE;
-    if (!x->quiet)
-        say(x->sending->call, "%s: %s%s%s", outcome->type->name,
+    if (!session->quiet)
+        say(session->sending->call, "%s: %s%s%s", outcome->type->name,
             passed ? "pass" : error_code_name(outcome->code), passed ? "" : ": ",
             passed ? "" : outcome->error.message);
     return passed;
@@ -179,51 +180,52 @@ static bool fail_with(struct device_reply *reply, const struct tee_outcome *outc
     return true;
 }
 
-static bool broker_speaks(const exchange *x, struct device_reply *reply, const char *rid,
+static bool broker_speaks(const send_session *session, struct device_reply *reply, const char *rid,
                           const char *tid, const struct error *why, struct error *err)
 {
-    if (!x->quiet)
-        say(x->sending->call, "the TEE gives no answer: %s", why->message);
+    if (!session->quiet)
+        say(session->sending->call, "the TEE gives no answer: %s", why->message);
     reply->failed = true;
     reply->error = *why;
     reply->body = broker_error_make(rid, tid, ERR_AGENT_TEE_FAIL);
     return reply->body || error_memory(err);
 }
 
-static bool ask_local(exchange *x, struct span message, struct device_reply *reply,
+static bool ask_local(send_session *session, struct span message, struct device_reply *reply,
                       struct error *err)
 {
     struct tee_outcome outcome = {.code = ERR_NONE};
     struct error why = {.rc = RC_OK};
-    if (!x->dev) { /* the host is the broker as well */
-        reply->body = tee_host_answer(x->sending->host, x->name, message, &outcome, err);
+    if (!session->dev) { /* the host is the broker as well */
+        reply->body = tee_host_answer(session->sending->host, session->name, message, &outcome,
+                                      err);
         if (!reply->body)
             return outcome.silent ? reply->silent = true : false;
         return outcome.code == ERR_NONE || fail_with(reply, &outcome);
     }
-    reply->body = tee_process(x->dev, message, &outcome, &why);
+    reply->body = tee_process(session->dev, message, &outcome, &why);
     if (reply->body)
-        return step(x, &outcome) || fail_with(reply, &outcome);
+        return step(session, &outcome) || fail_with(reply, &outcome);
     if (outcome.silent)
         return reply->silent = true;
-    return broker_speaks(x, reply, outcome.rid, outcome.tid, &why, err);
+    return broker_speaks(session, reply, outcome.rid, outcome.tid, &why, err);
 }
 
-static bool ask_remote(exchange *x, struct span message, struct device_reply *reply,
+static bool ask_remote(send_session *session, struct span message, struct device_reply *reply,
                        struct error *err)
 {
-    const char *url = x->sending->http->name(x->remote);
+    const char *url = session->sending->http->name(session->remote);
     struct http_answer answer;
     struct error why = {.rc = RC_OK};
     struct summary asked, said;
     summary_read(&asked, message, NULL);
-    bool answered = post(x, x->remote, message, &answer, &why);
+    bool answered = post(session, session->remote, message, &answer, &why);
     if (answered && (answer.status < 200 || answer.status > 299))
         answered = error_set(&why, RC_TRANSPORT, "%s: HTTP status %d", url, answer.status);
     if (answered && answer.body->size && !check_type(&answer, OTRP_MEDIA_TYPE, url, &why))
         answered = false;
     if (!answered)
-        return broker_speaks(x, reply, asked.rid, asked.tid, &why, err);
+        return broker_speaks(session, reply, asked.rid, asked.tid, &why, err);
     if (answer.body->size == 0)
         return reply->silent = true;
     reply->body = buffer_copy(buffer_span(answer.body));
@@ -234,45 +236,46 @@ static bool ask_remote(exchange *x, struct span message, struct device_reply *re
     AUTO(buffer) *line = buffer_new(128);
     if (line)
         summary_put_line(line, &said);
-    if (line && !x->quiet)
-        say(x->sending->call, "%s", (const char *)line->data);
+    if (line && !session->quiet)
+        say(session->sending->call, "%s", (const char *)line->data);
     if (reply->failed)
         error_set(&reply->error, RC_PEER, "%s", line ? (const char *)line->data : "fail");
     return true;
 }
 
-bool exchange_ask_tee(exchange *x, struct span message, struct device_reply *reply,
-                      struct error *err)
+bool send_session_ask_tee(send_session *session, struct span message, struct device_reply *reply,
+                          struct error *err)
 {
     *reply = (struct device_reply){.body = NULL};
-    return x->remote ? ask_remote(x, message, reply, err) : ask_local(x, message, reply, err);
+    return session->remote ? ask_remote(session, message, reply, err)
+                           : ask_local(session, message, reply, err);
 }
 
-enum rc exchange_session(exchange *x, struct error *err)
+enum rc send_session_run(send_session *session, struct error *err)
 {
-    const struct applet_call *call = x->sending->call;
+    const struct applet_call *call = session->sending->call;
     struct device_reply reply = {.failed = false};
     AUTO(buffer) *body = buffer_new(0);
     for (unsigned steps = 0; body && steps < MOST_STEPS; steps++) {
         struct span message;
         bool unanswered = reply.failed && reply.error.rc != RC_PEER;
-        if (!exchange_post(x, buffer_span(body), &message, err)) {
+        if (!send_session_post(session, buffer_span(body), &message, err)) {
             if (unanswered) /* says more than the TAM's 400 to that */
                 *err = reply.error;
             return err->rc;
         }
         if (unanswered)
             return *err = reply.error, err->rc;
-        if (message.size == 0 && !x->quiet)
+        if (message.size == 0 && !session->quiet)
             say(call, "the session has ended");
         if (message.size == 0)
             return reply.failed ? *err = reply.error, err->rc : RC_OK;
-        if (!exchange_ask_tee(x, message, &reply, err))
+        if (!send_session_ask_tee(session, message, &reply, err))
             return err->rc;
         buffer_free(body);
         body = reply.body;
         if (reply.silent) {
-            if (!x->quiet)
+            if (!session->quiet)
                 say(call, "the TEE has nothing to say: the session has ended");
             return RC_OK;
         }

@@ -26,13 +26,13 @@ static char *bundle_of(const char *cert_path)
 
 static bool add_issued(units *u, enum pki_role role, const char *const column[3], struct error *err)
 {
-    struct issued *more = reallocarray(u->issued, u->issued_count + 1, sizeof *more);
+    struct batch_item *more = reallocarray(u->issued, u->issued_count + 1, sizeof *more);
     if (!more)
         return error_memory(err);
     u->issued = more;
-    more[u->issued_count] = (struct issued){role, strdup(column[0]), strdup(column[2]),
-                                            bundle_of(column[1])};
-    struct issued *row = &more[u->issued_count++];
+    more[u->issued_count] = (struct batch_item){role, strdup(column[0]), strdup(column[2]),
+                                                bundle_of(column[1])};
+    struct batch_item *row = &more[u->issued_count++];
     return (row->name && row->key_path && row->chain_path) || error_memory(err);
 }
 
@@ -74,7 +74,7 @@ static bool read_batch(const struct tee_init *o, units *u, struct error *err)
                      u->count);
 }
 
-static const struct issued *find_issued(const units *u, enum pki_role role, const char *name)
+static const struct batch_item *find_issued(const units *u, enum pki_role role, const char *name)
 {
     for (size_t i = 0; i < u->issued_count; i++)
         if (u->issued[i].role == role && strcmp(u->issued[i].name, name) == 0)
@@ -183,7 +183,7 @@ static bool furnish(const struct applet_call *call, enum pki_role role, enum key
     size_t *which = calloc(u->count, sizeof *which), missing = 0;
     bool done = (known && names && made && which) || (known ? error_memory(err) : false);
     for (size_t i = 0; done && i < u->count; i++) {
-        const struct issued *row = find_issued(u, role, u->units[i].name);
+        const struct batch_item *row = find_issued(u, role, u->units[i].name);
         if (row) {
             done = unit_load_files(call, row->key_path, row->chain_path,
                                    member_of(&u->units[i], role), err);

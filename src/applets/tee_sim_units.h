@@ -20,7 +20,7 @@ struct unit {
 };
 
 /* A row of what pki-issue made by the batch. */
-struct issued {
+struct batch_item {
     enum pki_role role;
     char *name, *key_path, *chain_path;
 };
@@ -29,7 +29,7 @@ struct issued {
 typedef struct units {
     struct unit *units;
     size_t count;
-    struct issued *issued;
+    struct batch_item *issued;
     size_t issued_count;
     X509_stack *tam_roots, *tfw_roots, *pinned, *sp_chain;
     json_t *algorithms;

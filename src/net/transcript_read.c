@@ -10,21 +10,21 @@
 #include "util/json_slice.h"
 
 /* A record with the memory that it points to. */
-typedef struct reading {
+typedef struct owned_record {
     struct transcript_record record;
     json_doc *doc;
     buffer *body;   /* decoded from BASE64, or NULL */
     char *texts[7]; /* those of the record */
-} reading;
+} owned_record;
 
-static void reading_free(reading *r)
+static void owned_record_free(owned_record *r)
 {
     for (size_t i = 0; i < COUNT(r->texts); i++)
         free(r->texts[i]);
     buffer_free(r->body);
     json_doc_free(r->doc);
 }
-AUTO_DEFINE(reading, reading_free)
+AUTO_DEFINE(owned_record, owned_record_free)
 
 /* Milliseconds since 1970 of "2026-11-21T10:00:00.123Z", NAN for anything else. */
 static double parse_time(const char *text)
@@ -52,7 +52,7 @@ static double number(const struct json_value *object, const char *name)
     return n >= 0 && n < 1e15 ? n : 0;
 }
 
-static bool read_texts(reading *r, const struct json_value *root)
+static bool read_texts(owned_record *r, const struct json_value *root)
 {
     struct transcript_record *record = &r->record;
     const struct {
@@ -78,7 +78,7 @@ static bool read_texts(reading *r, const struct json_value *root)
     return true;
 }
 
-static bool read_body(reading *r, const struct json_value *root, struct error *err)
+static bool read_body(owned_record *r, const struct json_value *root, struct error *err)
 {
     const struct json_value *text = json_member(root, "body");
     const struct json_value *base64 = json_member(root, "body_base64");
@@ -92,7 +92,7 @@ static bool read_body(reading *r, const struct json_value *root, struct error *e
     return true;
 }
 
-static bool read_line(reading *r, struct span line, struct error *err)
+static bool read_line(owned_record *r, struct span line, struct error *err)
 {
     r->doc = json_doc_parse(line, "entry", err);
     const struct json_value *root = r->doc ? json_root(r->doc) : NULL;
@@ -142,8 +142,8 @@ bool transcript_read(struct span text, const char *name,
         text = end ? SPAN(end + 1, text.size - line.size - 1) : SPAN(NULL, 0);
         if (is_blank(line))
             continue;
-        reading read = {.record = {.line = number}};
-        AUTO(reading) *r = &read;
+        owned_record read = {.record = {.line = number}};
+        AUTO(owned_record) *r = &read;
         bool sound = read_line(r, line, err);
         if (!sound && !end && cut && err->rc == RC_MALFORMED) {
             *cut = true;
