@@ -81,7 +81,7 @@ static bool add_status(const struct applet_call *call, json_t *set, const author
     AUTO(X509_stack) *signer = found_signer;
     if (!found)
         return false;
-    statement.issuer_key = keys->keys[0]->pkey;
+    statement.signer_key = keys->keys[0]->pkey;
     statement.signer = signer ? sk_X509_value(signer, 0) : NULL;
     return staple_add(set, &statement, err);
 }

@@ -171,7 +171,7 @@ static bool statement_of(struct workpiece *w, struct ocsp_statement *s, struct e
         return error_set(err, RC_USAGE, "takes the certificate of the CA in the TAM's chain");
     *s = (struct ocsp_statement){.cert = sk_X509_value(w->chain, 0),
                                  .issuer = sk_X509_value(w->chain, 1),
-                                 .issuer_key = w->plan->ca_key->pkey,
+                                 .signer_key = w->plan->ca_key->pkey,
                                  .at = w->plan->now,
                                  .days = 7};
     return true;

@@ -213,7 +213,7 @@ static buffer *make_ocsp(const hierarchy *h, const struct pki_member *m, time_t 
         const struct pki_member *issuer = &h->members[m->issuer];
         struct ocsp_statement good = {.cert = m->cert,
                                       .issuer = issuer->cert,
-                                      .issuer_key = issuer->pkey,
+                                      .signer_key = issuer->pkey,
                                       .at = now,
                                       .days = STAPLE_DAYS,
                                       .reason = OCSP_REVOKED_STATUS_NOSTATUS};

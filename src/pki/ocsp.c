@@ -41,7 +41,7 @@ buffer *ocsp_state(const struct ocsp_statement *s, struct error *err)
     AUTO(OCSP_BASICRESP) *basic = OCSP_BASICRESP_new();
     const X509 *signer = s->signer ? s->signer : s->issuer;
     /* The signer's certificate goes along: not everyone looks for it in the chain. */
-    AUTO(EVP_MD_CTX) *signature = signature_begin(s->issuer_key);
+    AUTO(EVP_MD_CTX) *signature = signature_begin(s->signer_key);
     if (!basic || !signature || !add_status(basic, s) || !set_produced_at(basic, s->at) ||
         !OCSP_basic_sign_ctx(basic, (X509 *)(uintptr_t)signer, signature, NULL, OCSP_NOTIME)) {
         AUTO(char) *subject = cert_subject(s->cert);
@@ -67,7 +67,7 @@ buffer *ocsp_respond(const X509 *cert, const X509 *issuer, EVP_PKEY *issuer_key,
 {
     return ocsp_state(&(struct ocsp_statement){.cert = cert,
                                                .issuer = issuer,
-                                               .issuer_key = issuer_key,
+                                               .signer_key = issuer_key,
                                                .at = at,
                                                .days = days,
                                                .reason = OCSP_REVOKED_STATUS_NOSTATUS},

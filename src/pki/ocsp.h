@@ -21,9 +21,9 @@
 struct ocsp_statement {
     const X509 *cert, *issuer;
     const X509 *signer; /* to whom the issuer has delegated its answers; NULL: the issuer itself */
-    EVP_PKEY *issuer_key; /* the signer's */
-    time_t at;            /* thisUpdate */
-    int days;             /* from there to nextUpdate */
+    EVP_PKEY *signer_key;
+    time_t at; /* thisUpdate */
+    int days;  /* from there to nextUpdate */
     bool revoked;
     time_t revoked_at;
     int reason; /* CRLReason (RFC 5280 section 5.3.1), or OCSP_REVOKED_STATUS_NOSTATUS */

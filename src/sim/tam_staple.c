@@ -86,7 +86,7 @@ static bool state_add(json_t *set, const authority *a, const char *passin, const
         a->key_path, &(struct key_how){.part = KEY_PRIVATE, .passin = passin}, err);
     if (!keys)
         return false;
-    statement.issuer_key = keys->keys[0]->pkey;
+    statement.signer_key = keys->keys[0]->pkey;
     return staple_add(set, &statement, err);
 }
 
