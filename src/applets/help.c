@@ -33,37 +33,6 @@ static const char *group_name(enum applet_group group)
     return names[group];
 }
 
-static void put_commands(buffer *out, const char *name, const struct applet *applet)
-{
-    buffer_put_format(out, "usage: otrp %s COMMAND [OPTION]...\n\ncommands:\n", name);
-    for (const struct applet_command *c = applet->commands; c->name; c++)
-        buffer_put_format(out, "  %-12s %s\n", c->name, c->summary);
-    buffer_put_format(out, "\n'otrp %s COMMAND --help' explains one of them.\n", name);
-}
-
-void applet_put_help(buffer *out, const char *name, const char *summary,
-                     const struct applet *applet)
-{
-    buffer_put_format(out, "%s\n\n", summary);
-    if (applet->commands) {
-        put_commands(out, name, applet);
-        return;
-    }
-    buffer_put_format(out, "usage: otrp %s", name);
-    options_put_synopsis(out, applet->options);
-    buffer_put_text(out, "\n\n");
-    options_put_help(out, applet->options);
-    struct common common;
-    struct option_set sets[COMMON_TABLES];
-    size_t count = common_options(applet, &common, sets);
-    buffer_put_text(out, "\ncommon options:\n");
-    for (size_t i = 0; i < count; i++)
-        options_put_help(out, sets[i].rows);
-    buffer_put_text(out, "\nexamples:\n");
-    for (const char *const *e = applet->examples; e && *e; e++)
-        buffer_put_format(out, "  %s\n", *e);
-}
-
 static void put_mdoc_options(buffer *out, const struct applet *applet)
 {
     struct common common;
