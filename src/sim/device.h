@@ -107,6 +107,10 @@ sqlite3 *device_folder_open(const char *dir, struct error *err) MUST_CHECK;
 /* The names of the devices of a state folder, an array of strings. Owned by the caller. */
 json_t *device_names(const char *dir, struct error *err) MUST_CHECK;
 
+/* {"devices":[...]}: what is on the devices of a state folder, or on the one of that name; nothing
+ * is unsealed for it. Owned by the caller. RC_USAGE when there is none. */
+json_t *device_report(const char *dir, const char *name, struct error *err) MUST_CHECK;
+
 /* ---- what a device holds; tamid is always that of the asking TAM ---- */
 
 /* Row of the SD, 0 when there is none. spid NULL: any; *count gets how many fit. */

@@ -51,8 +51,4 @@ buffer *tee_export_ta(device *dev, const char *tamid, const char *spid, const ch
 json_t *tee_export_aik(device *dev, const char *tamid, const char *spid,
                        struct error *err) MUST_CHECK;
 
-/* {"devices":[...]}: what is on the devices of a state folder, or on the one of that name. Owned by
- * the caller. */
-json_t *device_report(const char *dir, const char *name, struct error *err) MUST_CHECK;
-
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The report of a state folder. Nothing is unsealed for it. */
-#include "sim/tee.h"
+#include "sim/device.h"
 
 #include "jose/jwa.h"
 #include "otrp/algorithm.h"
