@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "net/otrp_http.h"
 #include "net/summary.h"
 
 enum { MOST_JOBS = 1024, MOST_SESSIONS = 10000000 };

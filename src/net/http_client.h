@@ -22,8 +22,6 @@
 #include "util/buffer.h"
 #include "util/options.h"
 
-#define OTRP_MEDIA_TYPE "application/otrp+json"
-
 struct http_client_options {
     const char *url;
     const char *accept;              /* Accept header; NULL: application/otrp+json */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "net/otrp_http.h"
+
 typedef char curl_text;
 
 AUTO_DEFINE(CURLU, curl_url_cleanup)

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "net/http_client.h"
-
 /* What this end can speak; the first that the other end accepts is used. */
 static const char *const formats[] = {OTRP_MEDIA_TYPE};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * otrp_http.h: the rules that OTrP lays over HTTP for a server (protocol: HTTP), apart from any
- * message.
+ * otrp_http.h: the rules that OTrP lays over HTTP (protocol: HTTP), apart from any message: its
+ * media type, and what a server takes.
  *
  *     if (!otrp_http_accepts(request, "/tam", reply))
  *         return;                       reply says why: 404, 405, 406, 415
@@ -10,6 +10,8 @@
 #define OTRP_NET_OTRP_HTTP_H
 
 #include "net/http_server.h"
+
+#define OTRP_MEDIA_TYPE "application/otrp+json"
 
 /* Whether the request is a POST to path with an Accept and a Content-Type that fit; fills reply
  * when not. */
