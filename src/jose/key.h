@@ -14,6 +14,7 @@
 #include <openssl/x509.h>
 
 #include "util/buffer.h"
+#include "util/openssl_auto.h"
 
 typedef struct key {
     EVP_PKEY *pkey;        /* RSA, EC or OKP; NULL for a symmetric key */
@@ -58,6 +59,5 @@ bool pkey_check_strength(const EVP_PKEY *pkey, const char *name, bool small,
                          struct error *err) MUST_CHECK;
 
 AUTO_DEFINE(key, key_free)
-AUTO_DEFINE(EVP_PKEY, EVP_PKEY_free)
 
 #endif

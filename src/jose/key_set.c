@@ -18,8 +18,6 @@
 #include "util/openssl_error.h"
 #include "util/secret.h"
 
-AUTO_DEFINE(X509, X509_free)
-
 void key_set_free(key_set *set)
 {
     if (!set)

@@ -6,6 +6,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "util/openssl_auto.h"
+
 #define PEM_BYTES 1048576 /* a certificate chain or a key */
 
 static buffer *pem_read(const char *path, struct error *err)
@@ -31,10 +33,6 @@ static buffer *pem_read(const char *path, struct error *err)
     pem->size = size;
     return TAKE(pem);
 }
-
-AUTO_DEFINE(X509, X509_free)
-AUTO_DEFINE(EVP_PKEY, EVP_PKEY_free)
-AUTO_DEFINE(BIO, BIO_free_all)
 
 static int no_passphrase(char *text, int size, int writing, void *argument)
 {

@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 
 #include "util/buffer.h"
+#include "util/openssl_auto.h"
 
 typedef STACK_OF(X509) X509_stack;
 
@@ -51,6 +52,5 @@ static inline void x509_stack_free(X509_stack *stack)
     sk_X509_pop_free(stack, X509_free);
 }
 AUTO_DEFINE(X509_stack, x509_stack_free)
-AUTO_DEFINE(X509, X509_free)
 
 #endif
