@@ -27,6 +27,7 @@ AUTO_DEFINE(issuer, issuer_free)
 
 static bool issuer_open(issuer *ca, const struct fleet_order *order, struct error *err)
 {
+    /* not as key_families: a fleet takes a signature a device, and those of EC are made sooner */
     static const char *const families[] = {"ec", "rsa"};
     for (size_t i = 0; i < COUNT(families) && !ca->certs; i++) {
         AUTO(char) *cert = layout_ca_path(order->pki, order->role, families[i], "cert.pem");
