@@ -94,6 +94,22 @@ hint: pin their public key with --tee-key'
     logged "$TID GetDeviceState: .*signerreq deviates: a Boolean as a string"
 }
 
+@test "sign_algs of the policy and an answer whose protected header has typographic quotes" {
+    but '.sign_algs = ["RS256"]'
+    device device
+    stub --lenient
+    next '' request.json
+    answers device request.json answer.json
+    local protected input
+    protected=$(printf '{“alg”:“RS256”}' | base64url_encode)
+    input=$protected.$(payload answer.json | base64url_encode)
+    jq -c --arg protected "$protected" \
+        --arg signature "$(printf %s "$input" | openssl dgst -sha256 -sign "$TEE-key.pem" | base64url_encode)" \
+        "$JWS jws |= (.protected = \$protected | .signature = \$signature)" answer.json > foreign.json
+    next foreign.json create.json
+    logged "$TID GetDeviceState: .*protected deviates: typographic quotes in a protected header"
+}
+
 @test "messages larger than a profile takes are refused" {
     stub --profile thaler --tee-key "$TEE-cert.pem"
     head -c 4097 /dev/zero > large

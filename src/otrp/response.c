@@ -117,6 +117,7 @@ static bool read_tbs(opening *o, const struct json_value *outer, response *r,
         return error_set(err, RC_MALFORMED, "%s: a flattened JWS is needed", r->type->response);
     if (!otrp_jws(o->jws, err))
         return false;
+    r->sign_alg = jws_alg(o->jws, 0, err);
     o->payload = jws_payload(o->jws, err);
     o->tbs_doc = o->payload ? json_doc_parse(buffer_span(o->payload), "payload", err) : NULL;
     if (!o->tbs_doc)

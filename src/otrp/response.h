@@ -73,12 +73,13 @@ typedef struct response {
     char *code;   /* error-code of a failure, or NULL */
     char *reason; /* error-message, or NULL */
     bool signerreq;
-    buffer *payload;    /* the JWS payload, NULL of a broker error */
-    bool authenticated; /* false for a broker error and a failed GetDeviceState */
-    buffer *plaintext;  /* of edsi or content, or NULL */
-    json_t *content;    /* the same parsed, or NULL */
-    dsi *device;        /* when there is a DSI in it, or NULL */
-    char *novelty;      /* a member that the protocol does not know, by its path; NULL: none */
+    const struct jwa *sign_alg; /* of its JWS, NULL of a broker error */
+    buffer *payload;            /* the JWS payload, NULL of a broker error */
+    bool authenticated;         /* false for a broker error and a failed GetDeviceState */
+    buffer *plaintext;          /* of edsi or content, or NULL */
+    json_t *content;            /* the same parsed, or NULL */
+    dsi *device;                /* when there is a DSI in it, or NULL */
+    char *novelty; /* a member that the protocol does not know, by its path; NULL: none */
 } response;
 
 /* A row of the table that an answer goes through. */
