@@ -61,17 +61,9 @@ static void read_tbs(struct summary *s, const struct json_value *tbs)
     read_reason(s, tbs);
 }
 
-/* The JWS of a message: that of GetDeviceState's answer is in an array of one. */
-static const struct json_value *jws_of(const struct json_value *value)
-{
-    if (value->kind == JSON_KIND_ARRAY && value->first)
-        value = json_member(value->first, GET_DEVICE_STATE_ELEMENT);
-    return value;
-}
-
 static bool read_signed(struct summary *s, const struct json_value *outer, struct error *err)
 {
-    const struct json_value *encoded = json_member(jws_of(outer), "payload");
+    const struct json_value *encoded = json_member(message_jws(outer), "payload");
     if (!encoded || encoded->kind != JSON_KIND_STRING)
         return error_set(err, RC_MALFORMED, "%s: no JWS with a payload", s->name);
     AUTO(buffer) *payload = base64url_decode(encoded->string, "payload", err);

@@ -250,3 +250,9 @@ const struct other_message *message_find_other(struct span outer_name)
             return &other_messages[i];
     return NULL;
 }
+
+const struct json_value *message_jws(const struct json_value *value)
+{
+    return value->kind == JSON_KIND_ARRAY ? json_member(value->first, GET_DEVICE_STATE_ELEMENT)
+                                          : value;
+}

@@ -57,6 +57,11 @@ const struct other_message *message_find_other(struct span outer_name);
 
 #define GET_DEVICE_STATE_ELEMENT "GetDeviceTEEStateResponse" /* of the response's array */
 
+/* The JWS in the value of a message's one member: the value itself, or in an array, as the answer
+ * to GetDeviceState is one, that of its first element. NULL when the array has none; nothing else
+ * of its form is checked. Part of value. */
+const struct json_value *message_jws(const struct json_value *value);
+
 /* A TBS with every member of the tables and a placeholder that tells its form, the sealed member in
  * the clear (content NULL: there is none). Owned by the caller; NULL without memory. */
 json_t *message_template(const char *tbs_name, const struct member *tbs, const char *sealed,

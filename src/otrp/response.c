@@ -85,11 +85,11 @@ static const struct json_value *signed_part(const struct json_value *outer,
         error_set(err, RC_MALFORMED, "%s: not an array of one TEE's answer", type->response);
         return NULL;
     }
-    const struct json_value *element = json_member(outer->first, GET_DEVICE_STATE_ELEMENT);
-    if (!element || outer->first->count != 1)
+    const struct json_value *element = outer->first->count == 1 ? message_jws(outer) : NULL;
+    if (!element)
         error_set(err, RC_MALFORMED, "%s[0]: not an object with " GET_DEVICE_STATE_ELEMENT,
                   type->response);
-    return element && outer->first->count == 1 ? element : NULL;
+    return element;
 }
 
 /* Brings the TBS into our form. */

@@ -16,14 +16,15 @@ void sealed_free(sealed *s)
     free(s);
 }
 
-/* The JWS inside an OTrP message; NULL when value is none. */
-static const struct json_value *message_jws(const struct json_value *root)
+/* The JWS of an OTrP message; NULL when root is none, or the answers of several TEEs. */
+static const struct json_value *only_jws(const struct json_value *root)
 {
-    const struct json_value *inner = root->kind == JSON_KIND_OBJECT && root->count == 1
+    const struct json_value *value = root->kind == JSON_KIND_OBJECT && root->count == 1
                                          ? root->first
                                          : NULL;
-    if (inner && inner->kind == JSON_KIND_ARRAY && inner->count == 1)
-        inner = json_member(inner->first, GET_DEVICE_STATE_ELEMENT);
+    if (!value || (value->kind == JSON_KIND_ARRAY && value->count != 1))
+        return NULL;
+    const struct json_value *inner = message_jws(value);
     return json_member(inner, "payload") ? inner : NULL;
 }
 
@@ -73,7 +74,7 @@ sealed *sealed_find(struct span text, struct error *err)
     s->doc = json_doc_parse(text, "message", err);
     if (!s->doc)
         return NULL;
-    const struct json_value *message = message_jws(json_root(s->doc));
+    const struct json_value *message = only_jws(json_root(s->doc));
     if (message)
         return find_in_message(s, message, err) ? TAKE(s) : NULL;
     s->jwe = jwe_from_value(json_root(s->doc), "JWE", err);
