@@ -574,11 +574,14 @@ text: bytes that are not UTF-8 (RFC 8259 section 8.1)'
 # ---- what it never does ----
 
 @test "untrusted text cannot move the cursor, colour the terminal or turn its direction" {
-    printf '{"TAQuery":{"spid":"\\u001b[31mred\\u009b2J","taid":"\\u202eevil\\r\\n","\\u001b]0;x\\u0007":"\x1b[0m"}}' > evil.json
+    printf '{"TAQuery":{"spid":"\\u001b[31mred\\u009b2J","taid":"\\u202eevil\\r\\n\\u200f\\u061c\\ufeff","\\u001b]0;x\\u0007":"\x1b[0m"}}' > evil.json
     inspect evil.json > evil.out
+    openssl req -x509 -key "$SAMPLES/pki/tam/tam/tam-mytam-rsa-key.pem" -utf8 -subj $'/CN=left\u200fright' -out evil.pem
+    inspect evil.pem >> evil.out
+    assert_regex "$(< evil.out)" 'left\\xe2\\x80\\x8fright'
     run grep -c "[$(printf '\033\r\007')]" evil.out
     assert_output 0
-    run grep -cP '[\x{80}-\x{9f}\x{202a}-\x{202e}]' evil.out
+    run grep -cP '[\x{80}-\x{9f}\x{61c}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{feff}]' evil.out
     assert_output 0
     run cat evil.out
     assert_line --regexp '^ +spid +\\x1b\[31mred\\xc2\\x9b2J$'

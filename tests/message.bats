@@ -398,10 +398,10 @@ END
 @test "verify: what a message or a file is called cannot move the cursor, in a report either" {
     take asked ec
     local name wild
-    wild=$(printf 'x\033[31m\302\23331m\302\205\342\200\256y\177')
+    wild=$(printf 'x\033[31m\302\23331m\302\205\342\200\256\342\200\217\330\234\357\273\277y\177')
     # tame FILE: none of that in it, as itself
     tame() {
-        refute grep -aqP '\x1b|\xc2[\x80-\x9f]|\xe2\x80\xae|\x7f' "$1"
+        refute env LC_ALL=C grep -aqP '\x1b|\xc2[\x80-\x9f]|\xe2\x80[\xae\x8f]|\xd8\x9c|\xef\xbb\xbf|\x7f' "$1"
     }
     request create-sd --sp xbank --sdname a --rid "$wild" > create.json
     jq -c --arg name "$wild" '{($name): .CreateSDRequest}' create.json > named.json

@@ -268,36 +268,12 @@ void picture_put_total(buffer *out, const picture *p)
 
 /* Columns that the character at p takes on a terminal, as far as that is to be known: those of East
  * Asia and emoji take two. */
-static size_t columns_of(unsigned character)
+static size_t columns_of(uint32_t character)
 {
     return character >= 0x1100 && character != 0x2026 &&
                    !(character >= 0x2000 && character < 0x2e80)
                ? 2
                : 1;
-}
-
-/* Of well-formed UTF-8; 0 for anything else. */
-static unsigned character_at(const uint8_t *p, size_t length)
-{
-    unsigned c = length < 2 ? *p : p[0] & (0xffu >> (length + 1));
-    for (size_t i = 1; i < length; i++)
-        c = c << 6 | (p[i] & 0x3fu);
-    return length ? c : 0;
-}
-
-/* Whether nobody must see it as it is: control characters, also those that turn the direction of
- * writing or have no width, and what XML does not allow. */
-static bool is_hidden(unsigned character)
-{
-    static const struct {
-        unsigned first, last;
-    } hidden[] = {{0, 0x1f},        {0x7f, 0x9f},     {0xad, 0xad},
-                  {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f},
-                  {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xfffe, 0xffff}};
-    for (size_t i = 0; i < COUNT(hidden); i++)
-        if (character >= hidden[i].first && character <= hidden[i].last)
-            return true;
-    return false;
 }
 
 size_t picture_put_clean(buffer *out, const char *text, size_t most)
@@ -306,10 +282,9 @@ size_t picture_put_clean(buffer *out, const char *text, size_t most)
     size_t left = strlen(text), taken = 0;
     while (left) {
         size_t length = utf8_length(p, left);
-        unsigned character = character_at(p, length);
+        bool hidden = length == 0 || utf8_is_unruly(p, length);
         length = length ? length : 1;
-        bool hidden = is_hidden(character);
-        size_t columns = hidden ? 4 * length : columns_of(character);
+        size_t columns = hidden ? 4 * length : columns_of(utf8_character(p, length));
         if (taken + columns + (left > length) > most) {
             if (taken < most)
                 buffer_put_text(out, "\xe2\x80\xa6");

@@ -8,19 +8,16 @@
 #include "pki/ledger.h"
 #include "pki/result.h"
 #include "util/base64.h"
+#include "util/utf8.h"
 
-/* The bytes at at that move a terminal's cursor or turn its text around: controls of ASCII and of
- * Unicode (U+0080 to U+009F), and what sets the direction of writing. */
-static size_t unprintable(const uint8_t *at, size_t left)
+/* Blanks for what is unruly from start on. */
+static void blank_unruly(buffer *out, size_t start)
 {
-    if (at[0] < ' ' || at[0] == 0x7f)
-        return 1;
-    if (left >= 2 && at[0] == 0xc2 && at[1] < 0xa0)
-        return 2;
-    bool marks = left >= 3 && at[0] == 0xe2 && at[1] == 0x80 &&
-                 (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae));
-    bool isolates = left >= 3 && at[0] == 0xe2 && at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9;
-    return marks || isolates ? 3 : 0;
+    for (size_t i = start, length; i < out->size; i += length ? length : 1) {
+        length = utf8_length(out->data + i, out->size - i);
+        if (length && utf8_is_unruly(out->data + i, length))
+            memset(out->data + i, ' ', length);
+    }
 }
 
 void issued_put(buffer *out, const struct issued *issued)
@@ -33,8 +30,8 @@ void issued_put(buffer *out, const struct issued *issued)
     size_t start = out->size;
     for (size_t i = 0; i < RESULT_FIELDS; i++)
         csv_put(out, fields[i] ? fields[i] : "", i == 0);
-    for (size_t i = start; !out->failed && i < out->size; i++)
-        memset(out->data + i, ' ', unprintable(out->data + i, out->size - i));
+    if (!out->failed)
+        blank_unruly(out, start);
     buffer_put_char(out, '\n');
 }
 

@@ -21,7 +21,8 @@ struct issued {
     const char *role, *name, *serial, *sha256, *did, *cert, *key, *status, *message;
 };
 
-/* Appends it as a line of CSV: control characters become blanks, so it is always one line. */
+/* Appends it as a line of CSV: unruly characters (utf8.h) become blanks, so it is always one line.
+ */
 void issued_put(buffer *out, const struct issued *issued);
 
 /* The row of an entity that got its certificate. */

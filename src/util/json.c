@@ -215,14 +215,12 @@ static buffer *escape_unruly(const buffer *text)
     for (size_t i = 0, length; out && i < text->size; i += length) {
         const uint8_t *c = text->data + i;
         length = utf8_length(c, text->size - i);
+        bool unruly = length && *c >= 0x20 && utf8_is_unruly(c, length);
         length = length ? length : 1;
-        if (*c < 0x20 || !utf8_is_unruly(c, length))
+        if (!unruly)
             continue;
-        unsigned code = length == 1   ? c[0]
-                        : length == 2 ? (c[0] & 0x1fU) << 6 | (c[1] & 0x3fU)
-                                      : (c[0] & 0x0fU) << 12 | (c[1] & 0x3fU) << 6 | (c[2] & 0x3fU);
         buffer_put(out, text->data + start, i - start);
-        buffer_put_format(out, "\\u%04x", code);
+        buffer_put_format(out, "\\u%04x", (unsigned)utf8_character(c, length));
         start = i + length;
     }
     if (out)

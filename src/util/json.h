@@ -37,8 +37,8 @@ buffer *json_compact(const json_t *value);
 /* The same with every character beyond ASCII escaped. */
 buffer *json_ascii(const json_t *value);
 
-/* For people: indented, with a newline at the end, or in one line without. What moves the cursor of
- * a terminal or turns the direction of text is escaped. */
+/* For people: indented, with a newline at the end, or in one line without. Unruly characters
+ * (utf8.h) are escaped. */
 buffer *json_pretty(const json_t *value);
 buffer *json_terse(const json_t *value);
 

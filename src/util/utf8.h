@@ -65,16 +65,30 @@ static inline void utf8_keep(char *to, size_t room, const char *text)
     to[at] = '\0';
 }
 
-/* Whether the character of that length moves the cursor or turns the direction of the text, and so
- * could make a line say what it does not say. */
-static inline bool utf8_is_unruly(const uint8_t *c, size_t length)
+/* The character of that length at p. */
+static inline uint32_t utf8_character(const uint8_t *p, size_t length)
 {
-    bool c0 = length == 1 && (*c < 0x20 || *c == 0x7f);
-    bool c1 = length == 2 && c[0] == 0xc2 && c[1] < 0xa0;
-    bool bidi = length == 3 && c[0] == 0xe2 &&
-                ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
-                 (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
-    return c0 || c1 || bidi;
+    uint32_t character = length == 1 ? p[0] : p[0] & (0xffu >> (length + 1));
+    for (size_t i = 1; i < length; i++)
+        character = character << 6 | (p[i] & 0x3fu);
+    return character;
+}
+
+/* Whether the character of that length moves the cursor, turns the direction of the text or cannot
+ * be seen, and so could make a line say what it does not say; or is none that XML allows. All of
+ * them are below U+10000. */
+static inline bool utf8_is_unruly(const uint8_t *p, size_t length)
+{
+    static const struct {
+        uint32_t first, last;
+    } rows[] = {{0, 0x1f},        {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},
+                {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff},
+                {0xfff9, 0xfffb}, {0xfffe, 0xffff}};
+    uint32_t character = utf8_character(p, length);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && rows[i].first <= character; i++)
+        if (character <= rows[i].last)
+            return true;
+    return false;
 }
 
 #endif
