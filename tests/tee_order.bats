@@ -37,7 +37,7 @@ answers() {
     [[ $stderr =~ ^"otrp tee-sim process: error: "[A-Za-z]+": "$1 ]] || fail "$1 expected of ${*:2}: $stderr"
 }
 
-# The rows of protocol section 5 for InstallTA, in their order: name, how it is broken, what is said.
+# The rows of otrp-messages(7), CHECKS OF A TEE, for InstallTA, in their order: name, how it is broken, what is said.
 rows=(
     'envelope        trailing               ERR_REQUEST_INVALID: message: something follows'
     'algorithm       alg-unsupported        ERR_UNSUPPORTED_CRYPTO_ALG: InstallTARequest: RS512'

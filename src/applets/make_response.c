@@ -123,8 +123,9 @@ static bool make_content(const struct make_response *o, response_materials *m, c
     return state || add_made_aik(m, err);
 }
 
-/* Failures before and in the decryption of content have their reason in the TBS (protocol: Common
- * members). Which of the two an ERR_REQUEST_INVALID or ERR_TEE_FAIL was, only --plain can say. */
+/* Failures before and in the check of content have their reason in the TBS (otrp-messages(7),
+ * COMMON MEMBERS). Which of the two an ERR_REQUEST_INVALID or ERR_TEE_FAIL was, only --plain can
+ * say. */
 static bool is_early(enum error_code_id code)
 {
     return code == ERR_REQUEST_INVALID || code == ERR_UNSUPPORTED_MSG_VERSION ||

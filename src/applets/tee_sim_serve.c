@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* otrp tee-sim serve: devices behind HTTP, for a TAM that is the client (protocol: HTTP, second
- * topology). */
+/* otrp tee-sim serve: devices behind HTTP, for a TAM that is the client. */
 #include "applets/tee_sim.h"
 
 #include <pthread.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http_client.h: one HTTP POST after another to a TAM or a device (protocol: HTTP), over libcurl.
+ * http_client.h: one HTTP POST after another to a TAM or a device (otrp-messages(7), HTTP), over
+ * libcurl.
  *
  *     const struct http_client_api *http = http_client_load(err);
  *     struct http_client *client = http->open(&(struct http_client_options){

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http_server.h: a small HTTP server for the simulators (protocol: HTTP), over libmicrohttpd.
+ * http_server.h: a small HTTP server for the simulators, over libmicrohttpd.
  *
  *     const struct http_server_api *http = http_server_load(err);
  *     struct http_server *server = http->start(&(struct http_server_options){

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http_server_reply.h: a reply on its way out: what can be sent of it, its headers (protocol:
- * HTTP), and its body, which is freed when it has been sent.
+ * http_server_reply.h: a reply on its way out: what can be sent of it, its headers
+ * (otrp-messages(7), HTTP), and its body, which is freed when it has been sent.
  *
  *     reply_settle(&reply);
  *     return reply_send(mhd, &reply, last, &held);

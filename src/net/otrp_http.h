@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * otrp_http.h: the rules that OTrP lays over HTTP (protocol: HTTP), apart from any message: its
- * media type, and what a server takes.
+ * otrp_http.h: the rules that OTrP lays over HTTP (otrp-messages(7), HTTP), apart from any message:
+ * its media type, and what a server takes.
  *
  *     if (!otrp_http_accepts(request, "/tam", reply))
  *         return;                       reply says why: 404, 405, 406, 415

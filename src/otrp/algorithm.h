@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * algorithm.h: which of the algorithms of JOSE are those of OTrP (protocol: Envelope, Algorithms).
+ * algorithm.h: which of the algorithms of JOSE are those of OTrP (otrp-messages(7), ALGORITHMS).
  * Never direct ECDH-ES, whose CEK cannot be used again for the answer.
  */
 #ifndef OTRP_OTRP_ALGORITHM_H

@@ -7,7 +7,7 @@
  * context);
  *
  * Sections are those of draft-ietf-teep-opentrustprotocol-03. Older and foreign forms of a value
- * (protocol: Modes) are told by their names: "a Boolean as a string".
+ * (otrp-messages(7), OLDER AND FOREIGN FORMS) are told by their names: "a Boolean as a string".
  */
 #ifndef OTRP_OTRP_DEVIATION_H
 #define OTRP_OTRP_DEVIATION_H

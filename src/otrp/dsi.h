@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dsi.h: Device State Information: what a TEE tells a TAM of itself and of what that TAM owns on it
- * (protocol: GetDeviceState, dsihash).
+ * (otrp-messages(7), GetDeviceState and dsihash).
  *
  *     AUTO(dsi) *state = dsi_parse(plaintext_of_edsi, err);
  *     state->tee_name, state->did, state->hash, dsi_find_sd(state, "xbank", "sd-1") ...

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dsi_make.h: Device State Information for an answer that is made by hand: a new one, and one as it
- * is after a request has succeeded (protocol: GetDeviceState).
+ * is after a request has succeeded (otrp-messages(7), GetDeviceState).
  *
  *     AUTO(json_t) *dsi = dsi_make(&(struct dsi_draft){.name = "mytee", .version = "1.0",
  *                                                      .chain = chain}, err);

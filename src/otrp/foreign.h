@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * foreign.h: older and foreign forms of messages, brought into ours before the strict reading
- * (protocol: Modes). Nothing is judged here, and nothing is relaxed: what a form does not explain
- * stays as it is and fails where it always fails. What is signed, or authenticated by a JWE, stays
- * the bytes that were received.
+ * (otrp-messages(7), OLDER AND FOREIGN FORMS). Nothing is judged here, and nothing is relaxed: what
+ * a form does not explain stays as it is and fails where it always fails. What is signed, or
+ * authenticated by a JWE, stays the bytes that were received.
  *
  *     struct reading how = {.lenient = true, .note = print_deviation};
  *     AUTO(buffer) *ours = NULL;

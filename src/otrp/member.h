@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * member.h: the members of the objects that messages consist of: tables of them, and whether an
- * object has what a table says (protocol: Messages; Common members).
+ * object has what a table says (otrp-messages(7), MEMBERS).
  *
  *     static const struct member query[] = {{"spid", MEMBER_NAME, true, NULL}, ..., {NULL}};
  *     if (!members_check(object, query, "TAQuery", NULL, err)) ...

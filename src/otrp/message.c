@@ -10,7 +10,7 @@
         NULL, MEMBER_TEXT, OPTIONAL, NULL                                                          \
     }
 
-/* What every request may carry (protocol: Common members). */
+/* What every request may carry (otrp-messages(7), COMMON MEMBERS). */
 #define COMMON                                                                                     \
     {"ver", MEMBER_TEXT, MANDATORY, NULL}, {"rid", MEMBER_NAME, MANDATORY, NULL},                  \
         {"tid", MEMBER_TID, MANDATORY, NULL},                                                      \
@@ -104,7 +104,7 @@ static const struct member device_answer[] = {ANSWER,
                                               END};
 static const struct member answer[] = {ANSWER, {"content", MEMBER_OBJECT, OPTIONAL, NULL}, END};
 
-/* The DSI (protocol: GetDeviceState). */
+/* The DSI (otrp-messages(7), GetDeviceState). */
 static const struct member tfwdata[] = {{"tbs", MEMBER_BASE64, MANDATORY, NULL},
                                         {"cert", MEMBER_BASE64, MANDATORY, NULL},
                                         {"sigalg", MEMBER_NAME, MANDATORY, NULL},

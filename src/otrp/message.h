@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * message.h: the registry of messages: every command of OTrP, its names on the wire and the members
- * of its parts. Making, checking and explaining messages read these tables (protocol: Messages).
+ * of its parts (otrp-messages(7), MEMBERS). Making, checking and explaining messages read these
+ * tables.
  *
  *     const struct message_type *type = message_find_request("CreateSDRequest");
  *     if (!members_check(tbs, type->request_tbs, "CreateSDTBSRequest", NULL, err)) ...

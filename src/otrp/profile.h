@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * profile.h: other implementations, as rows of data: which forms of theirs are taken on reading,
- * which checks they make impossible, and how a message must look so that they take it (protocol:
- * Other implementations, as observed).
+ * which checks they make impossible, and how a message must look so that they take it
+ * (otrp-messages(7), PROFILES).
  *
  *     const struct profile *profile = profile_find("thaler");
  *     view.reading = &(struct reading){.profile = profile, .lenient = false};

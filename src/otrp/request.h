@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * request.h: a TAM's request as a TEE sees it, and the table of checks that it goes through
- * (protocol: What a TEE does with a request, in this order).
+ * (otrp-messages(7), CHECKS OF A TEE).
  *
  *     AUTO(request) *request = request_new(text);
  *     struct check_result result = request_check(request, &view, NULL, NULL);
@@ -94,7 +94,7 @@ struct request_check {
     const char *name;           /* "signature", for reports */
     const char *title;          /* "JWS signature by the signer's key" */
     enum error_code_id failure; /* what it usually answers */
-    const char *section;        /* of protocol or RFC */
+    const char *section;        /* "RFC 7515 section 5.2"; OTrP: of otrp-messages(7) */
 };
 extern const struct request_check request_checks[];
 extern const size_t request_check_count;

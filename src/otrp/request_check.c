@@ -271,8 +271,8 @@ static int check_sd(request *r, const struct tee_view *view, struct error *err)
     return fail(ERR_TEE_FAIL);
 }
 
-/* CHECK(name, function, usual failure, title, section): the rows of protocol section 5, in their
- * order. */
+/* CHECK(name, function, usual failure, title, section): the rows of otrp-messages(7), CHECKS OF A
+ * TEE, in their order. */
 #define CHECKS                                                                                     \
     CHECK("envelope", check_envelope, REQUEST_INVALID,                                             \
           "one JSON object, one known member, flattened JWS", "RFC 7515 section 7.2.2")            \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * response.h: a TEE's answers: made by a TEE, and believed by a TAM only when everything about them
- * is right (protocol: Common members; What a TAM does with a response).
+ * is right (otrp-messages(7), COMMON MEMBERS and CHECKS OF A TAM).
  *
  *     AUTO(buffer) *answer = response_make(&(struct response_draft){...}, err);
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ta_information.h: the answer to a TA query: what a TEE tells a client application of a TA, signed
- * by the AIK of its SP (protocol: GetTAInformation).
+ * by the AIK of its SP (otrp-messages(7), GetTAInformation).
  *
  *     AUTO(buffer) *answer = ta_information_make(&(struct ta_information){...}, aik, err);
  *     AUTO(buffer) *payload = ta_information_explain(answer, &question, report, context, err);

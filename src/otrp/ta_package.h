@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ta_package.h: a trusted application signed by its SP, and its way to the TEE under the SP AIK
- * (protocol: encrypted_ta, TA package).
+ * (otrp-messages(7), InstallTA).
  *
  *     AUTO(buffer) *package = ta_package_sign(ta, sp_key, sp_chain, "demo", 3, err);
  *     AUTO(json_t) *encrypted = encrypted_ta_make(MESSAGE_INSTALL_TA, aik, package, pdata, err);

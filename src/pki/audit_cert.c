@@ -46,7 +46,7 @@ bool audit_check_strength(const struct walk *w, X509 *cert, const char *path)
     return true;
 }
 
-/* The usages that a certificate must have in its place (protocol: Roles, keys and certificates). */
+/* The usages that a certificate must have in its place (otrp-templates(5)). */
 bool audit_check_usage(const struct walk *w, X509 *cert, enum folder folder, const char *path)
 {
     uint32_t usage = X509_get_key_usage(cert);

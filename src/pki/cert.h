@@ -33,7 +33,7 @@ buffer *cert_to_pem(const X509 *cert, struct error *err) MUST_CHECK;
 /* All of them in their order, one PEM block after the other. */
 buffer *certs_to_pem(const X509_stack *certs, struct error *err) MUST_CHECK;
 
-/* did: standard BASE64 of SHA-256 over the DER (protocol: Roles, keys and certificates). */
+/* did: standard BASE64 of SHA-256 over the DER (otrp-messages(7), ROLES). */
 char *cert_did(const X509 *cert, struct error *err) MUST_CHECK;
 /* Lower-case hexadecimal of SHA-256 over the DER. */
 char *cert_sha256_hex(const X509 *cert, struct error *err) MUST_CHECK;

@@ -6,7 +6,7 @@
  *     ... keys and certificates are made (hierarchy.h)
  *     AUTO(buffer) *pem = pki_file_make(h, &files->files[0], now, err);
  *
- * layout.h gives the paths (protocol: Roles, keys and certificates).
+ * layout.h gives the paths.
  */
 #ifndef OTRP_PKI_FILES_H
 #define OTRP_PKI_FILES_H

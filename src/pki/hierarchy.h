@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hierarchy.h: the four hierarchies of a device fleet as a whole (protocol: Roles, keys and
- * certificates): for SP, TAM, TEE and TFW the roots, a CA under the first root, and end entities
- * under the CA.
+ * hierarchy.h: the four hierarchies of a device fleet as a whole (otrp-messages(7), ROLES): for SP,
+ * TAM, TEE and TFW the roots, a CA under the first root, and end entities under the CA.
  *
  *     AUTO(hierarchy) *h = hierarchy_plan(&order, err); names and algorithms, nothing made yet
  *     AUTO(templates) *t = templates_load("pki-templates", err);

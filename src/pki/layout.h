@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * layout.h: where the files of a PKI directory are (protocol: Roles, keys and certificates), and
- * what a command needs of them.
+ * layout.h: where the files of a PKI directory are (otrp-pki-init(1), FILES), and what a command
+ * needs of them.
  *
  *     pki/tam/tam-rootca/tam-rootca-ec-cert.pem
  *     pki/tam/tam-ca/tam-ca-1-ec-cert.pem

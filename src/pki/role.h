@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* role.h: the four hierarchies (protocol: Roles, keys and certificates). */
+/* role.h: the four hierarchies (otrp-messages(7), ROLES). */
 #ifndef OTRP_PKI_ROLE_H
 #define OTRP_PKI_ROLE_H
 

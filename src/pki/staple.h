@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * staple.h: the stapling set of a certificate: OCSP responses for it and the CAs below its root, as
- * the JSON array of BASE64 that becomes `ocspdat` (protocol: Common members).
+ * the JSON array of BASE64 that becomes `ocspdat` (otrp-messages(7), COMMON MEMBERS).
  *
  *     AUTO(json_t) *set = json_array();
  *     if (!staple_add(set, &(struct ocsp_statement){...}, err)) ...

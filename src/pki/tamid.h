@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tamid.h: which kind of alternative name a tamid becomes in a TAM's certificate (protocol: Roles,
- * keys and certificates). A dotted OID becomes a registeredID, what has a scheme a URI, anything
- * else a dNSName; so two certificates with the same tamid text also have the same kind of name.
+ * tamid.h: which kind of alternative name a tamid becomes in a TAM's certificate (otrp-messages(7),
+ * ROLES). A dotted OID becomes a registeredID, what has a scheme a URI, anything else a dNSName; so
+ * two certificates with the same tamid text also have the same kind of name.
  *
  *     AUTO(GENERAL_NAME) *name = tamid_to_name("1.3.6.1.4.1.99999.7", err);
  */

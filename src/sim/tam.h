@@ -9,8 +9,8 @@
  *
  * A session begins with an empty message, and is known by its tid from then on. Nothing of an
  * answer is believed before its content has opened, its certificate has led to a TEE root, and its
- * signature has passed (protocol: What a TAM does with a response). An answer that fails any of it
- * ends its session; the peer is not told why, the log is. Safe to call from several threads.
+ * signature has passed (otrp-messages(7), CHECKS OF A TAM). An answer that fails any of it ends its
+ * session; the peer is not told why, the log is. Safe to call from several threads.
  */
 #ifndef OTRP_SIM_TAM_H
 #define OTRP_SIM_TAM_H

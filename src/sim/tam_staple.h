@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tam_staple.h: the stapling set of a TAM: until when devices take it, and a new one when the keys
- * of the CAs are at hand (protocol: Common members, ocspdat).
+ * of the CAs are at hand (otrp-messages(7), COMMON MEMBERS and OCSP).
  *
  *     time_t until;
  *     if (!staple_judge(set, chain, roots, now, &until, err) || until - now < STAPLE_AHEAD_S)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a session makes of an answer, in the order of protocol: What a TAM does with a response. */
+/* What a session makes of an answer, in the order of otrp-messages(7), CHECKS OF A TAM. */
 #include <string.h>
 
 #include "otrp/error_code.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tee_command.h: what the six commands do to a device once all checks have passed (protocol: "Then,
- * in this order"). One function a command, in one table.
+ * tee_command.h: what the six commands do to a device once all checks have passed, in the order at
+ * the end of otrp-messages(7), CHECKS OF A TEE. One function a command, in one table.
  */
 #ifndef OTRP_SIM_TEE_COMMAND_H
 #define OTRP_SIM_TEE_COMMAND_H

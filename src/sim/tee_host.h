@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tee_host.h: the devices of a state folder for a server of many threads, and the broker before
- * them (protocol: Messages, OTrPBrokerError): it finds the TEE that a message is for, and speaks
- * for one that gives no answer.
+ * them (otrp-messages(7), OTrPBrokerError): it finds the TEE that a message is for, and speaks for
+ * one that gives no answer.
  *
  *     AUTO(tee_host) *host = tee_host_open("fleet", NULL, clock, wait_ms, err);
  *     struct tee_outcome outcome;

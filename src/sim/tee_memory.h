@@ -2,7 +2,7 @@
 /*
  * tee_memory.h: what a TEE remembers of its TAMs from one request to the next: which requests it
  * has seen, who signed them, what OCSP said of the signers, the session and its last answer
- * (protocol: Common members, Replay). Used by tee.c alone.
+ * (otrp-messages(7), Replay). Used by tee.c alone.
  *
  *     struct tee_view view;
  *     tee_view_fill(dev, &view, &reading);         the checks then ask the device by way of it

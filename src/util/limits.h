@@ -19,7 +19,7 @@
 #define LIMIT_PICTURE_ROWS 5000u /* of a diagram: more nobody looks at */
 #define LIMIT_TOKEN_BYTES                                                                          \
     8192 /* a bearer token, in a header of a request; libjwt copies it onto the stack */
-#define LIMIT_NAME_BYTES 255     /* rid, spid, sdname, taid, tamid, did (protocol: 1 to 255) */
+#define LIMIT_NAME_BYTES 255     /* rid, spid, sdname, taid, tamid, did: of MEMBER_NAME */
 #define LIMIT_CERT_DAYS  3652058 /* that a certificate lives: from year 1 to year 9999 */
 #define LIMIT_TID_BYTES  128     /* tid: it is signed by the firmware */
 
