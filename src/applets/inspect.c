@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "util/json.h"
 #include "util/terminal.h"
 
 enum { VALUE_BYTES = 72, JSON_VALUE_BYTES = 4096 };

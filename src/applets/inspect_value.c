@@ -9,7 +9,6 @@
 #include <openssl/sha.h>
 
 #include "jose/jwk.h"
-#include "jose/serialization.h"
 #include "otrp/unearth_json.h"
 #include "pki/describe.h"
 #include "util/base64.h"

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "otrp/dsi_make.h"
-#include "otrp/request_make.h"
 #include "otrp/response.h"
 #include "otrp/ta_information.h"
 

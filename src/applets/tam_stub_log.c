@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "util/terminal.h"
-
 /* Takes members. One write a line, so that threads do not mix. */
 void tam_log_json(const struct applet_call *call, const char *event, json_t *members)
 {

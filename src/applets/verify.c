@@ -7,13 +7,11 @@
 
 #include "otrp/request.h"
 #include "otrp/response.h"
-#include "otrp/sealed.h"
 #include "otrp/ta_information.h"
 #include "pki/chain.h"
 #include "pki/ocsp.h"
 #include "pki/x5c.h"
 #include "util/base64.h"
-#include "util/terminal.h"
 
 static const struct option_row options[] = {
     OPT_TEXT(verify, key, 'k', "KEY", OPT_FILE,

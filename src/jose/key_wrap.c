@@ -8,7 +8,6 @@
 
 #include "jose/key_agreement.h"
 #include "jose/serialization.h"
-#include "util/base64.h"
 #include "util/gcm.h"
 #include "util/openssl_auto.h"
 #include "util/openssl_error.h"

@@ -9,7 +9,7 @@
 #include "jose/jwe.h"
 #include "jose/key_wrap.h"
 #include "otrp/algorithm.h"
-#include "otrp/profile.h"
+#include "otrp/foreign.h"
 #include "pki/x5c.h"
 #include "util/base64.h"
 #include "util/openssl_auto.h"

@@ -29,7 +29,7 @@ buffer *bio_text(BIO *bio, bool secret)
     return b;
 }
 
-const EVP_MD *signature_digest(const EVP_PKEY *pkey)
+static const EVP_MD *signature_digest(const EVP_PKEY *pkey)
 {
     if (!EVP_PKEY_is_a(pkey, "EC"))
         return EVP_sha256();
@@ -46,11 +46,6 @@ EVP_MD_CTX *signature_begin(EVP_PKEY *pkey)
                                         pkey, NULL) == 1
                ? TAKE(ctx)
                : NULL;
-}
-
-const char *pkey_family(const EVP_PKEY *pkey)
-{
-    return EVP_PKEY_is_a(pkey, "RSA") ? "rsa" : EVP_PKEY_is_a(pkey, "EC") ? "ec" : NULL;
 }
 
 bool signature_is_strong(int nid)

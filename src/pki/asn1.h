@@ -4,15 +4,13 @@
  * free themselves (the others are in util/openssl_auto.h), and times as seconds. Included by .c
  * files of src/pki only.
  *
- *     AUTO(BIO) *out = BIO_new(BIO_s_mem());
+ *     AUTO(X509_NAME) *name = X509_NAME_new();
  */
 #ifndef OTRP_PKI_ASN1_H
 #define OTRP_PKI_ASN1_H
 
-#include <openssl/conf.h>
 #include <openssl/evp.h>
 #include <openssl/ocsp.h>
-#include <openssl/txt_db.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -25,24 +23,14 @@ bool asn1_time_read(const ASN1_TIME *time, time_t *at) MUST_CHECK;
 /* What was written to a memory BIO, as a buffer of the caller's; NULL without memory. */
 buffer *bio_text(BIO *bio, bool secret);
 
-/* The digest that a signature made with key is to have: as strong as the key's curve, else SHA-256.
- */
-const EVP_MD *signature_digest(const EVP_PKEY *key);
-
-/* A signature with key and that digest, begun; owned by the caller, NULL with OpenSSL's reason
- * queued. It is made by the provider that holds the key, even when another knows the algorithm,
- * too: that one would have the public part only. */
+/* A signature with key, begun; owned by the caller, NULL with OpenSSL's reason queued. Its digest
+ * is as strong as the key's curve, else SHA-256. It is made by the provider that holds the key,
+ * even when another knows the algorithm, too: that one would have the public part only. */
 EVP_MD_CTX *signature_begin(EVP_PKEY *key);
 
-/* "rsa" or "ec", as in file names and templates; NULL for a key of another kind. */
-const char *pkey_family(const EVP_PKEY *key);
-
-/* Whether the signature algorithm nid hashes with 112 bits of strength or more (not SHA-1 or MD5).
- */
+/* Whether signature algorithm nid hashes with 112 bits of strength or more (no SHA-1, no MD5). */
 bool signature_is_strong(int nid);
 
-AUTO_DEFINE(CONF, NCONF_free)
-AUTO_DEFINE(TXT_DB, TXT_DB_free)
 AUTO_DEFINE(ASN1_INTEGER, ASN1_INTEGER_free)
 AUTO_DEFINE(ASN1_ENUMERATED, ASN1_ENUMERATED_free)
 AUTO_DEFINE(X509_CRL, X509_CRL_free)

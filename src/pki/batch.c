@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "pki/files.h"
 #include "pki/issued.h"
 #include "util/file.h"
 #include "util/output_set.h"

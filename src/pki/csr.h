@@ -32,7 +32,6 @@ static inline void x509_extensions_free(X509_extensions *extensions)
 {
     sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 }
-AUTO_DEFINE(X509_extensions, x509_extensions_free)
 AUTO_DEFINE(X509_REQ, X509_REQ_free)
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <openssl/err.h>
+#include <openssl/txt_db.h>
 
 #include "pki/asn1.h"
 #include "pki/ledger_lock.h"

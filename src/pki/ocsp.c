@@ -62,18 +62,6 @@ buffer *ocsp_state(const struct ocsp_statement *s, struct error *err)
     return TAKE(der);
 }
 
-buffer *ocsp_respond(const X509 *cert, const X509 *issuer, EVP_PKEY *issuer_key, time_t at,
-                     int days, struct error *err)
-{
-    return ocsp_state(&(struct ocsp_statement){.cert = cert,
-                                               .issuer = issuer,
-                                               .signer_key = issuer_key,
-                                               .at = at,
-                                               .days = days,
-                                               .reason = OCSP_REVOKED_STATUS_NOSTATUS},
-                      err);
-}
-
 /* What is asked, by every part of the check. */
 struct question {
     X509 *cert, *issuer;

@@ -2,7 +2,9 @@
 /*
  * ocsp.h: stapled revocation status (RFC 6960): made under a CA, and judged by who relies on it.
  *
- *     AUTO(buffer) *der = ocsp_respond(cert, ca, ca_key, now, 7, err);
+ *     AUTO(buffer) *der = ocsp_state(&(struct ocsp_statement){
+ *         .cert = cert, .issuer = ca, .issuer_key = ca_key, .at = now, .days = 7,
+ *         .reason = OCSP_REVOKED_STATUS_NOSTATUS }, err);
  *     struct span staple = buffer_span(der);
  *     if (!ocsp_check(&staple, 1, cert, ca, now, NULL, NULL, err)) ...
  *
@@ -29,13 +31,8 @@ struct ocsp_statement {
     int reason; /* CRLReason (RFC 5280 section 5.3.1), or OCSP_REVOKED_STATUS_NOSTATUS */
 };
 
-/* The statement as a DER response. */
+/* The statement as a DER response, owned by the caller. */
 buffer *ocsp_state(const struct ocsp_statement *statement, struct error *err) MUST_CHECK;
-
-/* A "good" DER response for cert, signed with the issuer's key: thisUpdate at, nextUpdate days
- * later. */
-buffer *ocsp_respond(const X509 *cert, const X509 *issuer, EVP_PKEY *issuer_key, time_t at,
-                     int days, struct error *err) MUST_CHECK;
 
 /*
  * Whether responses hold a fresh, valid "good" for cert, whose issuer is given, at that time.

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/conf.h>
 #include <openssl/err.h>
 
 #include "pki/asn1.h"

@@ -10,7 +10,6 @@
 #include "otrp/ta_package.h"
 #include "pki/cert.h"
 #include "sim/config.h"
-#include "util/base64.h"
 #include "util/file.h"
 #include "util/limits.h"
 

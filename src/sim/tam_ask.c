@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "otrp/algorithm.h"
 #include "otrp/request_make.h"
 #include "sim/tam_inside.h"
 #include "sim/tam_request.h"

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "otrp/ta_package.h"
 #include "util/clock.h"
 
 void tam_step_free(tam_step *step)

@@ -65,6 +65,5 @@ session *session_table_take(session_table *table, const char *tid, bool *late) M
 session *session_table_expired(session_table *table) MUST_CHECK;
 
 AUTO_DEFINE(session, session_free)
-AUTO_DEFINE(session_table, session_table_free)
 
 #endif

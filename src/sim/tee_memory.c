@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "otrp/algorithm.h"
 #include "pki/chain.h"
 #include "pki/ocsp.h"
 #include "util/limits.h"

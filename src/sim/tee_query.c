@@ -10,7 +10,6 @@
 #include "otrp/response.h"
 #include "otrp/ta_information.h"
 #include "sim/tee_command.h"
-#include "util/file.h"
 
 static const char found_ta[] = "SELECT ta.id, sd.tamid, sd.spid, ta.signer, ta.tam_chain, ta.code, "
                                "ta.pdata FROM ta JOIN sd ON sd.id = ta.sd"

@@ -128,7 +128,7 @@ static bool check_duplicates(struct parser *p, const struct json_value *object)
             error_set(told, RC_MALFORMED, "%s: member \"%.*s\" stands twice in one object",
                       p->in.name, (int)(names[i].size < 80 ? names[i].size : 80),
                       (const char *)names[i].data);
-            unique = error_rule(told, "RFC 7515 section 4, RFC 7159 section 4");
+            unique = error_rule(told, "RFC 7515 section 4, RFC 8259 section 4");
         }
     if (names != few)
         free(names);

@@ -6,7 +6,6 @@
 #include "otrp/foreign.h"
 #include "otrp/profile.h"
 #include "otrp/ta_package.h"
-#include "util/base64.h"
 #include "util/json.h"
 
 #include <openssl/rsa.h>
