@@ -5,7 +5,7 @@
  *     const struct jwe_how how = {.keys = keys, .count = 1};
  *     AUTO(buffer) *text = jwe_encrypt(&how, plaintext, &cek, err);
  *
- *     AUTO(jwe) *message = jwe_parse(text, "edsi", err);
+ *     AUTO(jwe) *message = jwe_parse(buffer_span(text), "edsi", err);
  *     AUTO(buffer) *plaintext = jwe_decrypt(message, keys, count, &cek, err);
  *
  * A plaintext is handed out only when its tag is right. A CEK that does not unwrap is replaced by a

@@ -3,8 +3,9 @@
  * proxy.h: stands between a device and its TAM, passes HTTP/1 on in both directions, and tells what
  * it passed.
  *
- *     AUTO(proxy) *p = proxy_start(&(struct proxy_options){ .listen = "127.0.0.1:0",
- *         .upstream = "https://tam.example/tam", .http = http, .tell = record, ... }, err);
+ *     AUTO(proxy) *p = proxy_start(&(struct proxy_options){
+ *         .listen = "127.0.0.1:0", .upstream = { .url = "https://tam.example/tam" },
+ *         .http = http, .tell = record, ... }, err);
  *     printf("%s\n", proxy_url(p));
  *     proxy_stop(p);
  *

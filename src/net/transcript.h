@@ -2,10 +2,8 @@
 /*
  * transcript.h: what went over the wire, as JSON lines: an entry a message, bodies unchanged.
  *
- *     AUTO(transcript) *transcript = transcript_open(o->transcript, o->force, err);
- *     if (o->transcript && !transcript)
- *         return err->rc;
- *     if (!transcript_put(transcript, &(struct transcript_entry){
+ *     AUTO(transcript) *transcript = transcript_open("session.jsonl", false, err);
+ *     if (!transcript || !transcript_put(transcript, &(struct transcript_entry){
  *             .direction = TRANSCRIPT_RESPONSE, .from = "tam", .to = "tee", .url = url,
  *             .status = answer.status, .headers = buffer_span(answer.headers),
  *             .body = buffer_span(answer.body), .elapsed_ms = answer.elapsed_ms }, err)) ...

@@ -3,7 +3,7 @@
  * transcript_read.h: the lines of a transcript (transcript.h), one after the other.
  *
  *     static bool show(void *context, const struct transcript_record *record, struct error *err);
- *     if (!transcript_read(text, "session.jsonl", show, &picture, err)) ...
+ *     if (!transcript_read(text, "session.jsonl", show, &picture, NULL, err)) ...
  *
  * A transcript may come from another program, and may say anything: members that are not known are
  * passed over, those that are absent are NULL or 0.

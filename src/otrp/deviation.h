@@ -3,8 +3,8 @@
  * deviation.h: what differs from the draft in a message that was read, and the section that says
  * otherwise. Nothing is refused here: it is all named.
  *
- *     deviations_of_members(tbs, type->request_tbs, "CreateSDTBSRequest", section, report,
- * context);
+ *     deviations_of_members(tbs, type->request_tbs, "CreateSDTBSRequest",
+ *                           message_section(type, false), report, context);
  *
  * Sections are those of draft-ietf-teep-opentrustprotocol-03. Older and foreign forms of a value
  * (otrp-messages(7), OLDER AND FOREIGN FORMS) are told by their names: "a Boolean as a string".

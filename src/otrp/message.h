@@ -4,7 +4,7 @@
  * of its parts (otrp-messages(7), MEMBERS). Making, checking and explaining messages read these
  * tables.
  *
- *     const struct message_type *type = message_find_request("CreateSDRequest");
+ *     const struct message_type *type = message_find_request(span_text("CreateSDRequest"));
  *     if (!members_check(tbs, type->request_tbs, "CreateSDTBSRequest", NULL, err)) ...
  */
 #ifndef OTRP_OTRP_MESSAGE_H

@@ -5,8 +5,8 @@
  *
  *     AUTO(buffer) *answer = response_make(&(struct response_draft){...}, err);
  *
- *     AUTO(response) *r = response_open(answer, &(struct response_question){ .tam_key = key,
- *         .tee_anchors = roots, .rid = rid, .tid = tid, .at = now }, err);
+ *     AUTO(response) *r = response_open(buffer_span(answer), &(struct response_question){
+ *         .tam_key = key, .tee_anchors = roots, .rid = rid, .tid = tid, .at = now }, err);
  *
  * What differs between a wrong key, a wrong tag and a wrong signature is for the log, never for the
  * peer.

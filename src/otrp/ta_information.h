@@ -4,7 +4,8 @@
  * by the AIK of its SP (otrp-messages(7), GetTAInformation).
  *
  *     AUTO(buffer) *answer = ta_information_make(&(struct ta_information){...}, aik, err);
- *     AUTO(buffer) *payload = ta_information_explain(answer, &question, report, context, err);
+ *     AUTO(buffer) *payload = ta_information_explain(buffer_span(answer), &question, report,
+ *                                                    context, err);
  */
 #ifndef OTRP_OTRP_TA_INFORMATION_H
 #define OTRP_OTRP_TA_INFORMATION_H

@@ -4,7 +4,7 @@
  * ledger are.
  *
  *     AUTO(authority) *ca = authority_find("pki", cert, err);
- *     ... key_set_load(ca->key_path, ...)
+ *     AUTO(key_set) *keys = key_set_load(ca->key_path, &how, err);
  */
 #ifndef OTRP_PKI_AUTHORITY_H
 #define OTRP_PKI_AUTHORITY_H

@@ -3,7 +3,7 @@
  * hierarchy.h: the four hierarchies of a device fleet as a whole (otrp-messages(7), ROLES): for SP,
  * TAM, TEE and TFW the roots, a CA under the first root, and end entities under the CA.
  *
- *     AUTO(hierarchy) *h = hierarchy_plan(&order, err); names and algorithms, nothing made yet
+ *     AUTO(hierarchy) *h = hierarchy_plan(&order, err);     names and algorithms, nothing made yet
  *     AUTO(templates) *t = templates_load("pki-templates", err);
  *     if (!hierarchy_rehearse(h, t, now, err) || !hierarchy_make_keys(h, &how, err) ||
  *         !hierarchy_issue(h, t, now, err)) ...

@@ -4,7 +4,7 @@
  * ca" and "openssl ocsp" work on it too. Beside it stands a file of the same name with ".attr".
  *
  *     AUTO(ledger) *l = ledger_new(err);
- *     if (!l || !ledger_add(l, cert, err)) ...
+ *     if (!l || !ledger_add(l, cert, "tee-device1-ec-cert.pem", err)) ...
  *     AUTO(buffer) *text = ledger_text(l, err);
  */
 #ifndef OTRP_PKI_LEDGER_H

@@ -2,9 +2,10 @@
 /*
  * sql.h: SQLite with bound values and errors that say what failed.
  *
- *     AUTO(sqlite3_stmt) *rows = sql_query(db, err, "SELECT name FROM sd WHERE device = ? AND tamid
- * = ?", "it", id, tamid); while (rows && sql_next(db, rows, &more, err) && more) ...
- * sqlite->column_text(rows, 0)
+ *     AUTO(sqlite3_stmt) *rows = sql_query(
+ *         db, err, "SELECT name FROM sd WHERE device = ? AND tamid = ?", "it", id, tamid);
+ *     for (bool more; rows && sql_next(db, rows, &more, err) && more;)
+ *         use(sqlite->column_text(rows, 0));
  *
  * Types of values: 'i' long long, 't' const char * (NULL: NULL), 'b' struct span.
  */

@@ -2,9 +2,10 @@
 /*
  * tam_session.h: the sessions of a TAM that wait for an answer, by their tid.
  *
- *     session_table_put(table, session, &displaced);     and whoever has waited longest must go
- *     AUTO(session) *s = session_table_take(table, tid);  while its answer is looked at, a second
- *                                                         answer finds none
+ *     AUTO(session) *displaced = session_table_put(table, s);      who has waited longest, must go
+ *     AUTO(session) *found = session_table_take(table, tid, &late);
+ *
+ * While the answer to a session is looked at, it is not in the table: a second answer finds none.
  *
  * Safe to call from several threads. A session that is taken out belongs to the caller alone.
  */

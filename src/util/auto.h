@@ -3,10 +3,10 @@
  * auto.h: ownership that can be seen. AUTO(T) declares a pointer that is freed at the end of its
  * scope; TAKE(p) moves it out, to a caller or into a structure.
  *
- *     AUTO(EVP_PKEY) *pkey = pkey_load(...);
- *     if (!pkey)
+ *     AUTO(buffer) *out = buffer_new(0);
+ *     if (!out || !fill(out))
  *         return NULL;
- *     return TAKE(pkey);
+ *     return TAKE(out);
  */
 #ifndef OTRP_UTIL_AUTO_H
 #define OTRP_UTIL_AUTO_H
