@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * applet.h: a command of otrp. An applet is a structure of its options, a table of them, and a
- * function in four short phases (options, inputs, act, outputs); src/applets/ has one file each and
- * src/applets.def is the list. Only applets own argv, print results and decide an exit code.
+ * function in four short phases (options, inputs, act, outputs). src/applets/ has a file or a
+ * family of files for each, and src/applets.def is the list. Only applets own argv, print results
+ * and decide an exit code.
  */
 #ifndef OTRP_APPLET_H
 #define OTRP_APPLET_H
@@ -47,8 +48,8 @@ struct applet {
     size_t size;                      /* bytes of the structure that options store into */
     enum rc (*run)(const struct applet_call *call, struct error *err);
     const char *const *examples; /* NULL-terminated, runnable */
-    const struct applet_command
-        *commands; /* of a command with commands of its own, such as tee-sim */
+    /* Of a command with commands of its own, such as tee-sim. */
+    const struct applet_command *commands;
 };
 
 /* A command of an applet: "otrp tee-sim process". */
