@@ -99,8 +99,8 @@ static void slot_clear(struct slot *slot)
     *slot = (struct slot){.done = false};
 }
 
-/* Enters the rows that are done, in their order; at the end (stopped) also those behind one that
- * will never be. */
+/* Enters the rows that are done, in their order; with all, also those behind one that will
+ * never be. */
 static void enter_done(struct dispatcher *d, bool all)
 {
     for (; d->base < d->next; d->base++) {

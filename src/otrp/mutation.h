@@ -12,8 +12,8 @@
  * rows of their own, at least one for each row of the checks of a TEE (request.h). Paths are those
  * of --set: members of the TBS, and "content." or "edsi." for those of the plaintext.
  *
- * request_make.h and response.h call the mutate_ functions on the way of a message; each changes
- * something only for the mutations of its stage.
+ * request_make.c and response_make.c call the mutate_ functions on the way of a message; each
+ * changes something only for the mutations of its stage.
  */
 #ifndef OTRP_OTRP_MUTATION_H
 #define OTRP_OTRP_MUTATION_H
@@ -40,9 +40,8 @@ enum mutation_kind {
 struct mutation {
     char name[96]; /* "missing:content.spid", "expired" */
     enum mutation_kind kind;
-    unsigned fits; /* a bit for each message_id */
-    enum error_code_id
-        code;          /* what a correct TEE answers to it; ERR_NONE: a correct TAM refuses it */
+    unsigned fits;           /* a bit for each message_id */
+    enum error_code_id code; /* that a correct TEE answers; ERR_NONE: a correct TAM refuses it */
     const char *check; /* the row of its checks that fails first; NULL: one of the command's */
     const char *path;  /* of a member; inside name. NULL: crafted */
     const char *json;  /* what stands there instead; NULL: nothing */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mutation_craft.h: the mutations that no table of members gives: for mutation.c alone. */
+/* mutation_craft.h: the mutations that no table of members gives: for mutation.c
+ * and mutation_signer.c alone. */
 #ifndef OTRP_OTRP_MUTATION_CRAFT_H
 #define OTRP_OTRP_MUTATION_CRAFT_H
 

@@ -38,8 +38,8 @@ typedef struct request {
     bool signature_passed; /* and the chain */
     bool authenticated;    /* signature, chain and revocation have passed */
     bool recorded;         /* (rid, tid) is in the replay record */
-    const struct jwa
-        *answer_alg; /* for the answer, as supportedsigalgs allows; NULL: what fits the key */
+    /* For the answer, as supportedsigalgs allows; NULL: what fits the key. */
+    const struct jwa *answer_alg;
     jwe *content;
     const struct jwa *content_enc;
     buffer *cek;         /* of the content, for the response */

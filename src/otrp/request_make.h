@@ -28,8 +28,8 @@ struct request_draft {
     const char *rid, *tid; /* NULL: random ones */
     const dsi *device;     /* NULL for GetDeviceState */
     bool nextdsi;
-    const char *spid, *sdname, *spcert, *taid,
-        *taname; /* spcert: BASE64 of the DER; each may be NULL */
+    /* Each may be NULL. spcert: BASE64 of the DER. */
+    const char *spid, *sdname, *spcert, *taid, *taname;
     const char *newsdname, *newspid;
     const json_t *add_spcert, *del_spcert; /* arrays of BASE64, of hex; or NULL */
     bool renew_aik, delete_ta;

@@ -38,8 +38,8 @@ struct response_draft {
     bool signerreq;                     /* GetDeviceState */
     const json_changes *changes;        /* to the TBS once it has its sealed member, or NULL */
     const struct mutation_plan *broken; /* to be made wrong, or NULL */
-    const struct profile
-        *profile; /* whose form the answer has (profile_dsi made its DSI); NULL: ietf */
+    /* Whose form the answer has (profile_dsi made its DSI); NULL: ietf. */
+    const struct profile *profile;
 };
 
 /* The TBS of a draft without its sealed member, and the plaintext of that (NULL: it has none); for

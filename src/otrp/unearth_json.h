@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unearth_json.h: reads an object or array out of running text, and mends it on the way: for
- * unearth.c only.
+ * unearth_json.h: reads an object or array out of running text, and mends it on the way: for the
+ * parts of unearth.h, and for inspect where a value may be JSON.
  */
 #ifndef OTRP_OTRP_UNEARTH_JSON_H
 #define OTRP_OTRP_UNEARTH_JSON_H

@@ -17,7 +17,7 @@
 
 #include "pki/batch.h"
 
-#define GROUP_MS 1000 /* nor does a row wait longer for its group */
+#define GROUP_MS 1000 /* for which a row waits at most until its group is made durable */
 
 struct batch_group {
     buffer *lines, *entries[ROLE_COUNT]; /* of the result, of the ledgers */

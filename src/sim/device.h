@@ -135,7 +135,7 @@ bool device_add_default_sd(device *dev, const char *tamid, const X509 *cert,
 
 /* The private SP AIK; NULL with err->rc RC_OK when there is none. */
 key *device_aik(device *dev, const char *tamid, const char *spid, struct error *err) MUST_CHECK;
-/* Makes one: RSA-2048 or P-256, as the device key is. one that is there is replaced. */
+/* Makes one: RSA-2048 or P-256, as the device key is. One that is there is replaced. */
 key *device_make_aik(device *dev, const char *tamid, const char *spid,
                      struct error *err) MUST_CHECK;
 /* Removes the AIK when the SP has no SD left. */

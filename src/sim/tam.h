@@ -41,7 +41,7 @@ struct tam_note {
     const char *text;      /* for people */
 };
 
-/* One message of a device and what the TAM made of it; for transcripts. */
+/* What the TAM made of a message. */
 enum tam_outcome {
     TAM_REQUEST,  /* the next message */
     TAM_DONE,     /* nothing more to say */
@@ -50,6 +50,7 @@ enum tam_outcome {
     TAM_FAILED    /* the TAM itself failed */
 };
 
+/* One message of a device and what the TAM made of it; for transcripts. */
 struct tam_exchange {
     const char *tid, *did; /* did NULL: not known yet */
     struct span message, request;
