@@ -91,8 +91,7 @@ static bool load_device(const struct applet_call *call, request_materials *m, st
                                          .at = clock_now(&call->clock)};
     m->device = device_state_read(buffer_span(text), &question, err);
     if (!m->device && roots && err->rc == RC_UNTRUSTED) {
-        /* a foreign device is a good reason, but what is encrypted goes to whoever signed its state
-         */
+        /* a foreign device is a good reason, but whoever signed its state can read the request */
         warn(call, "warning: %s", err->message);
         warn(call, "warning: the request is encrypted to a device that this PKI does not know");
         question.tee_anchors = NULL;

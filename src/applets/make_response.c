@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* otrp make-response: a TEE's answer to a request, or what a broker or a client application gets.
- */
+/* otrp make-response: a TEE's answer to a request, or what a broker or client application gets. */
 #include "applets/make_response.h"
 
 #include <string.h>

@@ -78,8 +78,7 @@ static bool load_request(const struct applet_call *call, struct span text, respo
     return !m->request->fields || m->fields;
 }
 
-/* The TAM's certificate: given, or that of the PKI's mytam for a profile whose requests carry none.
- */
+/* The TAM's certificate: given, or the PKI's of mytam for a profile whose requests carry none. */
 static bool load_tam_cert(const struct applet_call *call, response_materials *m, struct error *err)
 {
     const struct make_response *o = call->options;

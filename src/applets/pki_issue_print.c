@@ -4,8 +4,7 @@
 
 #define PRINT_BYTES 65536
 
-/* The fields of a record that say something, as a JSON object; the number of the row is a number.
- */
+/* The fields of a record that say something, as a JSON object; the first is a number. */
 static void put_object(buffer *out, const struct csv_record *names, const struct csv_record *row)
 {
     for (size_t i = 0; i < row->count && i < names->count; i++) {

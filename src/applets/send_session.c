@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* send: the broker of a session: a message of the TAM to the TEE, its answer to the TAM, and so on.
- */
+/* send: the broker of a session: the TAM's message to the TEE, its answer to the TAM, and so on. */
 #include "applets/send.h"
 
 #include <stdio.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* otrp token: make a bearer token for the stub TAM's control interface, or see why it refuses one.
- */
+/* otrp token: a bearer token for the stub TAM's control interface, or why it refuses one. */
 #include "applets/common.h"
 
 #include <string.h>

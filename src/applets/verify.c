@@ -210,8 +210,7 @@ static X509_stack *x5c_certs(const jws *message, struct error *err)
     return NULL;
 }
 
-/* x5t#S256 says which certificate signed: it must be that of x5c or --key (RFC 7515 section 4.1.8).
- */
+/* x5t#S256 says which certificate signed: that of x5c or --key (RFC 7515 section 4.1.8). */
 static bool check_thumbprint(const jws *message, const X509 *cert, struct error *err)
 {
     const struct jws_signature *s = &message->signatures[0];
@@ -330,8 +329,7 @@ static bool verify_jws(evidence *e, jws *message, struct error *err)
 
 /* ---- whatever it is ---- */
 
-/* The name and value of the one member that an OTrP message is; NULL when text is a JWS by itself.
- */
+/* Name and value of the one member that an OTrP message is; NULL when text is a JWS by itself. */
 static const struct json_value *outer_member(const json_doc *doc)
 {
     const struct json_value *root = doc ? json_root(doc) : NULL;

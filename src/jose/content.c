@@ -12,8 +12,7 @@
 #include "util/secret.h"
 #include "util/work.h"
 
-/* The tag over AAD, IV, ciphertext and the bit length of the AAD (RFC 7518 section 5.2.2.1), whole.
- */
+/* The whole tag over AAD, IV, ciphertext and bit length of the AAD (RFC 7518 section 5.2.2.1). */
 static bool compute_tag(const struct jwa *enc, struct span cek, const struct span *aad,
                         size_t aad_count, struct span iv, struct span ciphertext,
                         uint8_t tag[EVP_MAX_MD_SIZE], struct error *err)

@@ -60,8 +60,7 @@ struct jws_how {
     bool detached; /* leave the payload out */
 };
 
-/* Signs payload; the protected header is {"alg":...} alone unless told more. Owned by the caller.
- */
+/* Signs payload; the protected header is {"alg":...} unless told more. Owned by the caller. */
 buffer *jws_sign(const struct jws_how *how, struct span payload, struct error *err) MUST_CHECK;
 
 AUTO_DEFINE(jws, jws_free)

@@ -46,8 +46,7 @@ struct http_server_options {
     const char *tls_cert, *tls_key; /* PEM files, or NULL for http */
     /* Fills *reply. Must be thread-safe. */
     void (*respond)(void *context, const struct http_request *request, struct http_reply *reply);
-    /* After each answer, for the access log; NULL: none. bytes_in and bytes_out are of the bodies.
-     */
+    /* After each answer, for the access log; NULL: none. bytes_in, bytes_out: of the bodies. */
     void (*log)(void *context, const struct http_request *request, int status, size_t bytes_in,
                 size_t bytes_out, double elapsed_ms);
     void *context;
@@ -57,8 +56,8 @@ struct http_server;
 
 struct http_server_api {
     struct http_server *(*start)(const struct http_server_options *options, struct error *err);
-    const char *(*url)(
-        const struct http_server *server);    /* "http://127.0.0.1:8080", no slash at the end */
+    /* "http://127.0.0.1:8080", no slash at the end; owned by the server. */
+    const char *(*url)(const struct http_server *server);
     void (*stop)(struct http_server *server); /* finishes what is under way; accepts NULL */
 };
 

@@ -18,8 +18,7 @@ static void drop(buffer *b, size_t size)
     b->size -= size;
 }
 
-/* Appends what the upstream sends: bytes, 0 at its end, -1 when nothing is there, -2 at a failure.
- */
+/* Appends what the upstream sends: bytes, 0 at its end, -1: nothing is there, -2: a failure. */
 static ssize_t up_read(exchange *x)
 {
     uint8_t *to = buffer_reserve(x->up_in, PROXY_PIECE_BYTES);
@@ -35,8 +34,7 @@ static void put_line(buffer *out, struct span line)
     buffer_put_text(out, "\r\n");
 }
 
-/* The root of this server stands for the path of the upstream's URL; all else is passed as it is.
- */
+/* The root of this server stands for the path of the upstream's URL; all else passes as it is. */
 static void put_request_line(buffer *out, const exchange *x)
 {
     const struct http_head *head = &x->request;

@@ -44,8 +44,7 @@ static X509 *copy_leaf(const struct workpiece *w, struct error *err)
     return NULL;
 }
 
-/* Puts leaf, signed by the CA (unless alone: it is signed already), in front of the chain's others.
- */
+/* Puts leaf, signed by the CA (unless alone: it is signed already), before the chain's others. */
 static bool take_leaf(struct workpiece *w, X509 *leaf, bool alone, struct error *err)
 {
     AUTO(X509) *own = leaf;
@@ -151,8 +150,7 @@ bool craft_other_key(struct workpiece *w, struct error *err)
     return w->signer->own_key != NULL;
 }
 
-/* ---- stapling data; the set of a draft is not its own, so that a new one stands in the TBS ----
- */
+/* ---- stapling data: the set of a draft is not its own, so a new one stands in the TBS ---- */
 
 static bool put_statement(struct workpiece *w, json_t *set, const struct ocsp_statement *statement,
                           struct error *err)

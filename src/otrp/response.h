@@ -97,8 +97,7 @@ typedef void (*response_report)(void *context, const struct response_check *row,
 response *response_explain(struct span text, const struct response_question *question,
                            response_report report, void *context, struct error *err) MUST_CHECK;
 
-/* Reads, decrypts and verifies an answer. RC_MALFORMED, RC_DECRYPT, RC_SIGNATURE or RC_UNTRUSTED.
- */
+/* Reads, decrypts, verifies an answer. RC_MALFORMED, RC_DECRYPT, RC_SIGNATURE, RC_UNTRUSTED. */
 response *response_open(struct span text, const struct response_question *question,
                         struct error *err) MUST_CHECK;
 void response_free(response *r);

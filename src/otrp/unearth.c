@@ -50,8 +50,7 @@ struct scan {
 
 static bool scan_text(struct scan *s);
 
-/* What follows was found at offset at; inside something else, its place is that of the outermost.
- */
+/* What follows was found at offset at; inside something else, its place is the outermost's. */
 static void set_place(struct scan *s, size_t at)
 {
     if (s->inner)

@@ -281,8 +281,7 @@ static buffer *decode_64(buffer *digits)
     return bytes->failed ? NULL : TAKE(bytes);
 }
 
-/* Appends the line behind end, when it is nothing but digits, too; returns where it ends, or end.
- */
+/* Appends the line behind end, too, when it is digits alone; returns where it ends, or end. */
 static size_t take_line(struct span text, size_t end, struct span prefix, buffer *digits)
 {
     size_t line = end + 1, before = digits->size;

@@ -56,8 +56,7 @@ void batch_close(struct batch *b);
 entity *batch_read_row(const struct batch *b, const char *const text[MANIFEST_COLUMNS],
                        struct error *err) MUST_CHECK;
 
-/* The public key of a row's CSR, owned by the caller; NULL where there is none or none can be read.
- */
+/* The public key of a row's CSR, owned by the caller; NULL where there is none to be read. */
 EVP_PKEY *batch_csr_key(const struct batch *b, const char *const text[MANIFEST_COLUMNS]);
 
 /* The columns of a row, packed: each with its NUL. */

@@ -107,8 +107,7 @@ static int is_visible(const struct dirent *entry)
     return entry->d_name[0] != '.' && entry->d_name[strlen(entry->d_name) - 1] != '~';
 }
 
-/* Adds the certificates of a file in a folder; false only for one that has some and cannot be used.
- */
+/* Adds the certificates of a file in a folder; false only where it has some that are no good. */
 static bool load_from_folder(X509_stack **all, const char *dir, const char *name, struct error *err)
 {
     struct error skipped;

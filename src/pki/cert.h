@@ -43,8 +43,7 @@ char *cert_sha256_hex(const X509 *cert, struct error *err) MUST_CHECK;
  * printable ASCII, or a dNSName that looks like an OID or a URI. */
 char *cert_tamid(const X509 *cert, struct error *err) MUST_CHECK;
 
-/* "CN=mytam,O=..." in RFC 2253 form, UTF-8, for messages; owned by the caller, NULL without memory.
- */
+/* "CN=mytam,O=..." (RFC 2253), UTF-8, for messages; owned by the caller, NULL without memory. */
 char *cert_subject(const X509 *cert);
 
 static inline void x509_stack_free(X509_stack *stack)

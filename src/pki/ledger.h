@@ -56,8 +56,7 @@ size_t ledger_count(const ledger *l);
 bool ledger_row(const ledger *l, size_t index, struct ledger_entry *entry,
                 struct error *err) MUST_CHECK;
 
-/* What the ledger says of a certificate of its CA. RC_MALFORMED when its row cannot be understood.
- */
+/* What the ledger says of a certificate of its CA. RC_MALFORMED when its row makes no sense. */
 bool ledger_find(const ledger *l, const X509 *cert, struct ledger_entry *entry,
                  struct error *err) MUST_CHECK;
 

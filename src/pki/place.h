@@ -21,8 +21,7 @@ enum place_how {
     PLACE_INSTEAD /* of what an interrupted run may have left */
 };
 
-/* Folders that are missing are made. RC_INTERNAL when it cannot be written, such as on a full disk.
- */
+/* Folders that are missing are made. RC_INTERNAL when it cannot be written (a full disk). */
 bool place_file(const char *path, struct span data, enum place_how how, mode_t mode,
                 struct error *err) MUST_CHECK;
 

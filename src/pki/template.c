@@ -235,8 +235,7 @@ static bool check_names(const cert_template *t, const char *section, struct erro
     return true;
 }
 
-/* The extension that the first word of *list names, NID_undef for an unknown one; *list moves on.
- */
+/* The extension that the first word of *list names, or NID_undef; *list moves on. */
 static int next_requested(const char **list, size_t *length)
 {
     char name[64];

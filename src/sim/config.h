@@ -30,8 +30,7 @@ typedef struct config {
     struct error first; /* the first mistake, with the file's name */
 } config;
 
-/* Reads the file. RC_USAGE when it cannot be read, RC_MALFORMED when it is no JSON object or array.
- */
+/* Reads the file. RC_USAGE: it cannot be read, RC_MALFORMED: it is no JSON object or array. */
 bool config_open(config *in, const char *path, const char *passin, json_t *mistakes,
                  struct error *err) MUST_CHECK;
 void config_close(config *in);

@@ -85,8 +85,7 @@ bool device_create(const char *dir, const struct device_parts *parts, size_t cou
 device *device_open(const char *dir, const char *name, struct error *err) MUST_CHECK;
 void device_free(device *dev);
 
-/* How long a request waits for another process to be done with the folder (at first SQL_BUSY_MS).
- */
+/* How long a request waits for another process to leave the folder (at first SQL_BUSY_MS). */
 void device_wait(device *dev, long wait_ms);
 
 /* The transaction of a request: begun when it is first needed, at most once. */

@@ -75,8 +75,7 @@ static buffer *file_of(config *in, const json_t *json, struct place place, const
     return TAKE(bytes);
 }
 
-/* A package goes as it is, whatever it holds; a raw TA is signed with sp_key, where there is one.
- */
+/* A package goes as it is, whatever it holds; a raw TA is signed with sp_key, if there is one. */
 static void read_package(config *in, const json_t *json, struct place place,
                          struct scenario_step *step)
 {

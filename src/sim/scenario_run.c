@@ -259,8 +259,7 @@ static void put_json(buffer *out, const scenario_run *run)
         out->failed = true;
 }
 
-/* "step 2, create-sd xbank/sd-1: expected pass, found ERR_SD_ALREADY_EXIST"; NULL without memory.
- */
+/* "step 2, create-sd xbank/sd-1: expected pass, found ERR_TEE_FAIL"; NULL without memory. */
 static buffer *difference_line(const scenario_run *run, size_t index)
 {
     AUTO(buffer) *line = buffer_new(200);

@@ -44,8 +44,7 @@ bool sql_run(sqlite3 *db, struct error *err, const char *text, const char *types
 bool sql_number(sqlite3 *db, long long *number, long long fallback, struct error *err,
                 const char *text, const char *types, ...) MUST_CHECK;
 
-/* A column as borrowed bytes, or as a C string of the caller's (NULL without memory or for NULL).
- */
+/* A column as borrowed bytes, or as the caller's C string (NULL: NULL, or without memory). */
 struct span sql_blob(sqlite3_stmt *rows, int column);
 char *sql_text(sqlite3_stmt *rows, int column);
 

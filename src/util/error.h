@@ -60,8 +60,7 @@ bool error_cause(struct error *err, enum cause cause);
 /* Adds a next step for the user. Always returns false. */
 bool error_hint(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* error_set with the reason that somebody else gives appended, after a colon; reason may be NULL.
- */
+/* error_set with somebody else's reason appended, after a colon; reason may be NULL. */
 bool error_reason(struct error *err, enum rc rc, const char *reason, const char *format,
                   va_list args) PRINTF_LIKE(4, 0);
 

@@ -535,8 +535,7 @@ static void flip_compact_jwe(const struct wrapping *w, const struct jwa *enc, ke
     MUST(opens(buffer_span(text), k), "%s: no longer good", w->alg);
 }
 
-/* The base64url value of a member of text, changed in one bit: the rest of the message is the same.
- */
+/* The base64url value of a member of text, changed in one bit; the rest stays the same. */
 static void flip_member(const char *alg, buffer *text, const char *member, key *k, size_t share)
 {
     char pattern[40];

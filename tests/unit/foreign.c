@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* otrp/foreign: what forms become, that our own form is left alone, and that nothing else changes.
- */
+/* otrp/foreign: what forms become, that our own is left alone, and that nothing else changes. */
 #include "unit.h"
 
 #include "otrp/foreign.h"
