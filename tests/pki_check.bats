@@ -84,6 +84,22 @@ GOOD='basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nsu
     finds "unreadable $SP-key.pem"
 }
 
+# What one may not read without rights beyond one's own: those of the owner alone.
+plainly() {
+    [ "$(id -u)" != 0 ] || set -- setpriv --bounding-set=-dac_override,-dac_read_search "$@"
+    "$@"
+}
+
+@test "a file that this user may not open is told once, and whose it is" {
+    chmod 000 $TEE-key.pem $SP-cert.pem
+    run --separate-stderr plainly "$OTRP" pki-check --pki pki
+    assert_equal "$status" 9
+    assert_equal "$output" "unreadable: $SP-cert.pem: cannot open: Permission denied
+    run it as the owner of the files
+unreadable: $TEE-key.pem: cannot open: Permission denied
+    run it as the owner of the files"
+}
+
 @test "chain-broken: a certificate of nobody, and one of another hierarchy" {
     openssl req -x509 -key $SP-key.pem -subj /CN=xbank -out $SP-cert.pem -days 100 -addext keyUsage=critical,digitalSignature -addext basicConstraints=critical,CA:FALSE
     cp $SP-cert.pem $SP-cert-plus-intermediate-cert.pem
@@ -184,8 +200,12 @@ otrp pki-check: pki: 12 certificates and 19 keys, and nothing to find fault with
     for broken in '{' '{}' '["#"]'; do
         echo "$broken" > $TAM-ocsp.json
         finds "staple-bad $TAM-ocsp.json"
-        assert_equal "$(jq -r '.findings[0].hint' <<< "$output")" "make it anew: pki-ocsp --force"
+        assert_equal "$(jq -r '.findings[0].hint' <<< "$output")" \
+            "make it anew: otrp pki-ocsp --pki pki --force -o $TAM-ocsp.json $TAM-cert.pem"
     done
+    $(jq -r '.findings[0].hint | sub("^make it anew: "; "")' <<< "$output")
+    run otrp pki-check -q --pki pki
+    assert_success
     otrp pki-ocsp --pki pki --days 1 --now 2026-01-01 $TAM-cert.pem > $TAM-ocsp.json
     finds "staple-expired $TAM-ocsp.json"
     cp "$FRESH/${TAM#pki/}-ocsp.json" $TAM-ocsp.json
@@ -196,10 +216,13 @@ otrp pki-check: pki: 12 certificates and 19 keys, and nothing to find fault with
     run --separate-stderr otrp pki-revoke --pki pki $TAM-cert.pem
     assert_success
     assert_regex "$stderr" "warning: $TAM-ocsp.json still says good, until 20[0-9-]+T[0-9:]+Z"
-    assert_regex "$stderr" "hint: 'otrp pki-ocsp --force'"
+    local command="otrp pki-ocsp --pki pki --force -o $TAM-ocsp.json $TAM-cert.pem"
+    assert_regex "$stderr" "hint: '$command' puts one in its place that says revoked"
     finds "revoked $TAM-cert.pem" "staple-revoked $TAM-ocsp.json"
-    otrp pki-ocsp -q --pki pki --force -o $TAM-ocsp.json $TAM-cert.pem
+    assert_equal "$(jq -r '.findings[1].hint' <<< "$output")" "have it say so: $command"
+    $command
     finds "revoked $TAM-cert.pem" "staple-bad $TAM-ocsp.json"
+    assert_equal "$(jq -r '.findings[1].hint' <<< "$output")" "take it out of use, or issue another one"
     # what has no set, or one that says revoked already, needs no words
     run --separate-stderr otrp pki-revoke --pki pki $SP-cert.pem
     assert_success

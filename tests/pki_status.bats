@@ -150,7 +150,8 @@ row() {
     refused 2 'nowhere: there is no such folder' pki-revoke --pki nowhere $TAM
     refused 2 'nowhere: there is no such folder' pki-ocsp --pki nowhere $TAM
     refused 2 'nowhere: there is no such folder' pki-crl --pki nowhere --role tam
-    refused 2 'either CERT or --serial' pki-revoke --pki pki
+    refused 2 'what is to be revoked is missing: CERT, or --serial HEX with --role' pki-revoke --pki pki
+    refused 2 'CERT and --serial: one of them' pki-revoke --pki pki --role tam --serial 01 $TAM
     refused 2 "'xyz' is no hexadecimal number" pki-revoke --pki pki --role tam --serial xyz
     refused 2 'reason' pki-revoke --pki pki --reason because $TAM
     echo "R	281121000000Z	soon	01	unknown	/CN=x" >> $CA-index.txt
@@ -220,7 +221,7 @@ row() {
     run --separate-stderr otrp "${request[@]}" --ocsp old.json --now 2027-01-01 -o stale.otrp
     assert_success
     assert_regex "$stderr" "warning: devices will refuse the stapling set: CN=mytam.* is stale since 2026-11-22T10:00:00Z"
-    assert_regex "$stderr" "hint: 'otrp pki-ocsp --force'"
+    assert_regex "$stderr" "hint: 'otrp pki-ocsp --pki pki --force -o old.json pki/tam/tam/tam-mytam-ec-cert-plus-intermediate-cert.pem' makes a new one"
     run --separate-stderr otrp verify "${trust[@]}" --now 2027-01-01 stale.otrp
     assert_equal "$status" 4
     assert_regex "$stderr" 'is stale since 2026-11-22T10:00:00Z'

@@ -493,7 +493,29 @@ pki_without_ca_keys() {
     stub --now "@$((EPOCHSECONDS + 8 * 86400))"
     logged 'warning: devices will refuse this TAM: CN=mytam,OU=TAM,O=OTrP: its OCSP response is stale since .*'
     run sed -n 2p server.log
-    assert_output --partial "hint: make the stapling set anew with 'otrp pki-ocsp'"
+    local set=$P/tam/tam/tam-mytam-ec-ocsp.json bundle=$P/tam/tam/tam-mytam-ec-cert-plus-intermediate-cert.pem
+    assert_output --partial "hint: make the stapling set anew with 'otrp pki-ocsp --pki $P --force -o $set $bundle', and send SIGHUP"
+}
+
+@test "the TAM whose certificate is revoked needs another certificate, not another stapling set" {
+    world ec
+    wants xbank/sd-1
+    cp -r "$P" pki-copy
+    P=$PWD/pki-copy
+    cp "$P/tam/tam/tam-mytam-ec-ocsp.json" good.json
+    otrp pki-revoke -q --pki "$P" "$P/tam/tam/tam-mytam-ec-cert.pem"
+    otrp pki-ocsp -q --pki "$P" --force -o "$P/tam/tam/tam-mytam-ec-ocsp.json" "$P/tam/tam/tam-mytam-ec-cert.pem"
+    stub
+    logged 'warning: devices will refuse this TAM: CN=mytam,OU=TAM,O=OTrP: revoked at .*; it cannot be renewed: CN=mytam.* is revoked'
+    run sed -n 2p server.log
+    assert_output --partial "hint: what is revoked stays revoked: have a new certificate issued"
+    # also where only the ledger knows
+    cp good.json "$P/tam/tam/tam-mytam-ec-ocsp.json"
+    : > server.log
+    stub --now "@$((EPOCHSECONDS + 7 * 86400 - 3600))"
+    logged 'warning: devices will refuse this TAM from .*; it cannot be renewed: CN=mytam.* is revoked'
+    run sed -n 2p server.log
+    assert_output --partial "hint: what is revoked stays revoked"
 }
 
 @test "stapling data is renewed before it lapses when the key of the CA is at hand" {

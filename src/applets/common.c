@@ -6,6 +6,7 @@
 #include "jose/jwk.h"
 #include "otrp/profile.h"
 #include "pki/layout.h"
+#include "pki/staple.h"
 #include "util/terminal.h"
 
 key_set *call_keys(const struct applet_call *call, const char *source, enum key_part part,
@@ -191,4 +192,19 @@ bool tam_identity_load(const struct applet_call *call, const struct tam_options 
                          chain_path);
     *ocsp = ocsp_path ? ocsp_load(ocsp_path, err) : NULL;
     return !ocsp_path || *ocsp;
+}
+
+char *tam_staple_command(const struct tam_options *o)
+{
+    struct error ignored;
+    AUTO(identity) *id = o->pki
+                             ? identity_find(o->pki, ROLE_TAM, o->tam ? o->tam : "mytam", &ignored)
+                             : NULL;
+    return staple_command(o->pki,
+                          o->ocsp ? o->ocsp
+                          : id    ? id->ocsp_path
+                                  : NULL,
+                          o->cert ? o->cert
+                          : id    ? id->chain_path
+                                  : NULL);
 }

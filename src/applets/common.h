@@ -56,6 +56,9 @@ struct tam_options {
 bool tam_identity_load(const struct applet_call *call, const struct tam_options *options,
                        key_set **keys, X509_stack **chain, json_t **ocsp,
                        struct error *err) MUST_CHECK;
+/* The command that makes its stapling set anew, for hints; owned by the caller, NULL without
+ * memory. */
+char *tam_staple_command(const struct tam_options *options);
 
 struct reading; /* otrp/foreign.h */
 struct foreign_row;

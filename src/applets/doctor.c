@@ -37,9 +37,10 @@ static void add(struct report *r, const char *group, const char *name, enum stat
 {
     static const char *const names[] = {"ok", "missing", "wrong"};
     json_array_append_new(r->findings,
-                          json_pack("{s:s, s:s, s:s, s:b, s:o*, s:s*}", "group", group, "name",
+                          json_pack("{s:s, s:s, s:s, s:b, s:o*, s:o*}", "group", group, "name",
                                     name, "state", names[state], "optional", optional, "detail",
-                                    json_text_of(detail), "hint", state == STATE_OK ? NULL : hint));
+                                    json_text_of(detail), "hint",
+                                    state == STATE_OK || !hint ? NULL : json_text_of(hint)));
     r->bad += state != STATE_OK && !optional;
 }
 
@@ -171,11 +172,11 @@ static EVP_PKEY *load_key(void *context, const char *path, struct error *err)
     return pki_audit_key(r->call, path, err);
 }
 
-static void find(void *context, enum audit_kind kind, const char *path, const char *message)
+static void find(void *context, const struct audit_finding *finding)
 {
     char detail[600];
-    snprintf(detail, sizeof detail, "%.300s: %.280s", path, message);
-    add(context, "pki", audit_kind_name(kind), STATE_WRONG, false, detail, audit_kind_hint(kind));
+    snprintf(detail, sizeof detail, "%.300s: %.280s", finding->path, finding->message);
+    add(context, "pki", audit_kind_name(finding->kind), STATE_WRONG, false, detail, finding->hint);
 }
 
 /* What pki-check finds with its usual limits. */

@@ -33,15 +33,19 @@ void request_materials_free(request_materials *m)
 }
 
 /* A set that devices refuse is no reason not to make the request: it may be meant so. */
-static void check_staple(const struct applet_call *call, const request_materials *m)
+static void check_staple(const struct applet_call *call, const struct tam_options *tam,
+                         const request_materials *m)
 {
     struct error why;
     time_t until;
     if (staple_judge(m->ocsp, m->tam_chain, NULL, clock_now(&call->clock), &until, &why))
         return;
     warn(call, "warning: devices will refuse the stapling set: %s", why.message);
-    if (why.cause == CAUSE_STALE)
-        warn(call, "hint: 'otrp pki-ocsp --force' makes a new one");
+    if (why.cause != CAUSE_STALE)
+        return;
+    AUTO(char) *command = tam_staple_command(tam);
+    if (command)
+        warn(call, "hint: '%s' makes a new one", command);
 }
 
 static bool load_tam(const struct applet_call *call, request_materials *m, struct error *err)
@@ -54,7 +58,7 @@ static bool load_tam(const struct applet_call *call, request_materials *m, struc
         warn(call,
              "warning: no stapling set: a TEE that has not seen this TAM before will refuse it");
     if (m->ocsp)
-        check_staple(call, m);
+        check_staple(call, &tam, m);
     m->tamid = o->tamid ? strdup(o->tamid) : cert_tamid(sk_X509_value(m->tam_chain, 0), err);
     return m->tamid != NULL;
 }

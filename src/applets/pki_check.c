@@ -37,25 +37,30 @@ static EVP_PKEY *load_key(void *context, const char *path, struct error *err)
     return pki_audit_key(report->call, path, err);
 }
 
-static void find(void *context, enum audit_kind kind, const char *path, const char *message)
+static void find(void *context, const struct audit_finding *finding)
 {
     struct report *report = context;
+    const char *kind = audit_kind_name(finding->kind);
     report->count++;
     if (report->findings) {
-        json_array_append_new(report->findings,
-                              json_pack("{s:s, s:o, s:o, s:s}", "kind", audit_kind_name(kind),
-                                        "path", json_text_of(path), "message",
-                                        json_text_of(message), "hint", audit_kind_hint(kind)));
+        json_array_append_new(report->findings, json_pack("{s:s, s:o, s:o, s:o}", "kind", kind,
+                                                          "path", json_text_of(finding->path),
+                                                          "message", json_text_of(finding->message),
+                                                          "hint", json_text_of(finding->hint)));
         return;
     }
-    printf("%s: ", audit_kind_name(kind));
-    terminal_put_line(stdout, path);
+    bool locked = finding->kind == AUDIT_KEY_LOCKED;
+    printf("%s: ", kind);
+    terminal_put_line(stdout, finding->path);
     fputs(": ", stdout);
-    terminal_put_line(stdout, message);
+    terminal_put_line(stdout, finding->message);
     putchar('\n');
-    if (kind != AUDIT_KEY_LOCKED || !report->locked)
-        printf("    %s\n", audit_kind_hint(kind));
-    report->locked |= kind == AUDIT_KEY_LOCKED;
+    if (!locked || !report->locked) {
+        fputs("    ", stdout);
+        terminal_put_line(stdout, finding->hint);
+        putchar('\n');
+    }
+    report->locked |= locked;
 }
 
 static enum rc run(const struct applet_call *call, struct error *err)

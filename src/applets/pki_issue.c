@@ -221,7 +221,11 @@ static bool put_staple(const struct applet_call *call, output_set *outputs, cons
         &why);
     if (!set) {
         warn(call, "warning: no stapling set: %s", why.message);
-        warn(call, "warning: make it with 'otrp pki-ocsp' where the keys are");
+        AUTO(char) *set_path = station_path(s, e, "ocsp.json");
+        AUTO(char) *cert_path = station_path(s, e, "cert.pem");
+        AUTO(char) *command = staple_command(s->pki, set_path, cert_path);
+        if (command)
+            warn(call, "hint: where the keys are, '%s' makes it", command);
         return true;
     }
     AUTO(buffer) *text = staple_text(set, err);

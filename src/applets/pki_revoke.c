@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "pki/staple.h"
 #include "sim/tam_staple.h"
 #include "util/json.h"
 
@@ -129,7 +130,9 @@ static void warn_of_staple(const struct applet_call *call, const authority *issu
         return;
     time_format(until, when);
     warn(call, "warning: %s still says good, until %s", set_path, when);
-    warn(call, "hint: 'otrp pki-ocsp --force' puts one in its place that says revoked");
+    AUTO(char) *command = staple_command(o->pki, set_path, cert);
+    if (command)
+        warn(call, "hint: '%s' puts one in its place that says revoked", command);
 }
 
 static bool revoke(const struct applet_call *call, const struct target *t, struct error *err)
@@ -155,7 +158,10 @@ static enum rc run(const struct applet_call *call, struct error *err)
     const struct pki_revoke *o = call->options;
     if (!o->serial == !o->cert || (o->serial && !o->role)) {
         error_set(err, RC_USAGE,
-                  o->serial && !o->cert ? "--serial needs --role" : "either CERT or --serial HEX");
+                  o->serial && o->cert ? "CERT and --serial: one of them says what to revoke"
+                  : o->serial          ? "--serial needs --role"
+                                       : "what is to be revoked is missing: CERT, or --serial HEX "
+                                         "with --role");
         error_hint(err, "--help shows examples");
         return err->rc;
     }

@@ -152,7 +152,7 @@ static void find_alternative(tam_setup *s)
             return;
     }
     s->self[1].files = (struct tam_options){
-        .key = s->alt_paths[0], .cert = s->alt_paths[1], .ocsp = s->alt_paths[2]};
+        .pki = o->pki, .key = s->alt_paths[0], .cert = s->alt_paths[1], .ocsp = s->alt_paths[2]};
     s->self_count = 2;
 }
 
@@ -223,7 +223,7 @@ static bool staple_renewed(tam_setup *s, size_t index, struct error *why)
     if (!set || !staple_judge(set, self->chain, s->tam_roots, now, &until, &err)) {
         struct error reason = *why;
         error_set(why, RC_UNTRUSTED, "%s; it cannot be renewed: %s", reason.message, err.message);
-        return false;
+        return error_cause(why, err.cause == CAUSE_REVOKED ? err.cause : reason.cause);
     }
     char text[32];
     time_format(until, text);
@@ -232,6 +232,22 @@ static bool staple_renewed(tam_setup *s, size_t index, struct error *why)
     self->ocsp = json_incref(set);
     tam_staple(s->tam, index, TAKE(set));
     return true;
+}
+
+/* What helps where devices do not take the set. */
+static void hint_staple(const tam_setup *s, const struct tam_self *self, enum cause cause)
+{
+    if (cause == CAUSE_REVOKED) {
+        tam_hint(s->call, "what is revoked stays revoked: have a new certificate issued");
+        return;
+    }
+    AUTO(char) *command = tam_staple_command(&self->files);
+    AUTO(char) *hint = NULL;
+    if (command && asprintf(&hint, "make the stapling set anew with '%s'%s, and send SIGHUP",
+                            command, self->ocsp ? "" : ", give it with --ocsp") < 0)
+        hint = NULL;
+    if (hint)
+        tam_hint(s->call, hint);
 }
 
 static void tend_staple(tam_setup *s, size_t index)
@@ -245,8 +261,7 @@ static void tend_staple(tam_setup *s, size_t index)
         return;
     self->warned_ms = now_ms;
     tam_warn(s->call, "%s", why.message);
-    tam_hint(s->call, "make the stapling set anew with 'otrp pki-ocsp', give it with --ocsp, and "
-                      "send SIGHUP");
+    hint_staple(s, self, why.cause);
 }
 
 void tam_setup_tend(tam_setup *s)

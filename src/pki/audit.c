@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pki/layout.h"
+#include "pki/staple.h"
 #include "util/file.h"
 
 static const struct {
@@ -22,9 +23,19 @@ const char *audit_kind_name(enum audit_kind kind)
     return kinds[kind].name;
 }
 
-const char *audit_kind_hint(enum audit_kind kind)
+/* What is to be done; of a stapling set at path with the whole command. Owned by the caller. */
+static char *hint_of(const struct walk *w, enum audit_kind kind, const char *path)
 {
-    return kinds[kind].hint;
+    static const char end[] = "ocsp.json";
+    const char *hint = kinds[kind].hint;
+    if (hint[strlen(hint) - 1] != ':')
+        return strdup(hint);
+    char *cert_path, *whole;
+    if (asprintf(&cert_path, "%.*scert.pem", (int)(strlen(path) - strlen(end)), path) < 0)
+        return NULL;
+    AUTO(char) *cert = cert_path;
+    AUTO(char) *command = staple_command(w->audit->pki, path, cert);
+    return command && asprintf(&whole, "%s %s", hint, command) >= 0 ? whole : NULL;
 }
 
 void audit_tell(const struct walk *w, enum audit_kind kind, const char *path, const char *format,
@@ -35,7 +46,24 @@ void audit_tell(const struct walk *w, enum audit_kind kind, const char *path, co
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    w->audit->find(w->audit->context, kind, path, message);
+    AUTO(char) *hint = hint_of(w, kind, path);
+    w->audit->find(w->audit->context,
+                   &(struct audit_finding){kind, path, message, hint ? hint : ""});
+}
+
+void audit_tell_error(const struct walk *w, enum audit_kind kind, const char *path,
+                      const struct error *why)
+{
+    const char *message = why->message;
+    size_t length = strlen(path);
+    if (strncmp(message, path, length) == 0 && strncmp(message + length, ": ", 2) == 0)
+        message += length + 2;
+    AUTO(char) *of_kind = hint_of(w, kind, path);
+    const char *hint = why->cause == CAUSE_DENIED    ? "run it as the owner of the files"
+                       : why->cause == CAUSE_REVOKED ? kinds[AUDIT_REVOKED].hint
+                       : of_kind                     ? of_kind
+                                                     : "";
+    w->audit->find(w->audit->context, &(struct audit_finding){kind, path, message, hint});
 }
 
 enum part {
@@ -116,7 +144,7 @@ static void check_member(struct walk *w, enum folder kind, const char *folder, c
     AUTO(X509_stack) *certs = path ? cert_load(path, &why) : NULL;
     if (!certs) {
         if (path)
-            audit_tell(w, AUDIT_UNREADABLE, path, "%s", why.message);
+            audit_tell_error(w, AUDIT_UNREADABLE, path, &why);
         return;
     }
     X509 *cert = sk_X509_value(certs, 0);

@@ -21,9 +21,14 @@ enum audit_kind {
     AUDIT_KINDS
 };
 
-/* "chain-broken" and so on; and what is to be done about it. */
+/* "chain-broken" and so on. */
 const char *audit_kind_name(enum audit_kind kind);
-const char *audit_kind_hint(enum audit_kind kind);
+
+/* What is wrong with what, and what is to be done about it; borrowed for the call. */
+struct audit_finding {
+    enum audit_kind kind;
+    const char *path, *message, *hint;
+};
 
 struct audit {
     const char *pki;
@@ -34,8 +39,7 @@ struct audit {
     /* The key of a file, owned by the caller; err->cause is CAUSE_ENCRYPTED where it is encrypted
      * and there is no passphrase, CAUSE_PASSPHRASE where the passphrase does not open it. */
     EVP_PKEY *(*load_key)(void *context, const char *path, struct error *err);
-    /* path is borrowed for the call. */
-    void (*find)(void *context, enum audit_kind kind, const char *path, const char *message);
+    void (*find)(void *context, const struct audit_finding *finding);
     size_t certificates, keys; /* results: looked at */
     size_t keys_not_opened;    /* encrypted ones, of which only the mode could be looked at */
 };

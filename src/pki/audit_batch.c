@@ -28,7 +28,7 @@ static void check_result(const struct walk *w, const char *path)
                        record.fields[RESULT_SERIAL], message);
     }
     if (more == CSV_FAILED && w->role == 0)
-        audit_tell(w, AUDIT_UNREADABLE, path, "%s", why.message);
+        audit_tell_error(w, AUDIT_UNREADABLE, path, &why);
 }
 
 bool audit_check_results(const struct walk *w)

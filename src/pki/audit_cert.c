@@ -95,8 +95,9 @@ void audit_check_chain(const struct walk *w, X509 *cert, const struct issuer *is
         .leaf = cert, .others = w->cas, .anchors = w->roots, .role = w->role, .at = at};
     AUTO(X509_stack) *chain = chain_verify(&question, &why);
     if (!chain)
-        audit_tell(w, why.cause == CAUSE_PATH_LENGTH ? AUDIT_CHAIN_TOO_LONG : AUDIT_CHAIN_BROKEN,
-                   path, "%s", why.message);
+        audit_tell_error(w,
+                         why.cause == CAUSE_PATH_LENGTH ? AUDIT_CHAIN_TOO_LONG : AUDIT_CHAIN_BROKEN,
+                         path, &why);
 }
 
 /* CN=NAME; owned by the caller. */

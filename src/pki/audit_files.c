@@ -32,7 +32,7 @@ void audit_check_key(const struct walk *w, const char *folder, const char *stem,
     w->audit->keys += !locked;
     w->audit->keys_not_opened += locked;
     if (!pkey && !encrypted)
-        audit_tell(w, locked ? AUDIT_KEY_LOCKED : AUDIT_UNREADABLE, path, "%s", why.message);
+        audit_tell_error(w, locked ? AUDIT_KEY_LOCKED : AUDIT_UNREADABLE, path, &why);
     else if (pkey && cert && EVP_PKEY_eq(X509_get0_pubkey(cert), pkey) != 1)
         audit_tell(w, AUDIT_KEY_MISMATCH, path, "it is not the key of the certificate");
     EVP_PKEY_free(pkey);
@@ -52,7 +52,7 @@ void audit_check_bundle(const struct walk *w, const char *folder, const char *st
     }
     AUTO(X509_stack) *bundle = cert_load(path, &why);
     if (!bundle) {
-        audit_tell(w, AUDIT_UNREADABLE, path, "%s", why.message);
+        audit_tell_error(w, AUDIT_UNREADABLE, path, &why);
         return;
     }
     int count = sk_X509_num(bundle);
@@ -96,8 +96,8 @@ static void judge_staples(const struct walk *w, const char *path, const struct s
         time_t until;
         char when[32];
         if (!ocsp_check(spans, count, cert, issuer->cert, w->audit->at, &until, NULL, &why)) {
-            audit_tell(w, why.cause == CAUSE_STALE ? AUDIT_STAPLE_EXPIRED : AUDIT_STAPLE_BAD, path,
-                       "%s", why.message);
+            audit_tell_error(w, why.cause == CAUSE_STALE ? AUDIT_STAPLE_EXPIRED : AUDIT_STAPLE_BAD,
+                             path, &why);
             return;
         }
         if (audit_says_revoked(issuer, cert)) {
@@ -130,7 +130,7 @@ void audit_check_staple(const struct walk *w, const char *folder, const char *st
     AUTO(buffer) *text = input_read(path, LIMIT_SMALL_JSON, &why);
     AUTO(json_t) *set = text ? json_load_span(buffer_span(text), path, &why) : NULL;
     if (!set) {
-        audit_tell(w, AUDIT_STAPLE_BAD, path, "%s", why.message);
+        audit_tell_error(w, AUDIT_STAPLE_BAD, path, &why);
         return;
     }
     buffer *all[LIMIT_OCSP_RESPONSES] = {NULL};
@@ -154,7 +154,7 @@ void audit_check_signer(const struct walk *w, const char *folder, const char *st
         return;
     AUTO(X509_stack) *certs = cert_load(path, &why);
     if (!certs) {
-        audit_tell(w, AUDIT_UNREADABLE, path, "%s", why.message);
+        audit_tell_error(w, AUDIT_UNREADABLE, path, &why);
         return;
     }
     X509 *cert = sk_X509_value(certs, 0);

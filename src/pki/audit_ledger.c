@@ -32,14 +32,15 @@ static void check_ledger(struct walk *w, struct issuer *i)
     size_t count = i->issued ? ledger_count(i->issued) : 0;
     i->rows = calloc(count + 1, sizeof *i->rows);
     if (!i->issued || !i->rows) {
-        audit_tell(w, AUDIT_LEDGER_BROKEN, i->ledger_path, "%s",
-                   i->issued ? "no memory" : why.message);
+        if (i->issued)
+            error_memory(&why);
+        audit_tell_error(w, AUDIT_LEDGER_BROKEN, i->ledger_path, &why);
         return;
     }
     for (size_t n = 0; n < count; n++) {
         struct ledger_entry entry = {.serial = ""};
         if (!ledger_row(i->issued, n, &entry, &why))
-            audit_tell(w, AUDIT_LEDGER_BROKEN, i->ledger_path, "%s", why.message);
+            audit_tell_error(w, AUDIT_LEDGER_BROKEN, i->ledger_path, &why);
         i->rows[n] = (struct row){entry.serial, n};
         AUTO(char) *file = path_join(w->audit->pki, entry.file ? entry.file : "unknown");
         if (!entry.revoked && file && strcmp(entry.file ? entry.file : "unknown", "unknown") != 0 &&

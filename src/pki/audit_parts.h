@@ -52,6 +52,10 @@ enum folder { FOLDER_ROOT, FOLDER_CA, FOLDER_ENTITY, FOLDERS };
 /* A finding. */
 void audit_tell(const struct walk *w, enum audit_kind kind, const char *path, const char *format,
                 ...) PRINTF_LIKE(4, 5);
+/* The same of an error that names path itself, or not; an error that has a hint of its own cause
+ * (no permission, revoked) gets that. */
+void audit_tell_error(const struct walk *w, enum audit_kind kind, const char *path,
+                      const struct error *why);
 /* FOLDER/STEM and end, where the first length bytes of stem count; owned by the caller. */
 char *audit_path(const char *folder, const char *stem, size_t length, const char *end);
 

@@ -19,4 +19,9 @@ bool staple_add(json_t *set, const struct ocsp_statement *statement, struct erro
 /* One line with a newline at its end, owned by the caller. */
 buffer *staple_text(const json_t *set, struct error *err) MUST_CHECK;
 
+/* The command that puts a new set at path for the certificate at cert, for hints: "otrp pki-ocsp
+ * --pki PKI --force -o PATH CERT". NULL stands for what is not known. Owned by the caller; NULL
+ * without memory. */
+char *staple_command(const char *pki, const char *path, const char *cert);
+
 #endif

@@ -80,7 +80,8 @@ static bool state_add(json_t *set, const authority *a, const char *passin, const
         return false;
     if (entry.revoked) {
         AUTO(char) *subject = cert_subject(cert);
-        return error_set(err, RC_UNTRUSTED, "%s is revoked", subject ? subject : "a certificate");
+        error_set(err, RC_UNTRUSTED, "%s is revoked", subject ? subject : "a certificate");
+        return error_cause(err, CAUSE_REVOKED);
     }
     AUTO(key_set) *keys = key_set_load(
         a->key_path, &(struct key_how){.part = KEY_PRIVATE, .passin = passin}, err);

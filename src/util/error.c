@@ -71,12 +71,13 @@ bool error_hint(struct error *err, const char *format, ...)
 
 bool error_errno(struct error *err, enum rc rc, const char *format, ...)
 {
+    enum cause cause = errno == EACCES ? CAUSE_DENIED : CAUSE_OTHER;
     const char *reason = strerror(errno);
     va_list args;
     va_start(args, format);
     error_reason(err, rc, reason, format, args);
     va_end(args);
-    return false;
+    return error_cause(err, cause);
 }
 
 bool error_memory(struct error *err)

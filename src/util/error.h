@@ -34,6 +34,7 @@ enum cause {
     CAUSE_PATH_LENGTH, /* a chain with more CAs than one of them allows below it */
     CAUSE_REVOKED,     /* a certificate of which an OCSP response says so */
     CAUSE_STALE,       /* an OCSP response past its nextUpdate */
+    CAUSE_DENIED,      /* a file that this user may not open */
 };
 
 struct error {
@@ -64,7 +65,7 @@ bool error_hint(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 bool error_reason(struct error *err, enum rc rc, const char *reason, const char *format,
                   va_list args) PRINTF_LIKE(4, 0);
 
-/* error_set for a failed system call: appends what errno means. */
+/* error_set for a failed system call: appends what errno means. EACCES is CAUSE_DENIED. */
 bool error_errno(struct error *err, enum rc rc, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* The one message for memory that cannot be had. */
