@@ -614,7 +614,11 @@ ENCS=(A128CBC-HS256 A192CBC-HS384 A256CBC-HS512 A128GCM A192GCM A256GCM)
         openssl pkcs12 -export -inkey key.pem -in cert.pem -passout pass:secret -out key.p12
         assert_equal "$(otrp jwk --passin pass:secret key.p12 | jq -cS .)" "$(jq -cS . key.jwk)"
         run --separate-stderr otrp jwk --passin pass:wrong key.p12
-        assert_equal "$status" 2
+        assert_equal "$status $stderr" "2 otrp jwk: error: key.p12: the PKCS#12 file cannot be opened with this passphrase
+hint: give that of this file with --passin"
+        run --separate-stderr otrp jwk key.p12
+        assert_equal "$status $stderr" "2 otrp jwk: error: key.p12: the PKCS#12 file has a passphrase
+hint: give its passphrase with --passin"
         assert_equal "$(otrp jwk cert.pem | jq -cS .)" "$(jq -cS . public.jwk)"
     done
 }
@@ -706,4 +710,7 @@ property() {
     run --separate-stderr otrp jwk --p12 key.pem
     assert_equal "$status $output" "2 "
     assert_regex "$stderr" 'passphrase'
+    run --separate-stderr otrp jwk --p12 --passout pass: key.pem
+    assert_equal "$status $output" "2 "
+    assert_regex "$stderr" 'the passphrase is empty'
 }

@@ -600,6 +600,20 @@ what is revoked is not known"
     assert_success
 }
 
+@test "an empty passphrase encrypts nothing, and is refused in every form" {
+    : > empty
+    local form command
+    for form in pass: env:NONE file:empty fd:3 stdin; do
+        for command in "pki-init --dry-run" "pki-issue --pki $EC --role tee --name a --alg ec-p256"; do
+            # shellcheck disable=SC2086 # words
+            NONE='' run --separate-stderr otrp $command --passout "$form" < empty 3< empty
+            assert_equal "$status $output" "2 "
+            assert_regex "$stderr" 'the passphrase is empty'
+        done
+    done
+    assert [ ! -e "$EC/tee/tee/tee-a-ec-key.pem" ]
+}
+
 @test "jwk: a key made is not thrown away, and a folder that is not there is wrong usage" {
     run --separate-stderr otrp jwk --generate ec-p256 --thumbprint
     assert_equal "$status" 2

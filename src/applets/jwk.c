@@ -79,7 +79,7 @@ static bool put_p12(buffer *out, const key *k, enum key_part part, const char *p
 {
     if (!k->pkey || part != KEY_PRIVATE)
         return error_set(err, RC_USAGE, "%s: PKCS#12 is for private keys", k->name);
-    AUTO(buffer) *passphrase = passout ? passphrase_read(passout, err) : NULL;
+    AUTO(buffer) *passphrase = passout ? passphrase_choose(passout, err) : NULL;
     if (!passphrase) {
         if (!passout)
             error_set(err, RC_USAGE, "--p12 needs a passphrase");

@@ -176,7 +176,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     time_t now = clock_now(&call->clock);
 
     /* inputs */
-    AUTO(buffer) *passphrase = o->passout ? passphrase_read(o->passout, err) : NULL;
+    AUTO(buffer) *passphrase = o->passout ? passphrase_choose(o->passout, err) : NULL;
     AUTO(hierarchy) *h = o->passout && !passphrase ? NULL : plan(o, err);
     if (h)
         h->passphrase = passphrase;

@@ -373,7 +373,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (!check_options(o, err) || !layout_check(o->pki, err))
         return err->rc;
     AUTO(char) *looks = o->templates ? strdup(o->templates) : install_templates(err);
-    AUTO(buffer) *passphrase = looks && o->passout ? passphrase_read(o->passout, err) : NULL;
+    AUTO(buffer) *passphrase = looks && o->passout ? passphrase_choose(o->passout, err) : NULL;
     if (!looks || (o->passout && !passphrase))
         return err->rc;
     struct station station = {.pki = o->pki,

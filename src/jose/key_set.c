@@ -168,6 +168,22 @@ static bool add_pem(key_set *set, struct span text, const char *name, const stru
     return added;
 }
 
+/* Why a PKCS#12 file does not open: most often for its passphrase, which its MAC tells. */
+static bool not_opened(const char *name, const struct key_how *how, struct error *err)
+{
+    if (ERR_GET_REASON(ERR_peek_last_error()) != PKCS12_R_MAC_VERIFY_FAILURE)
+        return error_openssl(err, RC_USAGE, "%s: the PKCS#12 file cannot be opened", name);
+    ERR_clear_error();
+    if (!how->passin) {
+        error_set(err, RC_USAGE, "%s: the PKCS#12 file has a passphrase", name);
+        error_cause(err, CAUSE_ENCRYPTED);
+        return error_hint(err, "give its passphrase with --passin");
+    }
+    error_set(err, RC_USAGE, "%s: the PKCS#12 file cannot be opened with this passphrase", name);
+    error_cause(err, CAUSE_PASSPHRASE);
+    return error_hint(err, "give that of this file with --passin");
+}
+
 static bool add_pkcs12(key_set *set, PKCS12 *p12, const char *name, const struct key_how *how,
                        struct error *err)
 {
@@ -176,10 +192,9 @@ static bool add_pkcs12(key_set *set, PKCS12 *p12, const char *name, const struct
         return false;
     EVP_PKEY *pkey = NULL;
     X509 *cert = NULL;
-    if (!PKCS12_parse(p12, passphrase ? (const char *)passphrase->data : "", &pkey, &cert, NULL)) {
-        error_openssl(err, RC_USAGE, "%s: the PKCS#12 file cannot be opened", name);
-        return how->passin ? false : error_hint(err, "give its passphrase with --passin");
-    }
+    ERR_clear_error();
+    if (!PKCS12_parse(p12, passphrase ? (const char *)passphrase->data : "", &pkey, &cert, NULL))
+        return not_opened(name, how, err);
     bool private = pkey != NULL; /* with or without a certificate */
     if (!pkey && cert)
         pkey = X509_get_pubkey(cert);

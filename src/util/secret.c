@@ -61,6 +61,17 @@ buffer *passphrase_read(const char *argument, struct error *err)
     return NULL;
 }
 
+buffer *passphrase_choose(const char *argument, struct error *err)
+{
+    buffer *passphrase = passphrase_read(argument, err);
+    if (!passphrase || passphrase->size)
+        return passphrase;
+    buffer_free(passphrase);
+    error_set(err, RC_USAGE, "the passphrase is empty");
+    error_hint(err, "is the variable set that it comes from?");
+    return NULL;
+}
+
 int give_passphrase(char *to, int size, int writing, void *context)
 {
     (void)writing;

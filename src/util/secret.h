@@ -9,6 +9,10 @@
  * Owned by the caller, secret. */
 buffer *passphrase_read(const char *argument, struct error *err) MUST_CHECK;
 
+/* The same of one that something is to be encrypted with: RC_USAGE also when it is empty, which an
+ * unset variable in pass:$NAME makes it. */
+buffer *passphrase_choose(const char *argument, struct error *err) MUST_CHECK;
+
 /* What OpenSSL calls for the passphrase of a PEM block (pem_password_cb): gives the buffer that
  * context points to, or none when that is NULL. With it nothing ever asks on a terminal. */
 int give_passphrase(char *to, int size, int writing, void *context);
