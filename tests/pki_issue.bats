@@ -42,6 +42,11 @@ refused() {
     assert_success
 }
 
+# begin CERT: when it begins, as messages have it
+begin() {
+    openssl x509 -in "$1" -noout -startdate -dateopt iso_8601 | sed 's/.*=//; s/ /T/'
+}
+
 serial() {
     openssl x509 -in "$1" -noout -serial | cut -d= -f2
 }
@@ -179,7 +184,7 @@ notAfter=Dec 11 00:00:00 2026 GMT"
     openssl req -new -newkey ed25519 -nodes -keyout ed.key -out ed.csr -subj /CN=x 2> /dev/null
     refused 6 'ed.csr: a key that is not served here' --role tee --name a --csr ed.csr
     refused 6 'own.key: no certificate signing request' --role tee --name a --csr own.key
-    refused 2 'own.csr: its key is ec-p256, not rsa-2048' --role tee --name a --csr own.csr --alg rsa-2048
+    refused 2 '--csr and --alg: the key has its algorithm' --role tee --name a --csr own.csr --alg rsa-2048
 }
 
 @test "a key that exists gets a certificate, out of PKCS#12, too" {
@@ -265,6 +270,12 @@ notAfter=Dec 11 00:00:00 2026 GMT"
     refused 2 "there is no algorithm 'rsa-1024'" --role tee --name a --alg rsa-1024
     refused 2 "role" --role ocsp --name a
     refused 2 "whom the certificate is for is missing" --role tee
+    refused 2 "pki-issue: error: name: '-x' is no name" --role tee --name -x
+    refused 2 "pki-issue: error: tamid: for a TAM only" --role tee --name a --tamid x
+    refused 2 "pki-issue: error: mix.csv: cannot" --role tee --name a --csr mix.csv
+    refused 2 "--key and --alg" --role tee --name a --key x --alg ec-p256
+    refused 2 "it is 2026-01-01T00:00:00Z by the clock, and the CA in pki/tee/tee-ca/tee-ca-1-ec-cert.pem begins at $(begin pki/tee/tee-ca/tee-ca-1-ec-cert.pem)" \
+        --role tee --name a --alg ec-p256 --now 2026-01-01
     refused 2 "exclude|there is one key" --role tee --name a --csr x --key y
     run --separate-stderr otrp pki-issue --pki nowhere --role tee --name a
     assert_equal "$status" 2

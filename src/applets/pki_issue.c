@@ -247,14 +247,13 @@ static entity *read_one(const struct pki_issue *o, struct error *err)
     char days[24] = "";
     if (o->days)
         snprintf(days, sizeof days, "%ld", o->days);
-    AUTO(entity) *e = entity_read(&(struct entity_text){.role = o->role,
-                                                        .name = o->name,
-                                                        .alg = o->alg,
-                                                        .csr = o->csr,
-                                                        .tamid = o->tamid,
-                                                        .days = days},
-                                  err);
-    return e ? TAKE(e) : (error_prefix(err, "pki-issue"), NULL);
+    return entity_read(&(struct entity_text){.role = o->role,
+                                             .name = o->name,
+                                             .alg = o->alg,
+                                             .csr = o->csr,
+                                             .tamid = o->tamid,
+                                             .days = days},
+                       err);
 }
 
 static bool is_encrypted(const char *path)
@@ -361,8 +360,9 @@ static bool check_options(const struct pki_issue *o, struct error *err)
         return false;
     if (o->csr && o->key)
         return error_set(err, RC_USAGE, "--csr and --key: there is one key in a certificate");
-    if (o->key && o->alg)
-        return error_set(err, RC_USAGE, "--key and --alg: the key has its algorithm");
+    if (o->alg && (o->csr || o->key))
+        return error_set(err, RC_USAGE, "%s and --alg: the key has its algorithm",
+                         o->key ? "--key" : "--csr");
     return !(o->csr && o->passout) ||
            error_set(err, RC_USAGE, "--passout: with --csr no private key is written");
 }

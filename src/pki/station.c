@@ -127,6 +127,20 @@ bool entity_set_key(entity *e, EVP_PKEY *pkey, bool private, const char *what, s
     return error_hint(err, "choose from rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384, ec-p521");
 }
 
+/* What is issued before its CA begins counts for nobody, and nobody can mend that in a template. */
+static bool check_clock(const struct station *s, const authority *ca, struct error *err)
+{
+    time_t begin, now = clock_now(s->clock);
+    char here[32], there[32];
+    if (!asn1_time_read(X509_get0_notBefore(ca->cert), &begin) || now >= begin)
+        return true;
+    time_format(now, here);
+    time_format(begin, there);
+    error_set(err, RC_USAGE, "it is %s by the clock, and the CA in %s begins at %s", here,
+              ca->cert_path, there);
+    return error_hint(err, "set the clock, or give --now");
+}
+
 bool station_open(struct station *s, enum pki_role role, struct error *err)
 {
     struct station_ca *at = &s->ca[role];
@@ -135,7 +149,7 @@ bool station_open(struct station *s, enum pki_role role, struct error *err)
     if (!at->template && !(at->template = template_load(s->templates, role_name(role), err)))
         return false;
     AUTO(authority) *ca = authority_of(s->pki, role, err);
-    if (!ca || !(at->pem = cert_to_pem(ca->cert, err)))
+    if (!ca || !check_clock(s, ca, err) || !(at->pem = cert_to_pem(ca->cert, err)))
         return false;
     at->ca = TAKE(ca);
     return true;

@@ -67,7 +67,7 @@ struct station {
     struct station_ca ca[ROLE_COUNT];
 };
 
-/* Loads what a role needs, but the key; once. */
+/* Loads what a role needs, but the key; once. RC_USAGE also when the clock is before the CA. */
 bool station_open(struct station *s, enum pki_role role, struct error *err) MUST_CHECK;
 void station_close(struct station *s);
 
