@@ -298,7 +298,7 @@ static bool attach(evidence *e, jws *message, struct error *err)
 
 static bool verify_jws(evidence *e, jws *message, struct error *err)
 {
-    if (!attach(e, message, err))
+    if (!evidence_counts(e, KIND_JWS, err) || !attach(e, message, err))
         return false;
     if (!e->keys && !e->anchors) {
         error_set(err, RC_USAGE, "nothing to verify the signature with");
@@ -375,11 +375,11 @@ static bool verify_text(evidence *e, struct span text, struct error *err)
     if (!check_name(e->options, outer, err))
         return false;
     if (outer && message_find_request(outer->name))
-        return verify_request(e, text, err);
+        return evidence_counts(e, KIND_REQUEST, err) && verify_request(e, text, err);
     if (outer && (message_find_response(outer->name) || span_is(outer->name, "OTrPBrokerError")))
-        return verify_response(e, text, err);
+        return evidence_counts(e, KIND_ANSWER, err) && verify_response(e, text, err);
     if (outer && span_is(outer->name, "TAInformation"))
-        return verify_information(e, text, err);
+        return evidence_counts(e, KIND_INFORMATION, err) && verify_information(e, text, err);
     AUTO(char) *name = outer ? span_dup(outer->name) : NULL;
     AUTO(jws) *message = outer ? foreign_jws(outer, name ? name : "message", false, e->reading, err)
                                : jws_parse(text, "JWS", err);

@@ -49,6 +49,13 @@ bool evidence_load(const struct applet_call *call, evidence *e, struct error *er
 /* Frees what it holds, not the structure. */
 void evidence_free(evidence *e);
 
+/* What a message is; each bit is a set of checks. */
+enum verify_kind { KIND_REQUEST = 1, KIND_ANSWER = 2, KIND_INFORMATION = 4, KIND_JWS = 8 };
+
+/* Whether each option that was given can count for such a message: one that would be passed over
+ * makes a verdict that says less than was asked for. RC_USAGE. */
+bool evidence_counts(const evidence *e, enum verify_kind kind, struct error *err) MUST_CHECK;
+
 /* ---- verify_report.c ---- */
 
 /* Adds a row to what --explain and --json tell; reason may be NULL. */

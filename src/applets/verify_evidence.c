@@ -119,3 +119,49 @@ bool evidence_load(const struct applet_call *call, evidence *e, struct error *er
     e->device = o->device ? load_device(e, o->device, err) : NULL;
     return !o->device || e->device;
 }
+
+/* A TA query is answered by TAInformation, and nothing else is. */
+static bool request_counts(const evidence *e, enum verify_kind kind, struct error *err)
+{
+    if (!e->options->request || (e->query != NULL) == (kind == KIND_INFORMATION))
+        return true;
+    error_set(err, RC_USAGE, "--request: %s is %s", e->options->request,
+              e->query ? "a TAQuery, and MESSAGE no TAInformation"
+                       : "no TAQuery, which a TAInformation answers");
+    return error_hint(err, "give what MESSAGE answers, or leave --request out");
+}
+
+bool evidence_counts(const evidence *e, enum verify_kind kind, struct error *err)
+{
+    const struct verify *o = e->options;
+    const struct {
+        bool given;
+        unsigned kinds;
+        const char *option, *use, *hint;
+    } rows[] = {
+        {o->trust.count > 0, KIND_REQUEST | KIND_ANSWER | KIND_JWS, "--trust",
+         "a message whose signer has a certificate",
+         "give --device, whose state has the SP AIK, or --key"},
+        {o->ocsp, KIND_REQUEST | KIND_JWS, "--ocsp", "a request or a JWS",
+         "leave it out: an answer needs no OCSP response"},
+        {o->device, KIND_REQUEST | KIND_ANSWER | KIND_INFORMATION, "--device", "a message of OTrP",
+         "leave it out: nothing in a JWS by itself is of a device"},
+        {o->request, KIND_ANSWER | KIND_INFORMATION, "--request", "an answer",
+         "give the answer as MESSAGE, or leave --request out"},
+        {o->tam_key && !o->device, KIND_ANSWER, "--tam-key", "an answer",
+         "leave it out: nothing is opened with it"},
+        {o->cek, KIND_ANSWER, "--cek", "an answer", "leave it out: nothing is opened with it"},
+        {o->detached, KIND_JWS, "--detached", "a JWS by itself",
+         "leave it out: a message of OTrP has its payload in it"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].given && !(rows[i].kinds & kind)) {
+            error_set(err, RC_USAGE, "%s is for %s, and this is %s", rows[i].option, rows[i].use,
+                      kind == KIND_REQUEST       ? "a request"
+                      : kind == KIND_ANSWER      ? "an answer"
+                      : kind == KIND_INFORMATION ? "a TAInformation"
+                                                 : "a JWS by itself");
+            return error_hint(err, "%s", rows[i].hint);
+        }
+    return request_counts(e, kind, err);
+}

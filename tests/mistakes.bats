@@ -1,0 +1,59 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Likely mistakes of those who use the program for the first time: each is named, and what to do.
+# shellcheck disable=SC2154 # stderr is set by run --separate-stderr
+
+load test_helper
+load inspect/helper
+
+TAM=$SAMPLES/pki/tam/tam/tam-mytam-rsa
+TEE=$SAMPLES/pki/tee/tee/tee-mytee-rsa
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+}
+
+# told CODE REGEX COMMAND...: nothing on standard output, the exit code, and what standard error says.
+told() {
+    local code=$1 expected=$2
+    shift 2
+    run --separate-stderr "$@"
+    assert_equal "$status" "$code"
+    assert_equal "$output" ""
+    assert_regex "$stderr" "$expected"
+}
+
+@test "verify refuses an option that cannot count for what the message is" {
+    local request=$SAMPLES/create-sd-request.json answer=$SAMPLES/create-sd-response.json
+    local state=$SAMPLES/get-device-state-response.json query=$SAMPLES/ta-query.json
+    local key=$TAM-key.pem information=$SAMPLES/ta-information.json
+    local tam=(otrp verify --now "$NOW" --trust "$SAMPLES/pki/tam/tam-rootca")
+    local tee=(otrp verify --now "$NOW" --trust "$SAMPLES/pki/tee/tee-rootca" --tam-key "$key")
+    echo hello > content
+    otrp sign -k "$key" content -o jws.json
+    local jws=(otrp verify --key "$TAM-cert.pem" jws.json)
+    echo "{\"kty\":\"oct\",\"k\":\"$(head -c 32 /dev/zero | base64url_encode)\"}" > cek.jwk
+    "${tam[@]}" -q "$request"
+    "${tee[@]}" -q "$answer"
+    "${jws[@]}" -q
+    otrp verify -q --key "$TAM-cert.pem" <(otrp sign -k "$key" content)
+
+    told 2 '--detached is for a JWS by itself, and this is a request.*hint: ' "${tam[@]}" --detached content "$request"
+    told 2 '--request is for an answer, and this is a request.*hint: give the answer' "${tam[@]}" --request "$request" "$request"
+    told 2 '--tam-key is for an answer, and this is a request' "${tam[@]}" --tam-key "$key" "$request"
+    told 2 '--cek is for an answer, and this is a request' "${tam[@]}" --cek cek.jwk "$request"
+    # of the device state, the key may be needed
+    "${tam[@]}" -q --tam-key "$key" --device "$state" "$request"
+
+    told 2 '--detached is for a JWS by itself, and this is an answer' "${tee[@]}" --detached content "$answer"
+    told 2 '--ocsp is for a request or a JWS, and this is an answer' "${tee[@]}" --ocsp "$TAM-ocsp.json" "$answer"
+    told 2 '--request: .*ta-query.json is a TAQuery, and MESSAGE no TAInformation' "${tee[@]}" --request "$query" "$answer"
+
+    told 2 '--request is for an answer, and this is a JWS by itself' "${jws[@]}" --request "$request"
+    told 2 '--tam-key is for an answer, and this is a JWS by itself' "${jws[@]}" --tam-key "$key"
+    told 2 '--device is for a message of OTrP, and this is a JWS by itself' "${jws[@]}" --device "$state" --tam-key "$key"
+
+    told 2 '--trust is for .* and this is a TAInformation.*hint: .*--device' "${tam[@]}" "$information"
+    told 2 '--request: .*create-sd-request.json is no TAQuery' \
+        otrp verify --device "$state" --tam-key "$key" --request "$request" "$information"
+}
