@@ -171,6 +171,19 @@ foreign_tam() {
     assert_line 1..8
 }
 
+@test "CI of a TAM and of a TEE: paths may be relative to where the tests are started" {
+    cp -r "$PKI" pki
+    start_server "$TREE/bin/otrp" tam-stub --pki pki --listen 127.0.0.1:0
+    run_ci tam TAM_URL="$URL" TAM_ROOT=pki/tam/tam-rootca TEE_KEY=pki/tee/tee/tee-mytee-rsa-key.pem \
+        TEE_CERT=pki/tee/tee/tee-mytee-rsa-cert-plus-intermediate-cert.pem
+    assert_success
+    assert_line 1..8
+    otrp tee-sim init -q --state device --pki pki
+    run_ci tee PKI=pki TEE_ROOT=pki/tee/tee-rootca DEVICE="otrp send --tee $PWD/device --url"
+    assert_success
+    assert_line 1..2
+}
+
 @test "CI of a TAM: one that signs wrongly fails" {
     foreign_tam --fault signature
     assert_failure

@@ -16,6 +16,8 @@ setup_file() {
     : "${TEE_KEY:?is not set: see the head of this file}"
     : "${TEE_CERT:?is not set: see the head of this file}"
     export DEVICE=$BATS_FILE_TMPDIR/device
+    TAM_ROOT=$(realpath "$TAM_ROOT") # each test is in a folder of its own
+    export TAM_ROOT
     otrp tee-sim init --state "$DEVICE" --tee-key "$TEE_KEY" --tee-cert "$TEE_CERT" --tam-root "$TAM_ROOT"
     export BATS_NO_PARALLELIZE_WITHIN_FILE=true # there is one device
 }

@@ -18,6 +18,9 @@
 setup_file() {
     : "${PKI:?is not set: see the head of this file}"
     : "${DEVICE:?is not set: see the head of this file}"
+    PKI=$(realpath "$PKI")
+    [ -z "${TEE_ROOT:-}" ] || TEE_ROOT=$(realpath "$TEE_ROOT")
+    export PKI TEE_ROOT
     export BATS_NO_PARALLELIZE_WITHIN_FILE=true # there is one device
     # Scenarios name files relative to their own folder.
     mkdir "$BATS_FILE_TMPDIR/samples"
