@@ -57,3 +57,32 @@ told() {
     told 2 '--request: .*create-sd-request.json is no TAQuery' \
         otrp verify --device "$state" --tam-key "$key" --request "$request" "$information"
 }
+
+@test "a JWS is not for decrypt, nor a JWE for verify, and a log for neither" {
+    local form key=$TAM-key.pem
+    echo hello > content
+    for form in compact flattened general; do
+        otrp sign -k "$key" -s $form content -o jws
+        otrp encrypt -t "$TAM-cert.pem" -s $form content -o jwe
+        told 6 'jws: this is a JWS: .*hint: .otrp verify. is for a JWS' otrp decrypt -k "$key" jws
+        told 6 'jwe: this is a JWE: .*hint: .otrp decrypt. is for a JWE' otrp verify -k "$TAM-cert.pem" jwe
+        rm jws jwe
+    done
+    { echo 'Nov 21 10:00:00 got this:'; cat "$SAMPLES/create-sd-request.json"; } > log
+    told 6 "hint: 'otrp inspect' finds messages in logs" otrp decrypt -k "$key" log
+    told 6 "hint: 'otrp inspect' finds messages in logs" otrp verify -k "$TAM-cert.pem" log
+    told 6 "nothing is encrypted.hint: 'otrp inspect' shows" \
+        otrp decrypt -k "$key" "$SAMPLES/get-device-state-request.json"
+}
+
+@test "an empty input may come of the command before, which has failed" {
+    : > none
+    printf '\n\n' > blank
+    otrp tee-sim init -q --state device --tee-key "$TEE-key.pem" --no-tfw \
+        --tee-cert "$TEE-cert-plus-intermediate-cert.pem" --tam-root "$SAMPLES/pki/tam/tam-rootca"
+    told 6 'none: empty.hint: the command that was to write it' otrp verify -k "$TAM-cert.pem" none
+    told 6 'blank: empty.hint: the command that was to write it' otrp decrypt -k "$TAM-key.pem" blank
+    told 6 'none: empty.hint: the command that was to write it' otrp tee-sim process --state device none
+    run -6 bash -c '"$1" tee-sim process --state device < /dev/null' - "$OTRP"
+    assert_output --partial 'standard input: empty'
+}

@@ -16,6 +16,14 @@ key_set *call_keys(const struct applet_call *call, const char *source, enum key_
                         err);
 }
 
+bool input_check(const char *path, const buffer *text, struct error *err)
+{
+    if (span_trim(buffer_span(text)).size)
+        return true;
+    error_set(err, RC_MALFORMED, "%s: empty", input_name(path));
+    return error_hint(err, "the command that was to write it may have failed");
+}
+
 bool call_keys_all(const struct applet_call *call, const struct text_list *sources,
                    enum key_part part, key_set **keys, struct error *err)
 {

@@ -16,6 +16,10 @@
 key_set *call_keys(const struct applet_call *call, const char *source, enum key_part part,
                    struct error *err) MUST_CHECK;
 
+/* RC_MALFORMED when there is nothing but white space in what was read from path, as at the end of a
+ * pipe whose beginning has failed. */
+bool input_check(const char *path, const buffer *text, struct error *err) MUST_CHECK;
+
 /* The keys of an option that may be given several times; *keys is NULL without any. */
 bool call_keys_all(const struct applet_call *call, const struct text_list *sources,
                    enum key_part part, key_set **keys, struct error *err) MUST_CHECK;

@@ -2,6 +2,7 @@
 /* otrp decrypt: open a JWE, or the encrypted part of an OTrP message, with a recipient's key. */
 #include "applets/common.h"
 
+#include "jose/serialization.h"
 #include "otrp/sealed.h"
 
 struct decrypt {
@@ -38,6 +39,17 @@ static buffer *open_with(const jwe *message, const key_set *keys, buffer **cek, 
     return jwe_decrypt_with_cek(message, buffer_span(keys->keys[0]->oct), err);
 }
 
+/* What holds nothing encrypted may be for another command. */
+static bool not_sealed(const char *path, struct span text, struct error *err)
+{
+    if (err->rc != RC_MALFORMED || err->hint[0])
+        return false;
+    if (serialization_kind(text) != SERIALIZED_JWS)
+        return error_hint(err, "'otrp inspect' finds messages in logs, mails and dumps");
+    error_set(err, RC_MALFORMED, "%s: this is a JWS: nothing in it is encrypted", input_name(path));
+    return error_hint(err, "'otrp verify' is for a JWS");
+}
+
 static enum rc run(const struct applet_call *call, struct error *err)
 {
     const struct decrypt *o = call->options;
@@ -45,9 +57,11 @@ static enum rc run(const struct applet_call *call, struct error *err)
     /* inputs */
     AUTO(key_set) *keys = call_keys(call, o->key, KEY_PRIVATE, err);
     AUTO(buffer) *text = keys ? input_read(o->message, limits.encoded_bytes, err) : NULL;
-    AUTO(sealed) *part = text ? sealed_find(buffer_span(text), err) : NULL;
-    if (!part)
+    if (!text || !input_check(o->message, text, err))
         return err->rc;
+    AUTO(sealed) *part = sealed_find(buffer_span(text), err);
+    if (!part)
+        return not_sealed(o->message, buffer_span(text), err), err->rc;
 
     /* act: of the plaintext nothing exists for anyone before its tag has been checked */
     AUTO(buffer) *cek = NULL;

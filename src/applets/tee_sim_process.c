@@ -92,7 +92,7 @@ enum rc tee_run_run(const struct applet_call *call, struct error *err)
         return err->rc;
     AUTO(device) *dev = tee_sim_open(call, o->state, o->device, o->wait, err);
     AUTO(buffer) *text = dev ? input_read(o->request, LIMIT_MESSAGE_BYTES, err) : NULL;
-    if (!text)
+    if (!text || !input_check(o->request, text, err))
         return err->rc;
     struct tee_outcome outcome = {.code = ERR_NONE};
     AUTO(buffer) *answer = ask_device(call, dev, buffer_span(text), &outcome, err);

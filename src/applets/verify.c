@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "jose/serialization.h"
 #include "otrp/request.h"
 #include "otrp/response.h"
 #include "otrp/ta_information.h"
@@ -346,9 +347,14 @@ static bool check_name(const struct verify *o, const struct json_value *outer, s
                      outer ? (const char *)outer->name.data : "");
 }
 
-/* What is no message by itself may have one in it. */
-static bool not_readable(struct error *err)
+/* What is no message by itself may have one in it, or be for another command. */
+static bool not_readable(const evidence *e, struct span text, struct error *err)
 {
+    if (err->rc == RC_MALFORMED && serialization_kind(text) == SERIALIZED_JWE) {
+        error_set(err, RC_MALFORMED, "%s: this is a JWE: nobody has signed it",
+                  input_name(e->options->text));
+        return error_hint(err, "'otrp decrypt' is for a JWE");
+    }
     if (err->rc == RC_MALFORMED && !err->hint[0])
         error_hint(err, "'otrp inspect' finds messages in logs, mails and dumps");
     return false;
@@ -358,18 +364,16 @@ static bool verify_text(evidence *e, struct span text, struct error *err)
 {
     struct error not_json = {.rc = RC_OK};
     text = span_trim(text);
-    if (text.size == 0)
-        return error_set(err, RC_MALFORMED, "%s: empty", input_name(e->options->text));
     if (text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) {
         error_set(err, RC_MALFORMED, "%s: begins with a byte order mark",
                   input_name(e->options->text));
         error_rule(err, "RFC 8259 section 8.1");
-        return not_readable(err);
+        return not_readable(e, text, err);
     }
     AUTO(json_doc) *doc = text.data[0] == '{' ? json_doc_parse(text, "message", &not_json) : NULL;
     if (text.data[0] == '{' && !doc) {
         *err = not_json;
-        return not_readable(err);
+        return not_readable(e, text, err);
     }
     const struct json_value *outer = outer_member(doc);
     if (!check_name(e->options, outer, err))
@@ -383,7 +387,7 @@ static bool verify_text(evidence *e, struct span text, struct error *err)
     AUTO(char) *name = outer ? span_dup(outer->name) : NULL;
     AUTO(jws) *message = outer ? foreign_jws(outer, name ? name : "message", false, e->reading, err)
                                : jws_parse(text, "JWS", err);
-    return message ? verify_jws(e, message, err) : not_readable(err);
+    return message ? verify_jws(e, message, err) : not_readable(e, text, err);
 }
 
 static enum rc run(const struct applet_call *call, struct error *err)
@@ -398,7 +402,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     if (!evidence_load(call, e, err))
         return err->rc;
     AUTO(buffer) *text = input_read(o->text, limits.encoded_bytes, err);
-    if (!text)
+    if (!text || !input_check(o->text, text, err))
         return err->rc;
 
     /* act */

@@ -48,6 +48,34 @@ bool serialization_read(struct span text, const char *what, json_doc **doc, stru
     return *doc != NULL;
 }
 
+/* By its dots, when all else is of base64url. */
+static enum serialized compact_kind(struct span text)
+{
+    size_t dots = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i], letter = c | 0x20;
+        dots += c == '.';
+        if (c != '.' && c != '-' && c != '_' && !(c >= '0' && c <= '9') &&
+            !(letter >= 'a' && letter <= 'z'))
+            return SERIALIZED_NOTHING;
+    }
+    return dots == 2 ? SERIALIZED_JWS : dots == 4 ? SERIALIZED_JWE : SERIALIZED_NOTHING;
+}
+
+enum serialized serialization_kind(struct span text)
+{
+    text = span_trim(text);
+    if (text.size == 0 || text.data[0] != '{')
+        return compact_kind(text);
+    struct error ignored;
+    AUTO(json_doc) *doc = json_doc_parse(text, "message", &ignored);
+    const struct json_value *root = doc ? json_root(doc) : NULL;
+    if (json_member(root, "ciphertext"))
+        return SERIALIZED_JWE;
+    return json_member(root, "signature") || json_member(root, "signatures") ? SERIALIZED_JWS
+                                                                             : SERIALIZED_NOTHING;
+}
+
 json_t *header_decode(struct span encoded, const char *what, struct error *err)
 {
     if (encoded.size == 0)

@@ -28,6 +28,11 @@ enum serialization serialization_find(const char *name);
 bool serialization_read(struct span text, const char *what, json_doc **doc, struct span *segments,
                         size_t count, struct error *err) MUST_CHECK;
 
+/* Whether text is a JWS, a JWE or neither, by its shape alone: for what to say of text that cannot
+ * be read as the other one. */
+enum serialized { SERIALIZED_NOTHING, SERIALIZED_JWS, SERIALIZED_JWE };
+enum serialized serialization_kind(struct span text);
+
 /* Splits compact text at its dots into exactly count segments; false (RC_MALFORMED) when there are
  * fewer or more. */
 bool compact_split(struct span text, const char *what, size_t count, struct span *segments,

@@ -52,9 +52,10 @@ static bool find_in_message(sealed *s, const struct json_value *message, struct 
     if (!s->tbs_doc)
         return false;
     const struct json_value *member = encrypted_member(json_root(s->tbs_doc));
-    if (!member)
-        return error_set(err, RC_MALFORMED,
-                         "message: no edsi and no content in it: nothing is encrypted");
+    if (!member) {
+        error_set(err, RC_MALFORMED, "message: no edsi and no content in it: nothing is encrypted");
+        return error_hint(err, "'otrp inspect' shows what is in it");
+    }
     s->jwe = jwe_from_value(member, span_is(member->name, "edsi") ? "edsi" : "content", err);
     return s->jwe != NULL;
 }
