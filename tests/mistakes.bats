@@ -86,3 +86,18 @@ told() {
     run -6 bash -c '"$1" tee-sim process --state device < /dev/null' - "$OTRP"
     assert_output --partial 'standard input: empty'
 }
+
+@test "a file of the other family of keys is pointed at" {
+    otrp pki-init -q --out pki --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256
+    mkdir samples
+    cp -r "$ROOT/samples/policies" "$ROOT/samples/scenarios" "$ROOT/samples/ta" samples
+    local stub=(otrp tam-stub --pki pki --listen 127.0.0.1:0)
+    told 2 "sp-xbank-rsa-[a-z-]*.pem: cannot open.*hint: there is .*/pki/sp/sp/sp-xbank-ec-[a-z-]*.pem" \
+        "${stub[@]}" --policy samples/policies/install.json
+    told 2 "sp-xbank-rsa-[a-z-]*.pem: cannot open.*hint: there is .*/pki/sp/sp/sp-xbank-ec-[a-z-]*.pem" \
+        "${stub[@]}" --scenario samples/scenarios/lifecycle.json
+    told 2 "hint: there is pki/tam/tam/tam-mytam-ec-key.pem" otrp sign -k pki/tam/tam/tam-mytam-rsa-key.pem /dev/null
+    told 2 "hint: there is $TAM-key.pem" otrp sign -k "${TAM/-rsa/-ec}-key.pem" /dev/null
+    run -2 otrp sign -k pki/tam/tam/tam-other-rsa-key.pem /dev/null
+    refute_output --partial hint
+}

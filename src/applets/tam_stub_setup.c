@@ -39,7 +39,7 @@ void tam_setup_free(tam_setup *s)
 
 /* ---- the files that people write ---- */
 
-/* With more than one mistake, each is said. */
+/* With more than one mistake, each is said; the hint is that of the first. */
 static void say_mistakes(const tam_setup *s, const char *file, const json_t *mistakes,
                          struct error *err)
 {
@@ -50,8 +50,11 @@ static void say_mistakes(const tam_setup *s, const char *file, const json_t *mis
         tam_say(s->call, "%s: %s%s%s", file, path, *path ? ": " : "",
                 json_string_value(json_object_get(m, "reason")));
     }
-    if (count > 1)
-        error_set(err, err->rc, "%s: %zu mistakes", file, count);
+    if (count <= 1)
+        return;
+    const struct error first = *err;
+    error_set(err, first.rc, "%s: %zu mistakes", file, count);
+    error_hint(err, "%s", first.hint);
 }
 
 static policy *load_policy(const tam_setup *s, struct error *err)

@@ -62,6 +62,23 @@ static buffer *read_all(int fd, const char *name, size_t max_bytes, struct error
     return TAKE(b);
 }
 
+/* The names of keys and certificates say their family: there may be one of the other. */
+static bool hint_family(const char *path, struct error *err)
+{
+    static const char *const families[] = {"-rsa-", "-ec-"};
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    for (size_t i = 0; i < COUNT(families); i++) {
+        const char *at = strstr(name, families[i]);
+        AUTO(char) *other = NULL;
+        if (at &&
+            asprintf(&other, "%.*s%s%s", (int)(at - path), path, families[!i],
+                     at + strlen(families[i])) >= 0 &&
+            path_exists(other))
+            return error_hint(err, "there is %s", other);
+    }
+    return false;
+}
+
 buffer *input_read(const char *path, size_t max_bytes, struct error *err)
 {
     static bool stdin_used;
@@ -77,7 +94,10 @@ buffer *input_read(const char *path, size_t max_bytes, struct error *err)
     }
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
+        bool missing = errno == ENOENT;
         error_errno(err, RC_USAGE, "%s: cannot open", path);
+        if (missing)
+            hint_family(path, err);
         return NULL;
     }
     buffer *b = read_all(fd, name, max_bytes, err);
