@@ -101,3 +101,12 @@ told() {
     run -2 otrp sign -k pki/tam/tam/tam-other-rsa-key.pem /dev/null
     refute_output --partial hint
 }
+
+@test "a guess at what was meant has something in common with it" {
+    told 2 "'fish' is none of the choices.hint: choose from bash" otrp completion fish
+    told 2 "'png' is none of the choices.hint: choose from " otrp diagram --format png
+    told 2 "hint: did you mean 'bash'" otrp completion bsah
+    told 2 "unknown option --url.hint: did you mean --upstream" otrp proxy --url http://127.0.0.1:1/
+    told 2 "unknown option --uptream.hint: did you mean --upstream" otrp proxy --uptream http://127.0.0.1:1/
+    told 2 "unknown option --file.hint: --help lists the options" otrp sign --file x
+}

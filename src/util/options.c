@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "util/utf8.h"
 
@@ -19,24 +20,37 @@ void option_name(const struct option_row *row, char name[32])
             *c = '-';
 }
 
+enum { NEAR_BYTES = 64 }; /* no name is longer */
+
+/* How many letters have to be put in, left out, changed or swapped with the next. */
 static size_t distance(const char *a, const char *b)
 {
-    size_t la = strlen(a), lb = strlen(b), row[64];
-    if (la >= COUNT(row) || lb >= COUNT(row))
-        return SIZE_MAX; /* no name is that long */
+    size_t la = strlen(a), lb = strlen(b), rows[3][NEAR_BYTES];
+    if (la >= NEAR_BYTES || lb >= NEAR_BYTES)
+        return SIZE_MAX;
     for (size_t j = 0; j <= lb; j++)
-        row[j] = j;
+        rows[0][j] = j;
     for (size_t i = 1; i <= la; i++) {
-        size_t diagonal = row[0];
+        const size_t *above = rows[(i - 1) % 3], *swapped = rows[(i + 1) % 3];
+        size_t *row = rows[i % 3];
         row[0] = i;
         for (size_t j = 1; j <= lb; j++) {
-            size_t change = diagonal + (a[i - 1] != b[j - 1]);
-            size_t shift = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
-            diagonal = row[j];
+            size_t change = above[j - 1] + (a[i - 1] != b[j - 1]);
+            size_t shift = 1 + (above[j] < row[j - 1] ? above[j] : row[j - 1]);
             row[j] = change < shift ? change : shift;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                swapped[j - 2] + 1 < row[j])
+                row[j] = swapped[j - 2] + 1;
         }
     }
-    return row[lb];
+    return rows[la % 3][lb];
+}
+
+/* Of short words, a few changes make any other: less than half of the longer one may differ. */
+static bool is_like(const char *a, const char *b, size_t d)
+{
+    size_t la = strlen(a), lb = strlen(b);
+    return d < SIZE_MAX / 2 && 2 * d < (la > lb ? la : lb);
 }
 
 const char *nearest(const char *word, const char *const *candidates, size_t count)
@@ -45,9 +59,10 @@ const char *nearest(const char *word, const char *const *candidates, size_t coun
     size_t least = strlen(word) / 3 + 2;
     for (size_t i = 0; i < count; i++) {
         size_t d = distance(word, candidates[i]);
-        if (strlen(word) > 2 && strncmp(word, candidates[i], strlen(word)) == 0)
+        bool begins = strlen(word) > 2 && strncmp(word, candidates[i], strlen(word)) == 0;
+        if (begins)
             d = 1;
-        if (d < least) {
+        if (d < least && (begins || is_like(word, candidates[i], d))) {
             least = d;
             best = candidates[i];
         }
@@ -194,12 +209,31 @@ static bool find_letter(const struct option_set *sets, size_t count, char letter
     return false;
 }
 
-static bool unknown_option(const struct option_set *sets, size_t count, const char *argument,
-                           size_t length, struct error *err)
+/* The one option whose value is called so: "--url" for "--upstream URL". FILE and DIR say little.
+ */
+static const struct option_row *find_by_value(const struct option_set *sets, size_t count,
+                                              const char *word)
+{
+    const struct option_row *found = NULL;
+    for (size_t s = 0; s < count; s++)
+        for (const struct option_row *row = sets[s].rows; row->field; row++) {
+            if (row->flags & (OPT_OPERAND | OPT_HIDDEN | OPT_FILE | OPT_DIR) || !row->value ||
+                strcasecmp(row->value, word) != 0)
+                continue;
+            if (found)
+                return NULL;
+            found = row;
+        }
+    return found;
+}
+
+/* word: what was given behind the hyphens. */
+static bool hint_option(const struct option_set *sets, size_t count, const char *word,
+                        struct error *err)
 {
     enum { MOST = 64 };
     char names[MOST][32];
-    const char *candidates[MOST];
+    const char *candidates[MOST] = {NULL};
     size_t known = 0;
     for (size_t s = 0; s < count; s++)
         for (const struct option_row *row = sets[s].rows; row->field && known < MOST; row++)
@@ -208,12 +242,22 @@ static bool unknown_option(const struct option_set *sets, size_t count, const ch
                 candidates[known] = names[known];
                 known++;
             }
-    char word[64];
-    snprintf(word, sizeof word, "%.*s", (int)(length > 2 ? length - 2 : 0), argument + 2);
-    const char *near = length > 2 && argument[1] == '-' ? nearest(word, candidates, known) : NULL;
+    const char *near = nearest(word, candidates, known);
+    const struct option_row *meant = near ? NULL : find_by_value(sets, count, word);
+    if (meant)
+        option_name(meant, names[0]);
+    return near || meant ? error_hint(err, "did you mean --%s?", near ? near : names[0])
+                         : error_hint(err, "--help lists the options");
+}
+
+static bool unknown_option(const struct option_set *sets, size_t count, const char *argument,
+                           size_t length, struct error *err)
+{
+    char word[NEAR_BYTES] = "";
+    if (argument[1] == '-')
+        snprintf(word, sizeof word, "%.*s", (int)(length - 2), argument + 2);
     error_set(err, RC_USAGE, "unknown option %.*s", (int)length, argument);
-    return near ? error_hint(err, "did you mean --%s?", near)
-                : error_hint(err, "--help lists the options");
+    return hint_option(sets, count, word, err);
 }
 
 /* The next operand that has no value yet; a list takes all that follow. */
