@@ -118,18 +118,54 @@ static enum rc fail(const char *name, const struct error *err)
     return err->rc;
 }
 
-/* kind is "command" or "option". */
-static enum rc unknown(const char *name, const char *kind, const char *word, const char *near)
+enum { COMMANDS_MOST = 64 };
+
+/* The commands of entry, or of otrp itself when it is NULL. */
+static size_t list_commands(const struct applet_entry *entry, const char *names[COMMANDS_MOST])
+{
+    size_t count = 0;
+    for (const struct applet_command *c = entry ? entry->applet->commands : NULL;
+         c && c->name && count < COMMANDS_MOST; c++)
+        names[count++] = c->name;
+    for (size_t i = 0; !entry && i < applet_count && count < COMMANDS_MOST - 2; i++)
+        names[count++] = applets[i].name;
+    if (!entry) {
+        names[count++] = "--version";
+        names[count++] = "--help";
+    }
+    return count;
+}
+
+/* The first word that is one of names, or NULL. */
+static const char *find_word(int argc, char **argv, const char *const *names, size_t count)
+{
+    for (int i = 0; i < argc; i++)
+        for (size_t n = 0; n < count; n++)
+            if (strcmp(names[n], argv[i]) == 0)
+                return names[n];
+    return NULL;
+}
+
+/* word is no command of entry (NULL: of otrp); argv is what stands behind it. */
+static enum rc no_command(const struct applet_entry *entry, const char *word, int argc, char **argv)
 {
     struct error err;
-    error_set(&err, RC_USAGE, "there is no %s '%s'", kind, word);
-    if (strncmp(word, "ERR_", 4) == 0)
+    const char *names[COMMANDS_MOST], *name = entry ? entry->name : "", *space = entry ? " " : "";
+    size_t count = list_commands(entry, names);
+    bool option = *word == '-';
+    const char *near = nearest(word, names, count);
+    const char *behind = option && !near ? find_word(argc, argv, names, count) : NULL;
+    error_set(&err, RC_USAGE, "there is no %s '%s'", option ? "option" : "command", word);
+    if (behind)
+        error_hint(&err, "options stand after the command: 'otrp%s%s %s %s'", space, name, behind,
+                   word);
+    else if (strncmp(word, "ERR_", 4) == 0)
         error_hint(&err, "'otrp help %s' explains it", word);
     else if (near)
         error_hint(&err, "did you mean '%s'?", near);
     else
-        error_hint(&err, "'otrp%s%s --help' lists %s", *name ? " " : "", name,
-                   *word == '-' ? "the commands" : "them");
+        error_hint(&err, "'otrp%s%s --help' lists %s", space, name,
+                   option ? "the commands" : "them");
     return fail(name, &err);
 }
 
@@ -145,18 +181,14 @@ static enum rc run_command(const struct applet_entry *entry, int argc, char **ar
         return print_help(entry->name, entry->summary, entry->applet, &err) == RC_OK
                    ? RC_OK
                    : fail(entry->name, &err);
-    const char *names[32];
-    size_t count = 0;
     for (const struct applet_command *c = entry->applet->commands; c->name; c++) {
-        if (count < COUNT(names))
-            names[count++] = c->name;
         if (strcmp(c->name, argv[0]) != 0)
             continue;
         char name[64];
         snprintf(name, sizeof name, "%s %s", entry->name, c->name);
         return run_applet(name, c->summary, &c->applet, argc - 1, argv + 1);
     }
-    return unknown(entry->name, "command", argv[0], nearest(argv[0], names, count));
+    return no_command(entry, argv[0], argc - 1, argv + 1);
 }
 
 static enum rc print_version(void)
@@ -172,13 +204,8 @@ static enum rc run_named(const char *word, int argc, char **argv)
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
         word = "help";
     const struct applet_entry *entry = applet_find(word);
-    if (!entry) {
-        const char *names[64] = {"--version", "--help"};
-        size_t count = 2;
-        for (size_t i = 0; i < applet_count && count < COUNT(names); i++)
-            names[count++] = applets[i].name;
-        return unknown("", *word == '-' ? "option" : "command", word, nearest(word, names, count));
-    }
+    if (!entry)
+        return no_command(NULL, word, argc, argv);
     if (entry->applet->commands)
         return run_command(entry, argc, argv);
     return run_applet(entry->name, entry->summary, entry->applet, argc, argv);

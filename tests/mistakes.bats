@@ -102,6 +102,13 @@ told() {
     refute_output --partial hint
 }
 
+@test "options that stand before the command are said to stand behind it" {
+    told 2 "there is no option '-q'.hint: options stand after the command: 'otrp inspect -q'" otrp -q inspect x
+    told 2 "hint: options stand after the command: 'otrp verify --json'" otrp --json verify
+    told 2 "hint: options stand after the command: 'otrp tee-sim show --state'" otrp tee-sim --state device show
+    told 2 "there is no option '--nothing'.hint: 'otrp --help' lists the commands" otrp --nothing x
+}
+
 @test "a guess at what was meant has something in common with it" {
     told 2 "'fish' is none of the choices.hint: choose from bash" otrp completion fish
     told 2 "'png' is none of the choices.hint: choose from " otrp diagram --format png
