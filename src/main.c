@@ -25,8 +25,15 @@ static void print_error_json(const char *name, const struct error *err)
     fprintf(stderr, "%s\n", line ? (const char *)line->data : "{\"error\":{}}");
 }
 
+/* Who reads standard output has seen enough, as in "otrp help | head -1": that is no error to tell,
+ * unless there is something to be done about it. */
+static bool reader_is_gone;
+
 static void print_error(const char *name, const struct error *err, const struct common *common)
 {
+    reader_is_gone = err->cause == CAUSE_UNREAD;
+    if (reader_is_gone && !err->hint[0])
+        return;
     if (common->json) {
         print_error_json(name, err);
         return;
@@ -211,16 +218,26 @@ static enum rc run_named(const char *word, int argc, char **argv)
     return run_applet(entry->name, entry->summary, entry->applet, argc, argv);
 }
 
-int main(int argc, char **argv)
+static enum rc run_words(int argc, char **argv)
 {
-    umask(umask(0) | 022); /* never writable for others, whatever the caller's mask */
-    signal(SIGPIPE, SIG_IGN);
-    json_wipe();
     const char *slash = argc ? strrchr(argv[0], '/') : NULL;
     const char *own = argc ? (slash ? slash + 1 : argv[0]) : "otrp";
     if (strncmp(own, "otrp-", 5) == 0)
-        return (int)run_named(own + 5, argc - 1, argv + 1);
+        return run_named(own + 5, argc - 1, argv + 1);
     if (argc < 2)
-        return (int)run_named("help", 0, NULL);
-    return (int)run_named(argv[1], argc - 2, argv + 2);
+        return run_named("help", 0, NULL);
+    return run_named(argv[1], argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv)
+{
+    umask(umask(0) | 022); /* never writable for others, whatever the caller's mask */
+    void (*inherited)(int) = signal(SIGPIPE, SIG_IGN);
+    json_wipe();
+    enum rc rc = run_words(argc, argv);
+    if (reader_is_gone) { /* by now, all is cleaned up */
+        signal(SIGPIPE, inherited);
+        raise(SIGPIPE);
+    }
+    return (int)rc;
 }

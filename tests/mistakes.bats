@@ -117,3 +117,20 @@ told() {
     told 2 "unknown option --uptream.hint: did you mean --upstream" otrp proxy --uptream http://127.0.0.1:1/
     told 2 "unknown option --file.hint: --help lists the options" otrp sign --file x
 }
+
+@test "a reader who has seen enough ends a command, and not a word is said" {
+    local words
+    echo hello > content
+    otrp jwk -q --generate ec-p256 -o key.jwk
+    for words in "-h" "sign -k key.jwk content" "inspect $SAMPLES/create-sd-request.json" \
+        "doctor" "help errors" "sign --help"; do
+        # shellcheck disable=SC2086,SC2016 # a command with its arguments; bash expands the rest
+        run --separate-stderr bash -c 'mkfifo gone; exec 3<> gone 4> gone; exec 3>&-; rm gone; "$0" "$@" >&4' "$OTRP" $words
+        assert_equal "$status" 141
+        assert_equal "$output$stderr" ""
+        # shellcheck disable=SC2086,SC2016
+        run --separate-stderr bash -c 'trap "" PIPE; mkfifo gone; exec 3<> gone 4> gone; exec 3>&-; rm gone; "$0" "$@" >&4' "$OTRP" $words
+        assert_equal "$status" 1
+        assert_equal "$output$stderr" ""
+    done
+}

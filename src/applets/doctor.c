@@ -257,6 +257,8 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return err->rc;
     if (!call->common->json)
         print(findings);
+    if (!stdout_flush(err))
+        return err->rc;
     if (report.bad == 0) {
         say(call, "everything that is needed is there");
         return RC_OK;

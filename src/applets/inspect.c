@@ -4,7 +4,6 @@
  * wrong. */
 #include "applets/inspect.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,7 +32,6 @@ static bool put_span(look *l, struct span text)
 {
     if (stdout_write(text, l->err))
         return true;
-    l->unread = errno == EPIPE;
     l->failed = true;
     return false;
 }
@@ -180,7 +178,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 
     /* act, and output as it comes: a log may be long */
     if (!unearth(buffer_span(text), item_take, l, err) || l->failed)
-        return l->unread ? RC_OK : err->rc; /* as in "otrp inspect | head" */
+        return err->rc;
     const struct wrapping *wrapping = wrapping_of(buffer_span(text));
     if (l->report.items == 0)
         return nothing_found(l, wrapping, err);
@@ -189,7 +187,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
              wrapping->name, wrapping->command);
     if (json && !put_words(l, "\n],\"summary\":{\"items\":%zu,\"deviations\":%zu}}\n",
                            l->report.items, l->report.deviations))
-        return l->unread ? RC_OK : err->rc;
+        return err->rc;
     return RC_OK;
 }
 

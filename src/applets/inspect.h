@@ -51,7 +51,6 @@ typedef struct look {
     struct error *err;
     bool cut;                            /* the thing at hand ends too early */
     bool failed;                         /* without memory, or unable to write: err says so */
-    bool unread;                         /* the reader of standard output has seen enough */
     time_t now, message_time;            /* of the thing at hand as far as it is known, or 0 */
     time_t entry_time;                   /* of the entry of a transcript that it is in, or 0 */
     unsigned nesting;                    /* layers inside layers */

@@ -89,8 +89,8 @@ static enum rc run(const struct applet_call *call, struct error *err)
         if (!stdout_write(buffer_span(text), err))
             return err->rc;
     }
-    if (fflush(stdout) != 0)
-        return error_errno(err, RC_INTERNAL, "cannot write to standard output"), err->rc;
+    if (!stdout_flush(err))
+        return err->rc;
     if (audit.keys_not_opened && !findings)
         say(call, "%s: encrypted keys that were not compared with their certificates: %zu%s",
             o->pki, audit.keys_not_opened, call->common->passin ? "" : " (--passin opens them)");

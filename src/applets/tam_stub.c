@@ -307,8 +307,7 @@ static bool serve(tam_setup *s, const struct http_server_api *http, struct error
     if (!server)
         return false;
     printf("%s%s\n", http->url(server), tam_path(s));
-    bool served = fflush(stdout) == 0 ||
-                  error_errno(err, RC_INTERNAL, "cannot write to standard output");
+    bool served = stdout_flush(err);
     if (served && !tend_until_stopped(s, &signals))
         served = error_errno(err, RC_INTERNAL, "cannot wait for signals");
     http->stop(server);

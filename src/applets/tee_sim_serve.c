@@ -83,8 +83,8 @@ static bool wait_for_stop(const struct http_server_api *http, const struct http_
 {
     int signal_number = 0;
     printf("%s/\n", http->url(server));
-    if (fflush(stdout) != 0)
-        return error_errno(err, RC_INTERNAL, "cannot write to standard output");
+    if (!stdout_flush(err))
+        return false;
     return sigwait(stop, &signal_number) == 0 ||
            error_set(err, RC_INTERNAL, "cannot wait for signals");
 }

@@ -116,9 +116,7 @@ enum rc tee_show_run(const struct applet_call *call, struct error *err)
         put_device(text, dev);
     }
     terminal_put(stdout, (const char *)text->data); /* names come from messages */
-    return fflush(stdout) == 0
-               ? RC_OK
-               : (error_errno(err, RC_INTERNAL, "cannot write to standard output"), err->rc);
+    return stdout_flush(err) ? RC_OK : err->rc;
 }
 
 enum rc tee_reset_run(const struct applet_call *call, struct error *err)

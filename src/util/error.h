@@ -33,6 +33,7 @@ enum cause {
     CAUSE_PASSPHRASE,  /* a key that the passphrase does not open */
     CAUSE_PATH_LENGTH, /* a chain with more CAs than one of them allows below it */
     CAUSE_REVOKED,     /* a certificate of which an OCSP response says so */
+    CAUSE_UNREAD,      /* standard output that nobody reads any more */
     CAUSE_STALE,       /* an OCSP response past its nextUpdate */
     CAUSE_DENIED,      /* a file that this user may not open */
 };

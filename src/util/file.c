@@ -120,11 +120,21 @@ bool write_all(int fd, struct span data)
     return true;
 }
 
+static bool stdout_failed(struct error *err)
+{
+    bool unread = errno == EPIPE;
+    error_errno(err, RC_INTERNAL, "cannot write to standard output");
+    return error_cause(err, unread ? CAUSE_UNREAD : CAUSE_OTHER);
+}
+
+bool stdout_flush(struct error *err)
+{
+    return fflush(stdout) == 0 || stdout_failed(err);
+}
+
 bool stdout_write(struct span data, struct error *err)
 {
-    if (fflush(stdout) == 0 && write_all(STDOUT_FILENO, data))
-        return true;
-    return error_errno(err, RC_INTERNAL, "cannot write to standard output");
+    return stdout_flush(err) && (write_all(STDOUT_FILENO, data) || stdout_failed(err));
 }
 
 char *path_join(const char *dir, const char *name)

@@ -20,7 +20,10 @@ const char *input_name(const char *path);
 /* Writes all of data; false with errno set, when some of it may be written. */
 bool write_all(int fd, struct span data) MUST_CHECK;
 
-/* Writes all of data to standard output, behind what was printed before. */
+/* Writes what was printed. RC_INTERNAL, with CAUSE_UNREAD when nobody reads it any more. */
+bool stdout_flush(struct error *err) MUST_CHECK;
+
+/* Writes all of data to standard output, behind what was printed before; errors as above. */
 bool stdout_write(struct span data, struct error *err) MUST_CHECK;
 
 /* dir + "/" + name, owned by the caller; NULL without memory. */
