@@ -3,7 +3,7 @@
  * ocsp.h: stapled revocation status (RFC 6960): made under a CA, and judged by who relies on it.
  *
  *     AUTO(buffer) *der = ocsp_state(&(struct ocsp_statement){
- *         .cert = cert, .issuer = ca, .issuer_key = ca_key, .at = now, .days = 7,
+ *         .cert = cert, .issuer = ca, .signer_key = ca_key, .at = now, .days = 7,
  *         .reason = OCSP_REVOKED_STATUS_NOSTATUS }, err);
  *     struct span staple = buffer_span(der);
  *     if (!ocsp_check(&staple, 1, cert, ca, now, NULL, NULL, err)) ...
