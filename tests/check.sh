@@ -43,12 +43,14 @@ suite() {
 
 suite release bin/otrp tests
 suite clang build/clang/bin/otrp tests/unit.bats
-# what looks at the sources, or builds and installs by itself, needs no second time
-mapfile -t sanitized < <(find tests -maxdepth 1 -name "*.bats" ! -name "install*.bats" ! -name layers.bats | sort)
+# what looks at sources and texts, or builds and installs by itself, needs no second time
+mapfile -t sanitized < <(find tests -maxdepth 1 -name "*.bats" ! -name "install*.bats" ! -name layers.bats \
+    ! -name man.bats ! -name help.bats ! -name completion.bats | sort)
 suite asan build/asan/bin/otrp "${sanitized[@]}"
 
 for report in "$reports"/*; do
     [ -e "$report" ] || continue
+    echo "$report:"
     cat "$report"
     failed=$((failed + 1))
 done
