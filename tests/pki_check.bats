@@ -186,6 +186,33 @@ otrp pki-check: pki: 12 certificates and 19 keys, and nothing to find fault with
     finds "weak-key $SP-cert.pem"
 }
 
+@test "key-unsupported: a TEE and a TAM that cannot sign messages; an SP need not" {
+    local role
+    for role in tee tam sp; do
+        run --separate-stderr otrp pki-issue -q --pki pki --role $role --name wide --alg ec-p521
+        assert_success
+        if [ $role = sp ]; then
+            assert_equal "$stderr" ""
+        else
+            assert_regex "$stderr" "warning: ec-p521: no OTrP signing algorithm for the key of a .*\(${role^^}\)
+otrp pki-issue: hint: choose ec-p256 or ec-p384"
+        fi
+    done
+    finds "key-unsupported pki/tam/tam/tam-wide-ec-cert.pem" "key-unsupported pki/tee/tee/tee-wide-ec-cert.pem"
+    # pki-init, a manifest and a key that exists warn, too: once
+    run --separate-stderr otrp pki-init -q --out wide --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p521
+    assert_success
+    assert_equal "$(grep -c 'warning: ec-p521: no OTrP signing algorithm' <<< "$stderr")" 1
+    printf 'role,name,alg\ntee,a,ec-p521\ntee,b,ec-p521\ntfw,b,ec-p521\nsp,c,ec-p521\n' > units.csv
+    run --separate-stderr otrp pki-issue -q --pki pki --manifest units.csv --out out
+    assert_success
+    assert_equal "$(grep -c 'warning: ec-p521: no OTrP signing algorithm' <<< "$stderr")" 1
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521 -out own.key
+    run --separate-stderr otrp pki-issue -q --pki pki --role tee --name own --key own.key
+    assert_success
+    assert_regex "$stderr" 'warning: ec-p521: no OTrP signing algorithm'
+}
+
 @test "revoked" {
     otrp pki-revoke -q --pki pki $SP-cert.pem
     finds "revoked $SP-cert.pem"

@@ -108,6 +108,15 @@ json_t *staple_set(const struct applet_call *call, const struct staple_order *or
     return TAKE(set);
 }
 
+void pki_warn_of_alg(const struct applet_call *call, enum pki_role role, enum key_alg alg)
+{
+    if (!role_signs(role) || key_alg_signs(alg))
+        return;
+    warn(call, "warning: %s: no OTrP signing algorithm for the key of a %s", key_alg_name(alg),
+         role_title(role));
+    warn(call, "hint: choose ec-p256 or ec-p384");
+}
+
 EVP_PKEY *pki_audit_key(const struct applet_call *call, const char *path, struct error *err)
 {
     AUTO(key_set) *keys = call_keys(call, path, KEY_PUBLIC, err);

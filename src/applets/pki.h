@@ -26,6 +26,9 @@ struct staple_order {
 json_t *staple_set(const struct applet_call *call, const struct staple_order *order,
                    struct error *err) MUST_CHECK;
 
+/* Warns of an algorithm for a role that OTrP has no signature for. */
+void pki_warn_of_alg(const struct applet_call *call, enum pki_role role, enum key_alg alg);
+
 /* The public half of the key in a file, for an audit; err->cause is CAUSE_ENCRYPTED or
  * CAUSE_PASSPHRASE where it is encrypted. Owned by the caller. */
 EVP_PKEY *pki_audit_key(const struct applet_call *call, const char *path,

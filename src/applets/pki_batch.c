@@ -13,9 +13,11 @@
 #include "applets/pki_batch_dispatch.h"
 #include "pki/batch.h"
 
-/* What a manifest needs of a role: its CA; and whether it has rows for which keys are made. */
+/* What a manifest needs of a role: its CA; whether it has rows for which keys are made; and whether
+ * some of an algorithm that OTrP has no signature for. */
 struct need {
-    bool ca, keys;
+    bool ca, keys, unsupported;
+    enum key_alg unsupported_alg;
 };
 
 /* The keys of the CAs that a manifest needs. *lists owns them. */
@@ -33,8 +35,31 @@ static bool load_ca_keys(const struct applet_call *call, struct station *s,
         s->ca[role].key = lists[role]->keys[0]->pkey;
         if (needed[role].keys)
             issue_warn_of_clear(call, s, s->ca[role].ca->key_path);
+        if (needed[role].unsupported)
+            pki_warn_of_alg(call, role, needed[role].unsupported_alg);
     }
     return true;
+}
+
+/* Notes what a row needs. */
+static void add_need(const struct pki_issue *o, const char *const text[MANIFEST_COLUMNS],
+                     struct need needed[ROLE_COUNT])
+{
+    const char *name = *text[MANIFEST_ROLE] ? text[MANIFEST_ROLE] : o->role;
+    const char *alg_name = *text[MANIFEST_ALG] ? text[MANIFEST_ALG] : o->alg;
+    enum pki_role role;
+    enum key_alg alg;
+    struct error ignored;
+    if (!name || !role_find(name, &role))
+        return;
+    needed[role].ca = true;
+    if (*text[MANIFEST_CSR])
+        return;
+    needed[role].keys = true;
+    if (alg_name && key_alg_parse(alg_name, "alg", &alg, &ignored) && !key_alg_signs(alg)) {
+        needed[role].unsupported = true;
+        needed[role].unsupported_alg = alg;
+    }
 }
 
 /* Goes through the manifest once: its form is checked, and what it needs known, before anything is
@@ -51,14 +76,8 @@ static bool survey(const struct pki_issue *o, struct need needed[ROLE_COUNT], st
     if (!m)
         return false;
     enum csv_result result;
-    while ((result = manifest_next(m, &row, err)) == CSV_RECORD) {
-        const char *name = *row.text[MANIFEST_ROLE] ? row.text[MANIFEST_ROLE] : o->role;
-        enum pki_role role;
-        if (!name || !role_find(name, &role))
-            continue;
-        needed[role].ca = true;
-        needed[role].keys |= !*row.text[MANIFEST_CSR];
-    }
+    while ((result = manifest_next(m, &row, err)) == CSV_RECORD)
+        add_need(o, row.text, needed);
     return result == CSV_END;
 }
 

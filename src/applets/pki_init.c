@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp pki-init: make roots, CAs and end entities of SPs, TAMs, TEEs and their firmware. */
-#include "applets/common.h"
+#include "applets/pki.h"
 
 #include <string.h>
 
@@ -63,6 +63,15 @@ static bool check_place(const pki_files *files, const char *dir, const output_se
                                          "PKI with new keys")
                        : false;
     return pki_files_check_strangers(files, dir, err);
+}
+
+/* All end entities have keys of one algorithm, and there is always a TAM. */
+static void warn_of_alg(const struct applet_call *call, const hierarchy *h)
+{
+    size_t i = 0;
+    while (h->members[i].level != LEVEL_ENTITY || h->members[i].role != ROLE_TAM)
+        i++;
+    pki_warn_of_alg(call, ROLE_TAM, h->members[i].alg);
 }
 
 static bool make_keys(const struct applet_call *call, hierarchy *h, long jobs, struct error *err)
@@ -192,6 +201,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return error_memory(err), err->rc;
     if (!check_place(files, dir, outputs, err))
         return err->rc;
+    warn_of_alg(call, h);
     if (o->dry_run)
         return list_files(call, h, files, dir, err);
 

@@ -294,6 +294,7 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
         warn(call,
              "warning: a certificate of a %s is to live as long as the device, without --days",
              role_title(e->role));
+    pki_warn_of_alg(call, e->role, e->alg);
 
     /* act */
     if (!issue_make_key(call, e, err) || !station_issue(s, e, err) ||

@@ -154,6 +154,8 @@ static void check_member(struct walk *w, enum folder kind, const char *folder, c
     audit_check_times(w, cert, path);
     if (audit_check_strength(w, cert, path) && audit_check_usage(w, cert, kind, path))
         audit_check_chain(w, cert, issuer, kind, path);
+    if (kind == FOLDER_ENTITY)
+        audit_check_algorithm(w, cert, path);
     if (issuer && kind != FOLDER_ROOT)
         audit_check_row(w, issuer, cert, path);
     audit_check_key(w, folder, stem, length, "key.pem", cert, true);

@@ -5,6 +5,7 @@
 
 #include "pki/asn1.h"
 #include "pki/chain.h"
+#include "pki/keygen.h"
 #include "util/clock.h"
 
 bool audit_check_times(const struct walk *w, X509 *cert, const char *path)
@@ -46,6 +47,17 @@ bool audit_check_strength(const struct walk *w, X509 *cert, const char *path)
     return true;
 }
 
+void audit_check_algorithm(const struct walk *w, X509 *cert, const char *path)
+{
+    const EVP_PKEY *pkey = X509_get0_pubkey(cert);
+    enum key_alg alg;
+    if (!role_signs(w->role) || !pkey || EVP_PKEY_is_a(pkey, "RSA") ||
+        (key_alg_of(pkey, &alg) && key_alg_signs(alg)))
+        return;
+    audit_tell(w, AUDIT_KEY_UNSUPPORTED, path,
+               "OTrP has no signing algorithm for its key: RS256, ES256 (P-256), ES384 (P-384)");
+}
+
 /* The usages that a certificate must have in its place (otrp-templates(5)). */
 bool audit_check_usage(const struct walk *w, X509 *cert, enum folder folder, const char *path)
 {
@@ -57,7 +69,7 @@ bool audit_check_usage(const struct walk *w, X509 *cert, enum folder folder, con
         return false;
     }
     uint32_t needed = KU_DIGITAL_SIGNATURE;
-    if (w->role == ROLE_TAM || w->role == ROLE_TEE)
+    if (role_signs(w->role))
         needed |= EVP_PKEY_is_a(X509_get0_pubkey(cert), "EC") ? KU_KEY_AGREEMENT
                                                               : KU_KEY_ENCIPHERMENT;
     if (X509_get_extension_flags(cert) & EXFLAG_CA) {

@@ -73,6 +73,8 @@ void audit_check_row(const struct walk *w, const struct issuer *issuer, X509 *ce
 /* False when what is wrong makes further judgement idle. */
 bool audit_check_times(const struct walk *w, X509 *cert, const char *path);
 bool audit_check_strength(const struct walk *w, X509 *cert, const char *path);
+/* Whether its holder can sign what it has to say. */
+void audit_check_algorithm(const struct walk *w, X509 *cert, const char *path);
 bool audit_check_usage(const struct walk *w, X509 *cert, enum folder folder, const char *path);
 void audit_check_chain(const struct walk *w, X509 *cert, const struct issuer *issuer,
                        enum folder folder, const char *path);

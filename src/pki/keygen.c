@@ -18,13 +18,14 @@ static const struct {
     unsigned rsa_bits;
     const char *curve;
     unsigned cost; /* relative time to make one */
+    bool signs;    /* OTrP signs with it: RS256, ES256, ES384 */
 } algs[KEY_ALG_COUNT] = {
-    [KEY_RSA_2048] = {"rsa-2048", "rsa", 2048, NULL, 1000},
-    [KEY_RSA_3072] = {"rsa-3072", "rsa", 3072, NULL, 4000},
-    [KEY_RSA_4096] = {"rsa-4096", "rsa", 4096, NULL, 12000},
-    [KEY_EC_P256] = {"ec-p256", "ec", 0, "P-256", 1},
-    [KEY_EC_P384] = {"ec-p384", "ec", 0, "P-384", 9},
-    [KEY_EC_P521] = {"ec-p521", "ec", 0, "P-521", 20},
+    [KEY_RSA_2048] = {"rsa-2048", "rsa", 2048, NULL, 1000, true},
+    [KEY_RSA_3072] = {"rsa-3072", "rsa", 3072, NULL, 4000, true},
+    [KEY_RSA_4096] = {"rsa-4096", "rsa", 4096, NULL, 12000, true},
+    [KEY_EC_P256] = {"ec-p256", "ec", 0, "P-256", 1, true},
+    [KEY_EC_P384] = {"ec-p384", "ec", 0, "P-384", 9, true},
+    [KEY_EC_P521] = {"ec-p521", "ec", 0, "P-521", 20, false},
 };
 
 const char *const key_families[KEY_FAMILY_COUNT] = {"rsa", "ec"};
@@ -55,6 +56,11 @@ bool key_alg_of(const EVP_PKEY *pkey, enum key_alg *alg)
             return true;
         }
     return false;
+}
+
+bool key_alg_signs(enum key_alg alg)
+{
+    return algs[alg].signs;
 }
 
 bool key_alg_parse(const char *text, const char *option, enum key_alg *alg, struct error *err)

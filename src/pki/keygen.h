@@ -26,6 +26,8 @@ enum key_alg {
 /* "rsa-4096"; "rsa" or "ec", as in file names. */
 const char *key_alg_name(enum key_alg alg);
 const char *key_alg_family(enum key_alg alg);
+/* Whether OTrP can sign with it, which a TAM and a TEE have to. */
+bool key_alg_signs(enum key_alg alg);
 /* Both families, RSA first: every TAM and TEE handles it. */
 #define KEY_FAMILY_COUNT 2
 extern const char *const key_families[KEY_FAMILY_COUNT];

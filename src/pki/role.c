@@ -29,3 +29,8 @@ const char *role_title(enum pki_role role)
 {
     return roles[role].title;
 }
+
+bool role_signs(enum pki_role role)
+{
+    return role == ROLE_TAM || role == ROLE_TEE;
+}

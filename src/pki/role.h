@@ -13,5 +13,7 @@ const char *role_name(enum pki_role role);
 bool role_find(const char *name, enum pki_role *role);
 /* "service provider (SP)" and so on, for messages. */
 const char *role_title(enum pki_role role);
+/* Whether it sends messages, which it signs: a TAM, a TEE. */
+bool role_signs(enum pki_role role);
 
 #endif
