@@ -318,6 +318,17 @@ otrp pki-issue: hint: choose ec-p256 or ec-p384"
     finds "unreadable out/units.result.csv" -- --out out
 }
 
+@test "batch-missing: of a batch that put its files in the PKI" {
+    printf 'role,name,alg\ntee,a,ec-p256\n' > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv > result.csv
+    run otrp pki-check -q --pki pki
+    assert_success
+    rm pki/tee/tee/tee-a-ec-key.pem
+    finds "batch-missing pki/units.result.csv"
+    assert_regex "$(jq -r '.findings[0].message' <<< "$output")" "tee 'a', .*: the key pki/tee/tee/tee-a-ec-key.pem is not there"
+    finds "batch-missing pki/units.result.csv" -- --out pki
+}
+
 @test "stranger: a file of no name, a key without a certificate, a folder" {
     touch pki/tam/tam-ca/notes.txt
     cp $TEE-key.pem pki/tee/tee/tee-lost-ec-key.pem

@@ -263,10 +263,11 @@ static bool check_role(struct audit *audit, enum pki_role role, struct holders *
     }
     if (good)
         check_beside(&w);
-    if (good && audit->out) {
+    good = good && audit_check_results(&w, audit->pki);
+    if (good && audit->out)
         check_shards(&w);
-        good = audit_check_results(&w);
-    }
+    if (good && audit->out && strcmp(audit->out, audit->pki) != 0)
+        good = audit_check_results(&w, audit->out);
     audit_forget_issuers(&w);
     return good;
 }

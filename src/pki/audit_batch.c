@@ -6,7 +6,7 @@
 #include "pki/result.h"
 
 /* What the result of a batch has issued in this role must be there, and be the same. */
-static void check_result(const struct walk *w, const char *path)
+static void check_result(const struct walk *w, const char *folder, const char *path)
 {
     struct error why;
     struct csv_record record;
@@ -20,7 +20,7 @@ static void check_result(const struct walk *w, const char *path)
             strcmp(record.fields[RESULT_ROLE], role_name(w->role)) != 0 ||
             audit_is_revoked(w, record.fields[RESULT_SERIAL]))
             continue;
-        enum result_state state = result_judge(w->audit->out, record.fields, message);
+        enum result_state state = result_judge(folder, record.fields, message);
         if (state != RESULT_SOUND)
             audit_tell(w, state == RESULT_GONE ? AUDIT_BATCH_MISSING : AUDIT_BATCH_DIFFERS, path,
                        "row %s, %s '%s', serial number %s: %s", record.fields[RESULT_ROW],
@@ -31,10 +31,10 @@ static void check_result(const struct walk *w, const char *path)
         audit_tell_error(w, AUDIT_UNREADABLE, path, &why);
 }
 
-bool audit_check_results(const struct walk *w)
+bool audit_check_results(const struct walk *w, const char *folder)
 {
-    AUTO(result_list) *files = result_files(w->audit->out, w->err);
+    AUTO(result_list) *files = result_files(folder, w->err);
     for (size_t i = 0; files && i < files->count; i++)
-        check_result(w, files->paths[i]);
+        check_result(w, folder, files->paths[i]);
     return files != NULL;
 }

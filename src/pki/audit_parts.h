@@ -92,8 +92,8 @@ void audit_check_staple(const struct walk *w, const char *folder, const char *st
 void audit_check_signer(const struct walk *w, const char *folder, const char *stem, size_t length,
                         X509 *ca);
 
-/* What the results of batches have issued in this role is there, and is the same. RC_USAGE when
- * their folder cannot be read. */
-bool audit_check_results(const struct walk *w) MUST_CHECK;
+/* What the results of batches in folder have issued in this role is there, and is the same. False
+ * without memory. */
+bool audit_check_results(const struct walk *w, const char *folder) MUST_CHECK;
 
 #endif
