@@ -431,6 +431,27 @@ begin() {
     assert_equal "$(cut -d, -f1,9 out/long.result.csv | tail -n +2)" "$(seq -f '%g,failed' 60)"
 }
 
+@test "--resume refuses another algorithm than a row was made with" {
+    manifest 1 3 > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out > result.csv
+    sed 's/,ec-p256/,ec-p384/' units.csv > changed.csv
+    assert_equal "$(grep -c ec-p384 changed.csv)" 3
+    cp units.csv same.csv
+    cp changed.csv units.csv
+    run --separate-stderr otrp pki-issue -q --pki pki --manifest units.csv --out out --resume
+    assert_equal "$status $output" "2 "
+    assert_regex "$stderr" "out/units.result.csv: row 1, tee '.*', has a key of ec-p256 there, and is to have ec-p384 in units.csv"
+    assert_regex "$stderr" 'hint: a batch is resumed with the manifest and --alg that it was begun with'
+    # --alg counts where a row says nothing
+    cut -d, -f1,2 same.csv > units.csv
+    run --separate-stderr otrp pki-issue -q --pki pki --manifest units.csv --out out --resume --role tee
+    assert_equal "$status" 2
+    assert_regex "$stderr" "has a key of ec-p256 there, and is to have rsa-2048"
+    run --separate-stderr otrp pki-issue -q --pki pki --manifest units.csv --out out --resume --alg ec-p256
+    assert_success
+    assert_equal "$output" "$(cat result.csv)"
+}
+
 @test "--resume vouches for nothing that is revoked" {
     manifest 1 4 > units.csv
     echo tee,unit-2,ec-p256 >> units.csv

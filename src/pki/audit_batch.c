@@ -20,7 +20,7 @@ static void check_result(const struct walk *w, const char *folder, const char *p
             strcmp(record.fields[RESULT_ROLE], role_name(w->role)) != 0 ||
             audit_is_revoked(w, record.fields[RESULT_SERIAL]))
             continue;
-        enum result_state state = result_judge(folder, record.fields, message);
+        enum result_state state = result_judge(folder, record.fields, NULL, message);
         if (state != RESULT_SOUND)
             audit_tell(w, state == RESULT_GONE ? AUDIT_BATCH_MISSING : AUDIT_BATCH_DIFFERS, path,
                        "row %s, %s '%s', serial number %s: %s", record.fields[RESULT_ROW],

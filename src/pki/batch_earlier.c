@@ -64,14 +64,15 @@ static bool is_revoked(const struct batch_earlier *e)
            ledger_filter_has_revoked(e->batch->known[role], e->row.fields[RESULT_SERIAL]);
 }
 
-static enum batch_earlier_row judge(struct batch_earlier *e, size_t number)
+/* *kept gets the certificate of a row that is issued, with its file there; the caller's. */
+static enum batch_earlier_row judge(struct batch_earlier *e, size_t number, X509_stack **kept)
 {
     const struct station *s = e->batch->station;
     char why[640];
     bool issued = result_is_issued(&e->row);
     if (!issued && !*e->row.fields[RESULT_SERIAL])
         return EARLIER_NONE;
-    enum result_state state = result_judge(s->out ? s->out : s->pki, e->row.fields, why);
+    enum result_state state = result_judge(s->out ? s->out : s->pki, e->row.fields, kept, why);
     bool revoked = is_revoked(e);
     if (revoked && state == RESULT_GONE)
         return EARLIER_NONE;
@@ -94,6 +95,25 @@ static enum batch_earlier_row judge(struct batch_earlier *e, size_t number)
     return EARLIER_SETTLED;
 }
 
+/* Whether the row's certificate has a key of the kind that the manifest asks for; of a CSR the key
+ * is the applicant's. */
+static bool check_alg(const struct batch_earlier *e, const X509 *cert,
+                      const char *const text[MANIFEST_COLUMNS], struct error *err)
+{
+    const char *given = *text[MANIFEST_ALG] ? text[MANIFEST_ALG] : e->batch->order->alg;
+    const char *wanted = given ? given : key_alg_name(KEY_ALG_USUAL);
+    enum key_alg alg;
+    if (*text[MANIFEST_CSR] || !key_alg_of(X509_get0_pubkey(cert), &alg) ||
+        strcmp(key_alg_name(alg), wanted) == 0)
+        return true;
+    error_set(err, RC_USAGE, "%s: row %s, %s '%s', has a key of %s there, and is to have %s in %s",
+              journal_path(e->batch->journal), e->row.fields[RESULT_ROW],
+              e->row.fields[RESULT_ROLE], e->row.fields[RESULT_NAME], key_alg_name(alg), wanted,
+              e->batch->order->manifest);
+    return error_hint(err, "a batch is resumed with the manifest and --alg that it was begun with; "
+                           "a key that --renew made since goes into the manifest");
+}
+
 bool batch_earlier_has(struct batch_earlier *e, size_t number,
                        const char *const text[MANIFEST_COLUMNS], enum batch_earlier_row *what,
                        struct error *err)
@@ -105,10 +125,12 @@ bool batch_earlier_has(struct batch_earlier *e, size_t number,
     const char *const *fields = e->row.fields;
     if (!e->ready || strtoul(fields[RESULT_ROW], NULL, 10) != number)
         return true;
-    *what = judge(e, number);
+    X509_stack *kept = NULL;
+    *what = judge(e, number, &kept);
+    AUTO(X509_stack) *certs = kept;
     if (*what == EARLIER_NONE || (strcmp(fields[RESULT_ROLE], text[MANIFEST_ROLE]) == 0 &&
                                   strcmp(fields[RESULT_NAME], text[MANIFEST_NAME]) == 0))
-        return true;
+        return !certs || check_alg(e, sk_X509_value(certs, 0), text, err);
     error_set(err, RC_USAGE, "%s: row %zu was %s '%s' there, and is %s '%s' in %s",
               journal_path(e->batch->journal), number, fields[RESULT_ROLE], fields[RESULT_NAME],
               text[MANIFEST_ROLE], text[MANIFEST_NAME], e->batch->order->manifest);

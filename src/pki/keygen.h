@@ -23,6 +23,8 @@ enum key_alg {
     KEY_ALG_COUNT
 };
 
+#define KEY_ALG_USUAL KEY_RSA_2048 /* of an entity for which nothing else is asked */
+
 /* "rsa-4096"; "rsa" or "ec", as in file names. */
 const char *key_alg_name(enum key_alg alg);
 const char *key_alg_family(enum key_alg alg);

@@ -88,7 +88,7 @@ static bool marks_of(const X509 *cert, struct marks *m, struct error *err)
 }
 
 enum result_state result_judge(const char *folder, const char *const fields[RESULT_FIELDS],
-                               char message[640])
+                               X509_stack **kept, char message[640])
 {
     struct error why;
     struct marks m = {.serial = NULL};
@@ -118,6 +118,8 @@ enum result_state result_judge(const char *folder, const char *const fields[RESU
     if (wrong)
         snprintf(message, 640, certs ? "%.500s %.100s" : "%.0s%.600s", path, wrong);
     marks_free(&m);
+    if (kept && !wrong)
+        *kept = TAKE(certs);
     return wrong ? RESULT_DIFFERS : RESULT_SOUND;
 }
 

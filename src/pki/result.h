@@ -44,11 +44,12 @@ enum result_state { RESULT_SOUND, RESULT_GONE, RESULT_DIFFERS };
 
 /*
  * Whether certificate and key of an issued row are in the folder and the certificate is the one
- * that the row tells of; message says what is not so. A row's paths are as they were when the batch
+ * that the row tells of; message says what is not so. *kept, unless kept is NULL, gets the
+ * certificate when all is so, the caller's. A row's paths are as they were when the batch
  * was run: only what stands below the folder counts (tee/4f/NAME), so it may have been moved.
  */
 enum result_state result_judge(const char *folder, const char *const fields[RESULT_FIELDS],
-                               char message[640]);
+                               X509_stack **kept, char message[640]);
 
 /* A result in which a certificate is replaced. */
 typedef struct result_edit {

@@ -80,7 +80,7 @@ entity *entity_read(const struct entity_text *text, struct error *err)
         error_memory(err);
         return NULL;
     }
-    e->alg = KEY_RSA_2048;
+    e->alg = KEY_ALG_USUAL;
     if (!read_role(text->role, &e->role, err) || !read_name(text->name, &e->name, err) ||
         !read_days(text->days, &e->days, err) || !read_tamid(text->tamid, e, err) ||
         (given(text->alg) && !key_alg_parse(text->alg, "alg", &e->alg, err)))
