@@ -247,7 +247,10 @@ notAfter=Dec 11 00:00:00 2026 GMT"
     assert_success
     refused 2 "--tamid: a has the tamid '1.3.6.1.4.1.99999.7', and keeps it" --role tam --name a --renew --tamid b
     refused 2 'a key of another family would stand beside it' --role tam --name a --renew --alg rsa-2048
-    refused 2 "--renew: pki has no .* 'nobody'" --role tam --name nobody --renew
+    refused 2 "--renew: pki has no .* 'nobody'\$" --role tam --name nobody --renew
+    issue --role tee --name away --alg ec-p256 --out out > /dev/null
+    refused 2 "hint: it was issued into another folder: name that with --out" --role tee --name away --renew
+    issue --role tee --name away --renew --out out > /dev/null
 }
 
 @test "names and tamids that are taken are refused, also those that only the ledger knows" {

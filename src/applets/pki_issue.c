@@ -67,6 +67,33 @@ bool issue_make_key(const struct applet_call *call, entity *e, struct error *err
     return pkey && entity_set_key(e, pkey, true, "the new key", err);
 }
 
+/* Whether the ledger has a certificate of e's name whose files are in no PKI, and is not revoked.
+ */
+static bool is_elsewhere(const struct station *s, const entity *e)
+{
+    struct error ignored;
+    struct ledger_entry entry;
+    AUTO(ledger) *l = ledger_load(s->ca[e->role].ca->ledger_path, &ignored);
+    for (size_t i = 0; l && i < ledger_count(l); i++) {
+        if (!ledger_row(l, i, &entry, &ignored) || entry.revoked || !entry.file ||
+            strcmp(entry.file, "unknown") != 0)
+            continue;
+        const char *name = strstr(entry.subject, "/CN=");
+        if (name && strcmp(name + strlen("/CN="), e->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool miss_old(const struct station *s, const entity *e, struct error *err)
+{
+    error_set(err, RC_USAGE, "--renew: %s has no %s '%s'", s->out ? s->out : s->pki,
+              role_title(e->role), e->name);
+    if (is_elsewhere(s, e))
+        error_hint(err, "it was issued into another folder: name that with --out");
+    return false;
+}
+
 /* The certificate that is to be renewed keeps its tamid and, unless told otherwise, its key.
  * *replaced gets it, the caller's. */
 static bool take_old(const struct applet_call *call, const struct station *s, entity *e,
@@ -78,8 +105,7 @@ static bool take_old(const struct applet_call *call, const struct station *s, en
         return false;
     AUTO(char) *path = found;
     if (!path)
-        return error_set(err, RC_USAGE, "--renew: %s has no %s '%s'", s->out ? s->out : s->pki,
-                         role_title(e->role), e->name);
+        return miss_old(s, e, err);
     X509_stack *old = *replaced = cert_load(path, err);
     if (!old)
         return false;
