@@ -225,7 +225,7 @@ row() {
     run --separate-stderr otrp verify "${trust[@]}" --now 2027-01-01 stale.otrp
     assert_equal "$status" 4
     assert_regex "$stderr" 'is stale since 2026-11-22T10:00:00Z'
-    assert_regex "$stderr" "hint: .*'otrp pki-ocsp --force'"
+    assert_regex "$stderr" "hint: .*'otrp pki-ocsp --pki DIR --force -o SET CERT'"
     run --separate-stderr otrp "${request[@]}" --ocsp revoked.json -o revoked.otrp
     assert_success
     assert_regex "$stderr" 'warning: devices will refuse the stapling set: CN=mytam.*: revoked at'

@@ -79,8 +79,10 @@ static bool hint_revocation(struct error *err)
     if (err->cause == CAUSE_REVOKED)
         return error_hint(err, "what is revoked stays revoked: have a new certificate issued");
     if (err->cause == CAUSE_STALE)
-        return error_hint(err, "have the stapling set made anew: 'otrp pki-ocsp --force', and give "
-                               "it with --ocsp; or --no-revocation to do without");
+        return error_hint(err,
+                          "have the stapling set made anew: 'otrp pki-ocsp --pki DIR --force -o "
+                          "SET CERT', and give it with --ocsp; or --no-revocation to do "
+                          "without");
     return error_hint(err, "give a stapling set with --ocsp, or --no-revocation to do without");
 }
 
