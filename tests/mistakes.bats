@@ -134,3 +134,22 @@ told() {
         assert_equal "$output$stderr" ""
     done
 }
+
+@test "an error code comes with the command that explains it" {
+    local hint="hint: 'otrp help ERR_TAM_NOT_TRUSTED' says what causes it" step
+    local init=(otrp tee-sim init -q --tee-key "$TEE-key.pem" --no-tfw --tee-cert "$TEE-cert-plus-intermediate-cert.pem")
+    "${init[@]}" --state device --tam-root "$SAMPLES/pki/sp/sp-rootca"
+    run --separate-stderr otrp tee-sim process --now "$NOW" --state device "$SAMPLES/get-device-state-request.json"
+    assert_equal "$status" 8
+    assert_regex "$stderr" "GetDeviceState: ERR_TAM_NOT_TRUSTED: .*$hint"
+    otrp help ERR_TAM_NOT_TRUSTED > explained
+    start_server otrp tam-stub --pki "$SAMPLES/pki" --now "$NOW" --listen 127.0.0.1:0
+    run --separate-stderr otrp send --now "$NOW" --tee device --url "$URL"
+    assert_equal "$status" 8
+    assert_regex "$stderr" "GetDeviceState: ERR_TAM_NOT_TRUSTED: .*$hint"
+    stop_server
+    step=$(sed -n 's/^RC(PEER, 8, "peer", "\(.*\)")$/\1/p' "$ROOT/src/util/rc.def")
+    run -0 otrp help 8
+    assert_output "8  peer       $step"
+    told 2 "no help for '10'" otrp help 10
+}

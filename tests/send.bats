@@ -286,7 +286,7 @@ response tam>tee 204 -'
     fake broken end
     session device --quiet
     assert_equal "$status" 8
-    assert_equal "$(grep -c . <<< "$stderr")" 1
+    assert_equal "$(sed 's/:.*//' <<< "$stderr")" $'otrp send\nhint'
     fake broken end
     session device --json
     assert_equal "$status" 8
@@ -323,12 +323,27 @@ response tam>tee 204 -'
 @test "a TAM that never ends is left after a thousand messages" {
     device device
     printf '{"GetDeviceStateRequest":{}}' > request.json
+    printf '{"GetDeviceStateRequest":{} }' > other.json
     http request '200 OK' "$JSON_TYPE" @request.json
+    http other '200 OK' "$JSON_TYPE" @other.json
     # shellcheck disable=SC2046 # a thousand names
-    fake $(yes request | head -n 1000)
+    fake $(yes request other | tr ' ' '\n' | head -n 1000)
     session device --quiet
     assert_equal "$status" 7
     assert_regex "$stderr" 'error: the session does not end: 1000 messages'
+}
+
+@test "a TAM that says the same again and again is left after eight times, of which the TEE answers seven" {
+    device device
+    printf '{"GetDeviceStateRequest":{}}' > request.json
+    http request '200 OK' "$JSON_TYPE" @request.json
+    # shellcheck disable=SC2046 # names
+    fake $(yes request | head -n 20)
+    session device --transcript session.jsonl
+    assert_equal "$status" 7
+    assert_regex "$stderr" 'error: the TAM sends the same request again and again: 8 times.hint: '
+    assert_equal "$(jq -s 'map(select(.from == "tam")) | length' session.jsonl)" 8
+    assert_equal "$(jq -s 'map(select(.from == "tee" and .bytes > 0)) | length' session.jsonl)" 7
 }
 
 # ---- TAMs that misbehave ----
@@ -569,12 +584,14 @@ make_expired() {
 
 @test "a session outlives a TAM that closes kept connections unannounced" {
     otrp make-request get-device-state --pki "$P" --tam mytam > request.json
+    otrp make-request get-device-state --pki "$P" --tam mytam > next.json
     http once '200 OK' "$JSON_TYPE" @request.json
-    sed -i '/^Connection:/d' once
+    http next '200 OK' "$JSON_TYPE" @next.json
+    sed -i '/^Connection:/d' once next
     http end '204 No Content'
     device device
     # shellcheck disable=SC2046
-    fake $(yes once | head -n 14) end
+    fake $(yes once next | tr ' ' '\n' | head -n 14) end
     session device
     assert [ -e request-15 ]
     assert_regex "$stderr" 'the session has ended|Replay|ERR_'

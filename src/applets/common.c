@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "jose/jwk.h"
+#include "otrp/error_code.h"
 #include "otrp/profile.h"
 #include "pki/layout.h"
 #include "pki/staple.h"
@@ -22,6 +23,12 @@ bool input_check(const char *path, const buffer *text, struct error *err)
         return true;
     error_set(err, RC_MALFORMED, "%s: empty", input_name(path));
     return error_hint(err, "the command that was to write it may have failed");
+}
+
+bool error_code_hint(struct error *err, const char *name)
+{
+    const struct error_code *code = err->hint[0] ? NULL : error_code_find(name);
+    return code && error_hint(err, "'otrp help %s' says what causes it", code->name);
 }
 
 bool call_keys_all(const struct applet_call *call, const struct text_list *sources,

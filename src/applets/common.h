@@ -20,6 +20,10 @@ key_set *call_keys(const struct applet_call *call, const char *source, enum key_
  * pipe whose beginning has failed. */
 bool input_check(const char *path, const buffer *text, struct error *err) MUST_CHECK;
 
+/* Where there is no hint yet, that of the command which explains the error code of that name; none
+ * for a name that the protocol does not have. Always returns false. */
+bool error_code_hint(struct error *err, const char *name);
+
 /* The keys of an option that may be given several times; *keys is NULL without any. */
 bool call_keys_all(const struct applet_call *call, const struct text_list *sources,
                    enum key_part part, key_set **keys, struct error *err) MUST_CHECK;

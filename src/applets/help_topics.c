@@ -10,10 +10,15 @@
 #include "otrp/message.h"
 #include "util/install.h"
 
+static void put_exit_code(buffer *out, enum rc rc)
+{
+    buffer_put_format(out, "%d  %-10s %s\n", rc, rc_name(rc), rc_meaning(rc));
+}
+
 static void put_exit_codes(buffer *out)
 {
     for (int rc = RC_OK; rc <= RC_PARTIAL; rc++)
-        buffer_put_format(out, "%d  %-10s %s\n", rc, rc_name((enum rc)rc), rc_meaning((enum rc)rc));
+        put_exit_code(out, (enum rc)rc);
 }
 
 static void put_algorithms(buffer *out)
@@ -148,6 +153,8 @@ static void put_file_topic(buffer *out, const struct file_topic *t)
 
 bool put_help_topic(buffer *out, const char *name)
 {
+    if (name[0] >= '0' + RC_OK && name[0] <= '0' + RC_PARTIAL && !name[1])
+        return put_exit_code(out, (enum rc)(name[0] - '0')), true;
     for (size_t i = 0; i < COUNT(lists); i++)
         if (strcmp(name, lists[i].name) == 0)
             return lists[i].put(out), true;

@@ -9,7 +9,7 @@
 #include "net/summary.h"
 #include "otrp/response.h"
 
-enum { MOST_STEPS = 1000 };
+enum { MOST_STEPS = 1000, MOST_SAME = 8 };
 
 struct http_client_options send_http_options(const sending *s)
 {
@@ -175,6 +175,7 @@ static bool fail_with(struct device_reply *reply, const struct tee_outcome *outc
     reply->error = outcome->error;
     error_prefix(&reply->error, "%s: %s", outcome->type ? outcome->type->name : "a message",
                  error_code_name(outcome->code));
+    error_code_hint(&reply->error, error_code_name(outcome->code));
     reply->error.rc = RC_PEER;
     return true;
 }
@@ -237,8 +238,10 @@ static bool ask_remote(send_session *session, struct span message, struct device
         summary_put_line(line, &said);
     if (line && !session->quiet)
         say(session->sending->call, "%s", (const char *)line->data);
-    if (reply->failed)
+    if (reply->failed) {
         error_set(&reply->error, RC_PEER, "%s", line ? (const char *)line->data : "fail");
+        error_code_hint(&reply->error, said.code);
+    }
     return true;
 }
 
@@ -250,11 +253,40 @@ bool send_session_ask_tee(send_session *session, struct span message, struct dev
                            : ask_local(session, message, reply, err);
 }
 
+/* What the TAM said last, and how often one after the other. */
+typedef struct repetition {
+    buffer *message;
+    unsigned count;
+} repetition;
+
+/* A TAM may ask again where the TEE was busy, but not for ever. */
+static bool note_repetition(repetition *last, struct span message, struct error *err)
+{
+    if (last->count && span_equal(buffer_span(last->message), message)) {
+        if (++last->count < MOST_SAME)
+            return true;
+        error_set(err, RC_TRANSPORT, "the TAM sends the same request again and again: %d times",
+                  MOST_SAME);
+        return error_hint(err, "its log may say what it finds wrong with the answer");
+    }
+    buffer_free(last->message);
+    *last = (repetition){buffer_copy(message), 1};
+    return last->message || error_memory(err);
+}
+
+static void repetition_end(repetition *last)
+{
+    buffer_free(last->message);
+}
+AUTO_DEFINE(repetition, repetition_end)
+
 enum rc send_session_run(send_session *session, struct error *err)
 {
     const struct applet_call *call = session->sending->call;
     struct device_reply reply = {.failed = false};
     AUTO(buffer) *body = buffer_new(0);
+    repetition nothing = {NULL, 0};
+    AUTO(repetition) *last = &nothing;
     for (unsigned steps = 0; body && steps < MOST_STEPS; steps++) {
         struct span message;
         bool unanswered = reply.failed && reply.error.rc != RC_PEER;
@@ -269,7 +301,8 @@ enum rc send_session_run(send_session *session, struct error *err)
             say(call, "the session has ended");
         if (message.size == 0)
             return reply.failed ? *err = reply.error, err->rc : RC_OK;
-        if (!send_session_ask_tee(session, message, &reply, err))
+        if (!note_repetition(last, message, err) ||
+            !send_session_ask_tee(session, message, &reply, err))
             return err->rc;
         buffer_free(body);
         body = reply.body;

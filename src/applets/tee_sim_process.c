@@ -111,6 +111,7 @@ enum rc tee_run_run(const struct applet_call *call, struct error *err)
     *err = outcome.error;
     err->rc = RC_PEER;
     error_prefix(err, "%s: %s", outcome.type->name, error_code_name(outcome.code));
+    error_code_hint(err, error_code_name(outcome.code));
     return RC_PEER;
 }
 
