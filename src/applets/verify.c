@@ -386,6 +386,10 @@ static bool verify_text(evidence *e, struct span text, struct error *err)
         return evidence_counts(e, KIND_ANSWER, err) && verify_response(e, text, err);
     if (outer && span_is(outer->name, "TAInformation"))
         return evidence_counts(e, KIND_INFORMATION, err) && verify_information(e, text, err);
+    if (outer && !evidence_counts(e, KIND_JWS, err)) { /* the name is wrong, not the option */
+        err->rc = RC_MALFORMED;
+        return false;
+    }
     AUTO(char) *name = outer ? span_dup(outer->name) : NULL;
     AUTO(jws) *message = outer ? foreign_jws(outer, name ? name : "message", false, e->reading, err)
                                : jws_parse(text, "JWS", err);
