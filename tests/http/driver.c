@@ -24,6 +24,7 @@
 
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "net/otrp_http.h"
 #include "net/transcript.h"
 
 static int refuse(const struct error *err)
