@@ -230,7 +230,9 @@ otrp pki-issue: hint: choose ec-p256 or ec-p384"
         assert_equal "$(jq -r '.findings[0].hint' <<< "$output")" \
             "make it anew: otrp pki-ocsp --pki pki --force -o $TAM-ocsp.json $TAM-cert.pem"
     done
-    $(jq -r '.findings[0].hint | sub("^make it anew: "; "")' <<< "$output")
+    local command
+    command=$(jq -r '.findings[0].hint | sub("^make it anew: "; "")' <<< "$output")
+    $command # as a person pastes it
     run otrp pki-check -q --pki pki
     assert_success
     otrp pki-ocsp --pki pki --days 1 --now 2026-01-01 $TAM-cert.pem > $TAM-ocsp.json
