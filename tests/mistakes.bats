@@ -153,3 +153,18 @@ told() {
     assert_output "8  peer       $step"
     told 2 "no help for '10'" otrp help 10
 }
+
+@test "inspect tells when a PKI has keys that may not be read, and when it is none" {
+    cp -r "$SAMPLES/pki" pki
+    local inspect=(otrp inspect --now "$NOW" "$SAMPLES/create-sd-request.json" --pki)
+    run --separate-stderr -0 "${inspect[@]}" pki
+    assert_equal "$stderr" ""
+    run --separate-stderr -0 "${inspect[@]}" pki/tam
+    assert_equal "$stderr" "otrp inspect: note: pki/tam is no PKI: it would have sp, tam, tee or tfw in it, with roots"
+    chmod 000 pki/tam/tam/*-key.pem pki/tee/tee/*-key.pem
+    # root may read all that it has not given up
+    [ "$(id -u)" != 0 ] || set -- setpriv --bounding-set=-dac_override,-dac_read_search
+    run --separate-stderr -0 "$@" "$OTRP" "${inspect[@]:1}" pki
+    assert_equal "$stderr" "otrp inspect: note: 2 keys of pki cannot be read: Permission denied"
+    assert_regex "$output" 'CreateSDRequest'
+}

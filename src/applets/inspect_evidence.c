@@ -3,8 +3,10 @@
 #include "applets/inspect.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "otrp/sealed.h"
 #include "pki/layout.h"
@@ -57,8 +59,9 @@ static bool ends_with(const char *name, const char *end)
     return length > size && strcmp(name + length - size, end) == 0;
 }
 
-/* Keys and certificates of a folder; those that cannot be read are passed over. */
-static bool load_folder(look *l, const char *folder, bool keys, struct error *err)
+/* Keys and certificates of a folder; those that cannot be read are passed over. *refused counts
+ * the keys that may not be read; NULL: keys are not wanted. */
+static bool load_folder(look *l, const char *folder, size_t *refused, struct error *err)
 {
     struct dirent **entries;
     struct error ignored;
@@ -67,9 +70,12 @@ static bool load_folder(look *l, const char *folder, bool keys, struct error *er
     for (int i = 0; i < count; i++) {
         AUTO(char) *path = path_join(folder, entries[i]->d_name);
         bool wanted = path && loaded < PKI_KEYS_MOST;
-        if (wanted && keys && ends_with(path, "-key.pem")) {
+        if (wanted && refused && ends_with(path, "-key.pem")) {
             loaded++;
-            (void)!load_key(l, path, &ignored);
+            if (access(path, R_OK) != 0 && errno == EACCES)
+                ++*refused;
+            else
+                (void)!load_key(l, path, &ignored);
         } else if (wanted && ends_with(path, "-cert.pem")) {
             AUTO(X509_stack) *certs = cert_load(path, &ignored);
             good = good && (!certs || certs_append(&l->certs, certs, err));
@@ -86,6 +92,8 @@ static bool load_pki(look *l, const char *dir, struct error *err)
     if (!path_exists(dir))
         return error_set(err, RC_USAGE, "%s: there is no such PKI directory", dir);
     struct error ignored;
+    size_t refused = 0;
+    bool rooted = false;
     for (enum pki_role role = 0; role < ROLE_COUNT; role++) {
         AUTO(char) *folder = NULL;
         AUTO(char) *cas = NULL;
@@ -94,10 +102,17 @@ static bool load_pki(look *l, const char *dir, struct error *err)
             asprintf(&cas, "%s/%s/%s-ca", dir, name, name) < 0)
             return error_memory(err);
         AUTO(X509_stack) *roots = layout_roots(dir, role, &ignored);
+        rooted |= roots != NULL;
         if ((roots && !certs_append(&l->anchors[role], roots, err)) ||
-            !load_folder(l, cas, false, err) || !load_folder(l, folder, true, err))
+            !load_folder(l, cas, NULL, err) || !load_folder(l, folder, &refused, err))
             return false;
     }
+    if (!rooted && !l->certs)
+        warn(l->call, "note: %s is no PKI: it would have sp, tam, tee or tfw in it, with roots",
+             dir);
+    if (refused)
+        warn(l->call, "note: %zu key%s of %s cannot be read: %s", refused, refused == 1 ? "" : "s",
+             dir, strerror(EACCES));
     return true;
 }
 
