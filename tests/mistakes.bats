@@ -83,6 +83,7 @@ told() {
     told 6 'none: empty.hint: the command that was to write it' otrp verify -k "$TAM-cert.pem" none
     told 6 'blank: empty.hint: the command that was to write it' otrp decrypt -k "$TAM-key.pem" blank
     told 6 'none: empty.hint: the command that was to write it' otrp tee-sim process --state device none
+    # shellcheck disable=SC2016 # bash expands it
     run -6 bash -c '"$1" tee-sim process --state device < /dev/null' - "$OTRP"
     assert_output --partial 'standard input: empty'
 }
