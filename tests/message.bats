@@ -677,7 +677,7 @@ disbelieved() {
 @test "row envelope: what has none of the seven names in front gets no answer" {
     take asked
     request create-sd --sp xbank --sdname a > create.json
-    unanswered printf ''
+    SAID='given.json: empty' unanswered printf ''
     for text in 'hello' '{' '{}' '[]' '"CreateSDRequest"' '{"CreateSDRequest' '{"createsdrequest":{}}' \
         '{"CreateSDResponse":{}}' '{"CreateSDTBSRequest":{}}' '{"TAQuery":{}}' '{"OTrPBrokerError":{}}' \
         '{"x":1,"CreateSDRequest":{}}' '[{"CreateSDRequest":{}}]' "{'CreateSDRequest':{}}"; do
@@ -1192,7 +1192,7 @@ later() {
                 jq -cj --arg part "$part" '.[].rid = $part' > changed.json
             recorded yes ERR_REQUEST_INVALID tbs signed_payload create.json "$(cat changed.json)"
             cat reason.json >> messages.txt
-            [ "$part" = iv ] || echo "$stderr" >> errors.txt
+            [ "$part" = iv ] || echo "${stderr//$'\n'/ }" >> errors.txt
         done
         # for another device, under the name of this one
         request create-sd --sp xbank --sdname a --rid other \
@@ -1200,7 +1200,7 @@ later() {
                 -r "{\"header\":{\"alg\":\"$([ $kind = rsa ] && echo RSA1_5 || echo ECDH-ES+A128KW)\"}}" \
                 <<< '{}' | jq -c "$general")" > other.json
         recorded yes ERR_REQUEST_INVALID tbs other.json
-        echo "$stderr" >> errors.txt
+        echo "${stderr//$'\n'/ }" >> errors.txt
         cat reason.json >> messages.txt
         # for a key of another kind
         recorded yes ERR_REQUEST_INVALID tbs resign create.json ".[] |= (.rid = \"kind\" | .content.recipients[0].header.alg =

@@ -150,7 +150,7 @@ recorded() {
     assert_equal "written down: $GROWN" "written down: $expected"
 }
 
-# unanswered COMMAND...: there is no answer to what COMMAND writes.
+# unanswered COMMAND...: there is no answer to what COMMAND writes, and SAID says why.
 unanswered() {
     local before
     given "$@"
@@ -158,7 +158,7 @@ unanswered() {
     process given.json
     assert_equal "$status" 6
     assert_equal "$output" ""
-    assert_regex "$stderr" '^otrp tee-sim process: .*no request of OTrP'
+    assert_regex "$stderr" "^otrp tee-sim process: .*${SAID-no request of OTrP}"
     assert_equal "$(otrp tee-sim show --state device --json)" "$before"
 }
 
