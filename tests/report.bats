@@ -147,6 +147,24 @@ fails() {
     assert_output ""
 }
 
+@test "tee-sim serve" {
+    otrp tee-sim init -q --state device --pki pki
+    otrp make-request get-device-state --pki pki -o good.json
+    otrp make-request get-device-state --pki pki --break signature -o bad.json
+    start_server otrp tee-sim serve --state device --json
+    local request name
+    name=$(otrp tee-sim show --state device --json | jq -r '.devices[0].name')
+    for request in good.json bad.json; do
+        curl -sf -H 'Content-Type: application/otrp+json' --data-binary @$request -o /dev/null "${URL%/}/$name"
+    done
+    stop_server
+    same_members otrp-report.5 "tee-sim serve" < server.log
+    assert_equal "$(jq -r 'select(.event == "answer") | .message + " " + (.code // "pass")' server.log)" \
+        $'GetDeviceState pass\nGetDeviceState ERR_REQUEST_INVALID'
+    assert_equal "$(jq -c 'select(.event == "access") | [.method, .path, .status]' server.log | sort -u)" \
+        "[\"POST\",\"/$name\",200]"
+}
+
 @test "the control interface of tam-stub" {
     otrp jwk --generate ec-p256 -o control.jwk
     otrp help policy | sed -n '/^  {/,/^  }/p' > policy.json

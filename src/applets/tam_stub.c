@@ -2,6 +2,7 @@
 /* otrp tam-stub: a TAM over HTTP that brings devices into the state its policy describes, or walks
  * one through a scenario. */
 #include "applets/broken.h"
+#include "applets/server_log.h"
 #include "applets/tam_stub_control.h"
 #include "applets/tam_stub_setup.h"
 
@@ -179,18 +180,7 @@ static void access_log(void *context, const struct http_request *request, int st
                        size_t out, double elapsed_ms)
 {
     const tam_setup *s = context;
-    const char *peer = request->peer ? request->peer : "-";
-    if (s->call->common->quiet)
-        return;
-    if (s->call->common->json)
-        tam_log_json(s->call, "access",
-                     json_pack("{s:s, s:o, s:o, s:i, s:I, s:I, s:f}", "peer", peer, "method",
-                               json_text_of(request->method), "path", json_text_of(request->path),
-                               "status", status, "bytes_in", (json_int_t)in, "bytes_out",
-                               (json_int_t)out, "elapsed_ms", elapsed_ms));
-    else
-        say(s->call, "%s \"%s %s\" %d %zu %zu %.1fms", peer, request->method, request->path, status,
-            in, out, elapsed_ms);
+    server_log_access(s->call, request, status, in, out, elapsed_ms);
 }
 
 /* ---- the run ---- */

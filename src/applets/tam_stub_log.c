@@ -6,21 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Takes members. One write a line, so that threads do not mix. */
-void tam_log_json(const struct applet_call *call, const char *event, json_t *members)
-{
-    AUTO(json_t) *own = members;
-    char at[32];
-    time_format(clock_now(&call->clock), at);
-    AUTO(json_t) *line = json_pack("{s:s, s:s}", "time", at, "event", event);
-    if (!own || !line || json_object_update(line, own) != 0)
-        return;
-    AUTO(buffer) *text = json_terse(line);
-    if (!text)
-        return;
-    buffer_put_char(text, '\n');
-    fwrite(text->data, 1, text->size, stderr);
-}
+#include "applets/server_log.h"
 
 void tam_log(const struct applet_call *call, const char *event, const struct tam_note *note)
 {
@@ -28,9 +14,10 @@ void tam_log(const struct applet_call *call, const char *event, const struct tam
     if (call->common->quiet && !urgent)
         return;
     if (call->common->json)
-        return tam_log_json(call, event,
-                            json_pack("{s:o*, s:o*, s:o*}", "tid", json_text_of(note->tid), "did",
-                                      json_text_of(note->did), "text", json_text_of(note->text)));
+        return server_log_json(call, event,
+                               json_pack("{s:o*, s:o*, s:o*}", "tid", json_text_of(note->tid),
+                                         "did", json_text_of(note->did), "text",
+                                         json_text_of(note->text)));
     if (strcmp(event, "session") == 0)
         warn(call, "%.22s %s", note->tid ? note->tid : "-", note->text);
     else

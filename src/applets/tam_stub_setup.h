@@ -59,7 +59,6 @@ void tam_setup_tend(tam_setup *s);
 /* The log: a line for people, or with --json one of JSON. event is "session", "server", "warning";
  * warnings are said also with --quiet. note: tid, did and text. */
 void tam_log(const struct applet_call *call, const char *event, const struct tam_note *note);
-void tam_log_json(const struct applet_call *call, const char *event, json_t *members);
 void tam_say(const struct applet_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
 void tam_warn(const struct applet_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
 void tam_hint(const struct applet_call *call, const char *text);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "applets/broken.h"
+#include "applets/server_log.h"
 #include "net/http.h"
 #include "net/otrp_http.h"
 #include "sim/tee_fault.h"
@@ -41,7 +42,16 @@ struct service {
 static void tell(const struct service *s, const char *name, const struct tee_outcome *outcome)
 {
     const char *type = outcome->type ? outcome->type->name : "message";
-    if (outcome->code == ERR_NONE)
+    bool passed = outcome->code == ERR_NONE;
+    if (s->call->common->quiet)
+        return;
+    if (s->call->common->json)
+        server_log_json(s->call, "answer",
+                        json_pack("{s:o*, s:s, s:s*, s:o*}", "device", json_text_of(name),
+                                  "message", type, "code",
+                                  passed ? NULL : error_code_name(outcome->code), "text",
+                                  passed ? NULL : json_text_of(outcome->error.message)));
+    else if (passed)
         say(s->call, "%s%s%s: pass", name ? name : "", name ? ": " : "", type);
     else
         say(s->call, "%s%s%s: %s: %s", name ? name : "", name ? ": " : "", type,
@@ -73,8 +83,7 @@ static void access_log(void *context, const struct http_request *asked, int stat
                        size_t out, double elapsed_ms)
 {
     const struct service *s = context;
-    say(s->call, "%s \"%s %s\" %d %zu %zu %.1fms", asked->peer ? asked->peer : "-", asked->method,
-        asked->path, status, in, out, elapsed_ms);
+    server_log_access(s->call, asked, status, in, out, elapsed_ms);
 }
 
 /* Prints the URL, and serves until it is asked to stop. */
