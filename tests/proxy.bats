@@ -414,14 +414,15 @@ Connection: close"
     refused 2 '--upstream'
     refused 2 'only http and https' --upstream ftp://x/
     refused 2 'is no URL' --upstream nowhere
-    refused 2 'name and password' --upstream http://a:b@127.0.0.1/
+    refused 2 'name and password' --upstream http://a:b@127.0.0.1/ --transcript left.jsonl
     refused 2 'for an upstream with https' --upstream http://127.0.0.1/ --cacert x
     refused 2 'client-cert is for an upstream with https' --upstream http://127.0.0.1/ --client-cert x
     refused 2 'client-key belongs to --client-cert' --upstream https://127.0.0.1/ --client-key x
-    refused 2 'none.pem' --upstream https://127.0.0.1/ --cacert none.pem
+    refused 2 'none.pem' --upstream https://127.0.0.1/ --cacert none.pem --transcript left.jsonl
     refused 2 'no address to listen on' --upstream http://127.0.0.1/ --listen nowhere
     : > wire.jsonl
     refused 2 'exists already' --upstream http://127.0.0.1/ --transcript wire.jsonl
     fake none
-    refused 7 'cannot listen' --upstream http://127.0.0.1/ --listen "127.0.0.1:$PORT"
+    refused 7 'cannot listen' --upstream http://127.0.0.1/ --listen "127.0.0.1:$PORT" --transcript left.jsonl
+    assert [ ! -e left.jsonl ]
 }

@@ -461,6 +461,24 @@ END
     assert_equal "$(body_of 3 | jq -c keys)" '["CreateSDResponse"]'
 }
 
+@test "who speaks to nobody leaves no transcript" {
+    device device
+    local given
+    for given in ftp://127.0.0.1/tam 'https://127.0.0.1:1/tam --cacert nowhere.pem'; do
+        # shellcheck disable=SC2086
+        run --separate-stderr otrp send --tee device --transcript none.jsonl --url $given
+        assert_equal "$status" 2
+        assert [ ! -e none.jsonl ]
+    done
+    # what was sent is told, also where nobody answers; and what was there stays
+    echo kept > none.jsonl
+    run --separate-stderr otrp send --transcript none.jsonl --url ftp://127.0.0.1/tam
+    assert_equal "$(cat none.jsonl)" kept
+    run --separate-stderr otrp send --tee device --transcript asked.jsonl --url http://127.0.0.1:1/tam
+    assert_equal "$status" 7
+    assert_equal "$(jq -s 'map(.direction)[0]' asked.jsonl)" '"request"'
+}
+
 @test "a password in the URL gets into no message and no transcript" {
     device device
     http elsewhere '307 Temporary Redirect' 'Location: /next'

@@ -330,8 +330,10 @@ static struct proxy_options proxy_options_of(const struct proxy_options_given *o
 static enum rc pass_on(recorder *r, struct proxy_options *how, struct error *err)
 {
     AUTO(proxy) *p = proxy_start(how, err);
-    if (!p)
+    if (!p) {
+        transcript_drop(r->transcript);
         return err->rc;
+    }
     r->proxy = p;
     bool started = pthread_create(&r->thread, NULL, record_all, r) == 0;
     bool waited = started && wait_for_end(p, err);

@@ -182,6 +182,7 @@ static enum rc run_one(sending *s, struct span body, struct error *err)
 
 static void sending_end(sending *s)
 {
+    transcript_drop(s->transcript); /* where nobody was spoken to */
     transcript_close(s->transcript);
     free(s->url);
 }

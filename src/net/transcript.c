@@ -14,6 +14,7 @@
 struct transcript {
     int fd;
     char *path;
+    bool made; /* the file was not there before */
 };
 
 static bool is_special(const char *path)
@@ -23,12 +24,13 @@ static bool is_special(const char *path)
 }
 
 /* A descriptor, or -1 with errno set. A file that was there may have been readable to all. */
-static int file_open(const char *path, bool force)
+static int file_open(const char *path, bool force, bool *made)
 {
     const int flags = O_WRONLY | O_APPEND | O_CLOEXEC;
     if (strcmp(path, "-") == 0)
         return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
     int fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+    *made = fd >= 0;
     if (fd >= 0 || errno != EEXIST)
         return fd;
     if (is_special(path))
@@ -55,7 +57,8 @@ transcript *transcript_open(const char *path, bool force, struct error *err)
         error_memory(err);
         return NULL;
     }
-    *t = (transcript){.fd = file_open(path, force), .path = strdup(path)};
+    *t = (transcript){.path = strdup(path)};
+    t->fd = file_open(path, force, &t->made);
     if (t->fd >= 0 && t->path)
         return TAKE(t);
     if (t->fd >= 0) {
@@ -67,6 +70,13 @@ transcript *transcript_open(const char *path, bool force, struct error *err)
         error_errno(err, RC_USAGE, "%s: cannot create", path);
     }
     return NULL;
+}
+
+void transcript_drop(const transcript *t)
+{
+    struct stat st;
+    if (t && t->made && fstat(t->fd, &st) == 0 && st.st_size == 0)
+        unlink(t->path);
 }
 
 void transcript_close(transcript *t)

@@ -50,6 +50,9 @@ buffer *transcript_line(const struct transcript_entry *entry);
 bool transcript_put(transcript *t, const struct transcript_entry *entry,
                     struct error *err) MUST_CHECK;
 
+/* Takes the file away again where transcript_open made it and nothing was put: for a command that
+ * did not get as far. To be closed all the same; accepts NULL. */
+void transcript_drop(const transcript *t);
 void transcript_close(transcript *t); /* accepts NULL */
 
 AUTO_DEFINE(transcript, transcript_close)
