@@ -88,7 +88,7 @@ start pki-ec
 clients=()
 for ((i = 0; i < 4; i++)); do
     curl -s -Z --parallel-max 250 -X POST -H 'Accept: application/otrp+json' -o /dev/null \
-        -w '%{http_code}\n' "$url?[1-250]" > "opened-$i" &
+        -w '%{http_code}\n' "$url?[1-250]" > "opened-$i" 2> /dev/null &
     clients+=($!)
 done
 wait "${clients[@]}"
