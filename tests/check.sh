@@ -18,10 +18,13 @@ export ASAN_OPTIONS=exitcode=99:log_path=$reports/asan:detect_stack_use_after_re
 export UBSAN_OPTIONS=exitcode=99:log_path=$reports/ubsan:print_stacktrace=1
 export BATS_LIB_PATH=${BATS_LIB_PATH:-/usr/lib/bats:/usr/share/bats:/usr/local/lib/bats:/usr/local/lib:/usr/lib:/opt/homebrew/lib}
 
+# The tests of a file one after the other, the files side by side: bats polls once a second for the
+# turn of a test where those of a file run side by side.
 # suite VARIANT BINARY FILE...
 suite() {
     local variant=$1 tap=build/$1/tests.tap planned ok bad skip lost start=$SECONDS status=0
-    OTRP=$PWD/$2 VARIANT=$variant bats --tap --jobs "$jobs" "${@:3}" < /dev/null > "$tap" 2>&1 ||
+    OTRP=$PWD/$2 VARIANT=$variant bats --tap --jobs "$jobs" --no-parallelize-within-files \
+        "${@:3}" < /dev/null > "$tap" 2>&1 ||
         status=$?
     planned=$(sed -n 's/^1\.\.\([0-9][0-9]*\)$/\1/p;T;q' "$tap")
     skip=$(grep -cE '^ok [0-9]+ .* # skip' "$tap")
@@ -41,11 +44,15 @@ suite() {
     passed=$((passed + ok)) failed=$((failed + bad + lost)) skipped=$((skipped + skip))
 }
 
-suite release bin/otrp tests
+# the longest first, so that they are not what is left at the end
+longest="break|message|tee_commands|tee|response|tee_fault|jose_strict|jose_rfc|samples|send|profile|tee_model|readme"
+mapfile -t files < <(printf '%s\n' tests/*.bats | grep -E "/($longest)\.bats$"
+    printf '%s\n' tests/*.bats | grep -vE "/($longest)\.bats$")
+suite release bin/otrp "${files[@]}"
 suite clang build/clang/bin/otrp tests/unit.bats
 # what looks at sources and texts, or builds and installs by itself, needs no second time
-mapfile -t sanitized < <(find tests -maxdepth 1 -name "*.bats" ! -name "install*.bats" ! -name layers.bats \
-    ! -name man.bats ! -name help.bats ! -name completion.bats | sort)
+mapfile -t sanitized < <(printf '%s\n' "${files[@]}" |
+    grep -vE '/(install.*|layers|man|help|completion)\.bats$')
 suite asan build/asan/bin/otrp "${sanitized[@]}"
 
 for report in "$reports"/*; do
