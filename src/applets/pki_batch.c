@@ -97,12 +97,6 @@ static bool any_in_token(const struct station *s)
     return any;
 }
 
-static bool print_result(const struct applet_call *call, const char *path, struct error *err)
-{
-    AUTO(csv) *table = csv_open(path, err);
-    return table && issued_print(call, table, err);
-}
-
 static void say_done(const struct applet_call *call, const char *path, const struct dispatched *how)
 {
     if (how->kept)
@@ -126,7 +120,7 @@ static enum rc conclude(const struct applet_call *call, const struct batch *b,
         error_hint(err, "--resume goes on with the others");
         return RC_PARTIAL;
     }
-    if (!journal_tidy(b->journal, err) || !print_result(call, journal_path(b->journal), err))
+    if (!journal_tidy(b->journal, err) || !issued_print(call, journal_path(b->journal), err))
         return err->rc;
     if (!how->failed) {
         say_done(call, journal_path(b->journal), how);

@@ -8,7 +8,6 @@
 #define OTRP_APPLETS_PKI_ISSUE_H
 
 #include "applets/pki.h"
-#include "pki/csv.h"
 #include "pki/issued.h"
 #include "pki/station.h"
 
@@ -36,8 +35,8 @@ bool issue_take_key(const struct applet_call *call, entity *e, const char *sourc
 /* Gives it a new key, unless it has one. */
 bool issue_make_key(const struct applet_call *call, entity *e, struct error *err) MUST_CHECK;
 
-/* Writes a result, a table or its text, to standard output, as --json says. */
-bool issued_print(const struct applet_call *call, csv *result, struct error *err) MUST_CHECK;
+/* Writes a result, in a file or a text, to standard output, as --json says. */
+bool issued_print(const struct applet_call *call, const char *path, struct error *err) MUST_CHECK;
 bool issued_print_text(const struct applet_call *call, const buffer *result,
                        struct error *err) MUST_CHECK;
 

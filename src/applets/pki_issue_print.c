@@ -2,6 +2,10 @@
 /* The result of pki-issue on standard output: the CSV as it is, or its rows as JSON. */
 #include "applets/pki_issue.h"
 
+#include <stdio.h>
+
+#include "pki/csv.h"
+
 #define PRINT_BYTES 65536
 
 /* The fields of a record that say something, as a JSON object; the first is a number. */
@@ -21,51 +25,59 @@ static void put_object(buffer *out, const struct csv_record *names, const struct
     buffer_put_char(out, '}');
 }
 
-/* A record as it was read. */
-static void put_record(buffer *out, const struct csv_record *row)
+/* Writes the rows of a result as JSON. */
+static bool print_json(csv *result, struct error *err)
 {
-    for (size_t i = 0; i < row->count; i++)
-        csv_put(out, row->fields[i], i == 0);
-    buffer_put_char(out, '\n');
-}
-
-bool issued_print(const struct applet_call *call, csv *result, struct error *err)
-{
-    bool json = call->common->json;
     struct csv_record names, row;
-    AUTO(buffer) *head = buffer_new(256);
-    AUTO(buffer) *out = buffer_new(PRINT_BYTES);
-    if (!head || !out)
-        return error_memory(err);
-    if (csv_next(result, &names, err) != CSV_RECORD)
+    AUTO(csv) *header = csv_open_text(span_text(ISSUED_HEADER), "header", err);
+    AUTO(buffer) *out = header ? buffer_new(PRINT_BYTES) : NULL;
+    if (!out)
+        return header ? error_memory(err) : false;
+    if (csv_next(header, &names, err) != CSV_RECORD || csv_next(result, &row, err) != CSV_RECORD)
         return false;
-    put_record(head, &names);
-    AUTO(csv) *kept = csv_open_text(buffer_span(head), "names",
-                                    err); /* names are lost with the next row */
-    if (!kept || csv_next(kept, &names, err) != CSV_RECORD)
-        return false;
-    buffer_put_text(out, json ? "{\"rows\": [" : (const char *)head->data);
+    buffer_put_text(out, "{\"rows\": [");
     enum csv_result more;
     for (bool first = true; (more = csv_next(result, &row, err)) == CSV_RECORD; first = false) {
-        if (json) {
-            buffer_put_text(out, first ? "\n" : ",\n");
-            put_object(out, &names, &row);
-        } else {
-            put_record(out, &row);
-        }
+        buffer_put_text(out, first ? "\n" : ",\n");
+        put_object(out, &names, &row);
         if (out->size < PRINT_BYTES / 2)
             continue;
         if (!stdout_write(buffer_span(out), err))
             return false;
         out->size = 0;
     }
-    buffer_put_text(out, json ? "\n]}\n" : "");
+    buffer_put_text(out, "\n]}\n");
     return more == CSV_END &&
            (out->failed ? error_memory(err) : stdout_write(buffer_span(out), err));
 }
 
+/* Writes a file as it is, however large. */
+static bool print_file(const char *path, struct error *err)
+{
+    AUTO(buffer) *part = buffer_new(PRINT_BYTES);
+    FILE *file = part ? fopen(path, "re") : NULL;
+    bool printed = file != NULL;
+    while (printed && (part->size = fread(part->data, 1, PRINT_BYTES, file)))
+        printed = stdout_write(buffer_span(part), err);
+    if (!file || (printed && ferror(file)))
+        printed = part ? error_errno(err, RC_INTERNAL, "%s: cannot read", path) : error_memory(err);
+    if (file)
+        fclose(file);
+    return printed;
+}
+
+bool issued_print(const struct applet_call *call, const char *path, struct error *err)
+{
+    if (!call->common->json)
+        return print_file(path, err);
+    AUTO(csv) *table = csv_open(path, err);
+    return table && print_json(table, err);
+}
+
 bool issued_print_text(const struct applet_call *call, const buffer *result, struct error *err)
 {
+    if (!call->common->json)
+        return stdout_write(buffer_span(result), err);
     AUTO(csv) *table = csv_open_text(buffer_span(result), "result", err);
-    return table && issued_print(call, table, err);
+    return table && print_json(table, err);
 }

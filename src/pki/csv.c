@@ -77,9 +77,9 @@ static void keep(csv *table, char c)
 /* The next character; CRLF is one, and a NUL is noticed. */
 static int next(csv *table)
 {
-    int c = getc(table->file);
+    int c = getc_unlocked(table->file); /* no other thread reads it */
     if (c == '\r') {
-        int following = getc(table->file);
+        int following = getc_unlocked(table->file);
         if (following == '\n')
             c = '\n';
         else if (following != EOF)
