@@ -64,16 +64,27 @@ static bool draft_open(const char *path, mode_t mode, struct draft *draft)
     return open_aside(path, mode, draft);
 }
 
+/* Names what has no name yet. By its descriptor alone where the system allows this user to, which
+ * is the faster way (linkat(2), AT_EMPTY_PATH). */
+static bool link_unnamed(int fd, const char *path)
+{
+    char unnamed[40];
+    if (linkat(fd, "", AT_FDCWD, path, AT_EMPTY_PATH) == 0)
+        return true;
+    if (errno != ENOENT && errno != EPERM && errno != EINVAL)
+        return false;
+    snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, unnamed, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
+}
+
 /* link never replaces; where a name may be left over, it is taken away first. */
 static bool draft_name(const struct draft *draft, const char *path)
 {
-    char unnamed[40];
-    snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", draft->fd);
-    const char *from = draft->aside ? draft->aside : unnamed;
-    if (linkat(AT_FDCWD, from, AT_FDCWD, path, draft->aside ? 0 : AT_SYMLINK_FOLLOW) != 0)
+    if (!draft->aside)
+        return link_unnamed(draft->fd, path);
+    if (linkat(AT_FDCWD, draft->aside, AT_FDCWD, path, 0) != 0)
         return false;
-    if (draft->aside)
-        unlink(draft->aside);
+    unlink(draft->aside);
     return true;
 }
 
