@@ -169,15 +169,14 @@ static bool check_free(const struct station *s, const entity *e, struct error *e
     const char *ledger_path = s->ca[e->role].ca->ledger_path;
     if (!path_exists(ledger_path))
         return true;
-    AUTO(char) *subject = X509_NAME_oneline(X509_get_subject_name(e->cert), NULL, 0);
-    AUTO(ledger) *l = subject ? ledger_load(ledger_path, err) : NULL;
+    AUTO(ledger) *l = ledger_load(ledger_path, err);
     if (!l)
-        return subject ? false : error_memory(err);
+        return false;
     for (size_t i = 0; i < ledger_count(l); i++) {
         struct ledger_entry entry;
         if (!ledger_row(l, i, &entry, err))
             return false;
-        if (entry.revoked || strcmp(entry.subject, subject) != 0)
+        if (entry.revoked || strcmp(entry.subject, e->facts.subject) != 0)
             continue;
         error_set(err, RC_USAGE, "%s: the name '%s' is taken, by serial number %s", ledger_path,
                   e->name, entry.serial);
@@ -223,7 +222,7 @@ static bool put_files(output_set *outputs, const struct station *s, const entity
         return false;
     if (!e->private)
         return true;
-    AUTO(buffer) *pem = pki_key_pem(e->pkey, s->passphrase, err);
+    AUTO(buffer) *pem = station_key_pem(s, e, err);
     return pem && put_file(outputs, s, e, "key.pem", pem, OUTPUT_PRIVATE, err) &&
            (s->passphrase || put_jwk(outputs, s, e, KEY_PRIVATE, err));
 }
@@ -264,7 +263,7 @@ static bool enter(const struct station *s, const entity *e, struct error *err)
     AUTO(buffer) *row = file ? buffer_new(200) : NULL;
     if (!row)
         return error_memory(err);
-    return ledger_put_row(row, e->cert, file, err) &&
+    return ledger_put_facts(row, &e->facts, file, err) &&
            ledger_append(s->ca[e->role].ca->ledger_path, buffer_span(row), err);
 }
 

@@ -97,15 +97,15 @@ static X509 *service_cert(const struct station *s, const struct service *v, cons
                  err);
 }
 
-static bool service_put(const struct station *s, const struct service *v, entity *e, buffer *result,
-                        struct error *err)
+static bool service_put(const struct station *s, const struct service *v, const entity *e,
+                        const X509 *made, buffer *result, struct error *err)
 {
     AUTO(output_set) *outputs = output_set_new(true);
-    AUTO(buffer) *cert = cert_to_pem(e->cert, err);
+    AUTO(buffer) *cert = cert_to_pem(made, err);
     AUTO(buffer) *pem = cert && e->private ? pki_key_pem(e->pkey, s->passphrase, err) : NULL;
     AUTO(buffer) *row = buffer_new(200);
-    AUTO(char) *serial = ledger_serial(e->cert);
-    AUTO(char) *sha256 = cert_sha256_hex(e->cert, err);
+    AUTO(char) *serial = ledger_serial(made);
+    AUTO(char) *sha256 = cert_sha256_hex(made, err);
     if (!cert || (e->private && !pem) || !sha256)
         return false;
     if (!outputs || !row || !serial)
@@ -122,7 +122,7 @@ static bool service_put(const struct station *s, const struct service *v, entity
     const char *file = v->cert_path + dir + (s->pki[dir - 1] != '/');
     return output_add(outputs, v->cert_path, buffer_span(cert), OUTPUT_PUBLIC, err) &&
            (!pem || output_add(outputs, v->key_path, buffer_span(pem), OUTPUT_PRIVATE, err)) &&
-           ledger_put_row(row, e->cert, file, err) &&
+           ledger_put_row(row, made, file, err) &&
            ledger_append(v->issuer->ledger_path, buffer_span(row), err) &&
            output_commit(outputs, err);
 }
@@ -141,14 +141,12 @@ enum rc issue_service(const struct applet_call *call, const struct station *s, s
     bool done = e && result && service_open(o, e->role, &v, err) && service_key(call, &v, e, err) &&
                 service_check_key(call, &v, e, err);
     AUTO(key_set) *keys = done ? authority_keys(call, v.issuer, o->ca_key, err) : NULL;
-    if (keys)
-        e->cert = service_cert(s, &v, e, keys->keys[0]->pkey, err);
+    AUTO(X509) *made = keys ? service_cert(s, &v, e, keys->keys[0]->pkey, err) : NULL;
     if (result)
         buffer_put_text(result, ISSUED_HEADER);
-    if (keys && e->cert && e->private)
+    if (made && e->private)
         issue_warn_of_clear(call, s, v.issuer->key_path);
-    done = keys && e->cert && service_put(s, &v, e, result, err) &&
-           issued_print_text(call, result, err);
+    done = made && service_put(s, &v, e, made, result, err) && issued_print_text(call, result, err);
     service_close(&v);
     return done ? RC_OK : err->rc;
 }

@@ -8,7 +8,6 @@
 
 #include <openssl/pem.h>
 
-#include "pki/files.h"
 #include "pki/layout.h"
 #include "pki/ledger.h"
 #include "pki/place.h"
@@ -125,15 +124,10 @@ static bool check_free(const struct batch *b, const entity *e, struct error *err
 
 static bool check_ledger(const struct batch *b, const entity *e, struct error *err)
 {
-    char *subject = X509_NAME_oneline(X509_get_subject_name(e->cert), NULL, 0);
-    bool known = subject && ledger_filter_has_subject(b->known[e->role], subject);
-    if (!subject)
-        error_memory(err);
-    if (known)
-        error_set(err, RC_USAGE, "the name '%s' is taken: %s has %s", e->name,
-                  b->station->ca[e->role].ca->ledger_path, subject);
-    OPENSSL_free(subject);
-    return subject && !known;
+    const char *subject = e->facts.subject;
+    return !ledger_filter_has_subject(b->known[e->role], subject) ||
+           error_set(err, RC_USAGE, "the name '%s' is taken: %s has %s", e->name,
+                     b->station->ca[e->role].ca->ledger_path, subject);
 }
 
 static bool place(const struct batch *b, const entity *e, const char *what, const buffer *content,
@@ -159,8 +153,7 @@ static bool place_all(const struct batch *b, const entity *e, struct error *err)
     static const char bundle_name[] = "cert-plus-intermediate-cert.pem";
     AUTO(buffer) *cert = entity_cert_pem(e, err);
     AUTO(buffer) *bundle = cert ? station_bundle(b->station, cert, e->role, err) : NULL;
-    AUTO(buffer) *pem = bundle && e->private ? pki_key_pem(e->pkey, b->station->passphrase, err)
-                                             : NULL;
+    AUTO(buffer) *pem = bundle && e->private ? station_key_pem(b->station, e, err) : NULL;
     if (!bundle || (e->private && !pem))
         return false;
     if (pem && !place(b, e, "key.pem", pem, 0600, err))

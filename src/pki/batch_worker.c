@@ -78,7 +78,7 @@ static bool report(const struct worker *w, uint64_t row, const entity *e, bool a
     AUTO(buffer) *line = buffer_new(512);
     if (!entry || !line)
         return error_memory(err);
-    if (!ledger_put_row(entry, e->cert, file, err) ||
+    if (!ledger_put_facts(entry, &e->facts, file, err) ||
         !issued_put_entity(line, w->batch->station, e, row, NULL, err))
         return false;
     frame_put(w->channel, head, buffer_span(entry), buffer_span(line));
@@ -99,11 +99,8 @@ static bool work_row(const struct worker *w, const struct frame *head, struct sp
                                 .issue = w->batch->order->token ? issue_elsewhere : NULL,
                                 .context = &(struct worker_row){w, head->row}};
     if (e && batch_row_make(w->batch, e, &bench, &adopted, &err) &&
-        report(w, head->row, e, adopted, &err)) {
-        if (!adopted && !w->batch->order->token) /* not one that was read from a file */
-            station_reuse(w->batch->station, e);
+        report(w, head->row, e, adopted, &err))
         return true;
-    }
     return report_failure(w, head->row, text, &err);
 }
 

@@ -1,31 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pki/ec_key.h"
 
-#include <openssl/asn1t.h>
 #include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 
 #include "pki/asn1.h"
+#include "pki/der.h"
 
-#define POINT_BYTES 133 /* uncompressed, of P-521 */
-#define CURVE_BYTES 66
+#define CURVE_BYTES 66  /* of P-521 */
+#define PKCS8_BYTES 300 /* of a key on it, and some */
 
-/* RFC 5915 section 3, without the parameters: they stand in the AlgorithmIdentifier. */
-typedef struct ec_private {
-    int32_t version;
-    ASN1_OCTET_STRING *scalar;
-    ASN1_BIT_STRING *point;
-} ec_private;
+static const uint8_t zero = 0, one = 1;
 
-/* clang-format off */
-ASN1_SEQUENCE(ec_private) = {
-    ASN1_EMBED(ec_private, version, INT32),
-    ASN1_SIMPLE(ec_private, scalar, ASN1_OCTET_STRING),
-    ASN1_EXP(ec_private, point, ASN1_BIT_STRING, 1)
-} static_ASN1_SEQUENCE_END(ec_private)
-    /* clang-format on */
-
-    static int curve_of(const EVP_PKEY *pkey)
+static int curve_of(const EVP_PKEY *pkey)
 {
     char name[32];
     if (!EVP_PKEY_is_a(pkey, "EC") || !EVP_PKEY_get_group_name(pkey, name, sizeof name, NULL))
@@ -35,68 +23,76 @@ ASN1_SEQUENCE(ec_private) = {
     return known ? nid : NID_undef;
 }
 
-static size_t point_of(const EVP_PKEY *pkey, unsigned char point[POINT_BYTES])
+bool ec_point_of(const EVP_PKEY *pkey, struct ec_point *point)
 {
-    size_t size = 0;
-    bool read = EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point, POINT_BYTES,
-                                                &size) == 1;
+    *point = (struct ec_point){.curve = curve_of(pkey)};
+    bool read = point->curve != NID_undef &&
+                EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point->bytes,
+                                                sizeof point->bytes, &point->size) == 1;
     ERR_clear_error();
-    return read && point[0] == POINT_CONVERSION_UNCOMPRESSED ? size : 0;
+    if (!read || point->bytes[0] != POINT_CONVERSION_UNCOMPRESSED)
+        point->size = 0;
+    return point->size != 0;
 }
 
-bool ec_key_publish(X509 *cert, const EVP_PKEY *pkey)
+/* AlgorithmIdentifier (RFC 5480 section 2.1.1). */
+static void put_algorithm(buffer *out, const struct ec_point *point)
 {
-    unsigned char point[POINT_BYTES];
-    int curve = curve_of(pkey);
-    size_t size = curve == NID_undef ? 0 : point_of(pkey, point);
-    unsigned char *copy = size ? OPENSSL_memdup(point, size) : NULL;
-    if (copy &&
-        X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(cert), OBJ_nid2obj(NID_X9_62_id_ecPublicKey),
-                               V_ASN1_OBJECT, OBJ_nid2obj(curve), copy, (int)size))
-        return true;
-    OPENSSL_free(copy);
-    return false;
+    size_t start = out->size;
+    der_put_nid(out, NID_X9_62_id_ecPublicKey);
+    der_put_nid(out, point->curve);
+    der_wrap(out, start, DER_SEQUENCE);
 }
 
-static bool fill(ec_private *key, const EVP_PKEY *pkey, int curve_bytes)
+void ec_point_put(buffer *out, const struct ec_point *point)
 {
-    unsigned char point[POINT_BYTES], scalar[CURVE_BYTES];
-    size_t size = point_of(pkey, point);
+    size_t start = out->size;
+    put_algorithm(out, point);
+    der_put_bits(out, SPAN(point->bytes, point->size));
+    der_wrap(out, start, DER_SEQUENCE);
+}
+
+/* ECPrivateKey (RFC 5915 section 3), without the parameters: they stand in the
+ * AlgorithmIdentifier. */
+static void put_private(buffer *out, struct span scalar, const struct ec_point *point)
+{
+    size_t start = out->size;
+    der_put(out, DER_INTEGER, SPAN(&one, 1));
+    der_put(out, DER_OCTET_STRING, scalar);
+    size_t inner = out->size;
+    der_put_bits(out, SPAN(point->bytes, point->size));
+    der_wrap(out, inner, DER_CONTEXT | 1);
+    der_wrap(out, start, DER_SEQUENCE);
+}
+
+/* OneAsymmetricKey (RFC 5958 section 2). */
+static void put_pkcs8(buffer *out, struct span scalar, const struct ec_point *point)
+{
+    size_t start = out->size;
+    der_put(out, DER_INTEGER, SPAN(&zero, 1));
+    put_algorithm(out, point);
+    size_t inner = out->size;
+    put_private(out, scalar, point);
+    der_wrap(out, inner, DER_OCTET_STRING);
+    der_wrap(out, start, DER_SEQUENCE);
+}
+
+buffer *ec_key_pem(const EVP_PKEY *pkey, const struct ec_point *point)
+{
+    uint8_t scalar[CURVE_BYTES];
+    int size = (EVP_PKEY_get_bits(pkey) + 7) / 8;
     BIGNUM *number = NULL;
-    bool filled = size && EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_PRIV_KEY, &number) &&
-                  BN_bn2binpad(number, scalar, curve_bytes) == curve_bytes &&
-                  ASN1_OCTET_STRING_set(key->scalar, scalar, curve_bytes) &&
-                  ASN1_BIT_STRING_set(key->point, point, (int)size);
-    key->point->flags |= ASN1_STRING_FLAG_BITS_LEFT; /* no bits are left over */
-    OPENSSL_cleanse(scalar, sizeof scalar);
+    AUTO(buffer) *der = buffer_secret(PKCS8_BYTES);
+    AUTO(buffer) *pem = buffer_secret(2 * PKCS8_BYTES);
+    bool filled = der && pem && point->size && size <= CURVE_BYTES &&
+                  EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_PRIV_KEY, &number) &&
+                  BN_bn2binpad(number, scalar, size) == size;
     BN_clear_free(number);
     ERR_clear_error();
-    return filled;
-}
-
-static unsigned char *to_der(const EVP_PKEY *pkey, int *size)
-{
-    unsigned char *der = NULL;
-    ec_private key = {
-        .version = 1, .scalar = ASN1_OCTET_STRING_new(), .point = ASN1_BIT_STRING_new()};
-    *size = 0;
-    if (key.scalar && key.point && fill(&key, pkey, (EVP_PKEY_get_bits(pkey) + 7) / 8))
-        *size = ASN1_item_i2d((const ASN1_VALUE *)&key, &der, ASN1_ITEM_rptr(ec_private));
-    ASN1_STRING_clear_free(key.scalar);
-    ASN1_BIT_STRING_free(key.point);
-    return *size > 0 ? der : NULL;
-}
-
-PKCS8_PRIV_KEY_INFO *ec_key_to_pkcs8(const EVP_PKEY *pkey)
-{
-    int size, curve = curve_of(pkey);
-    unsigned char *der = curve == NID_undef ? NULL : to_der(pkey, &size);
-    PKCS8_PRIV_KEY_INFO *info = der ? PKCS8_PRIV_KEY_INFO_new() : NULL;
-    if (info && PKCS8_pkey_set0(info, OBJ_nid2obj(NID_X9_62_id_ecPublicKey), 0, V_ASN1_OBJECT,
-                                OBJ_nid2obj(curve), der, size))
-        return info;
-    PKCS8_PRIV_KEY_INFO_free(info);
-    if (der)
-        OPENSSL_clear_free(der, (size_t)size);
-    return NULL;
+    if (filled) {
+        put_pkcs8(der, SPAN(scalar, (size_t)size), point);
+        pem_put(pem, "PRIVATE KEY", buffer_span(der));
+    }
+    OPENSSL_cleanse(scalar, sizeof scalar);
+    return filled && !der->failed && !pem->failed ? TAKE(pem) : NULL;
 }

@@ -158,19 +158,19 @@ bool pki_files_check_strangers(const pki_files *files, const char *dir, struct e
 
 buffer *pki_key_pem(const EVP_PKEY *pkey, const buffer *passphrase, struct error *err)
 {
+    struct ec_point point;
+    buffer *pem = !passphrase && ec_point_of(pkey, &point) ? ec_key_pem(pkey, &point) : NULL;
+    if (pem)
+        return pem;
     AUTO(BIO) *bio = BIO_new(BIO_s_secmem());
-    PKCS8_PRIV_KEY_INFO *info = passphrase ? NULL : ec_key_to_pkcs8(pkey);
-    bool written = bio && (info ? PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, info)
-                                : PEM_write_bio_PKCS8PrivateKey(
-                                      bio, pkey, passphrase ? EVP_aes_256_cbc() : NULL,
-                                      passphrase ? (const char *)passphrase->data : NULL,
-                                      passphrase ? (int)passphrase->size : 0, NULL, NULL));
-    PKCS8_PRIV_KEY_INFO_free(info);
-    if (!written) {
+    if (!bio ||
+        !PEM_write_bio_PKCS8PrivateKey(bio, pkey, passphrase ? EVP_aes_256_cbc() : NULL,
+                                       passphrase ? (const char *)passphrase->data : NULL,
+                                       passphrase ? (int)passphrase->size : 0, NULL, NULL)) {
         error_openssl(err, RC_INTERNAL, "cannot write a private key");
         return NULL;
     }
-    buffer *pem = bio_text(bio, true);
+    pem = bio_text(bio, true);
     if (!pem)
         error_memory(err);
     return pem;

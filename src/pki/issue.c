@@ -4,7 +4,6 @@
 #include <openssl/err.h>
 
 #include "pki/asn1.h"
-#include "pki/ec_key.h"
 #include "pki/tamid.h"
 #include "util/openssl_error.h"
 
@@ -68,47 +67,14 @@ static bool check_end(const X509 *cert, const struct issue_order *order, struct 
                            "templates (days, not_after) or with --days");
 }
 
-static bool set_key(X509 *cert, const struct issue_order *order)
-{
-    return (order->only_encode && ec_key_publish(cert, order->pkey)) ||
-           X509_set_pubkey(cert, order->pkey);
-}
-
-/* What differs from the certificate before; false with err->rc RC_OK when that is not all. */
-static bool change(X509 *cert, const struct issue_order *order, struct error *err)
-{
-    if (!set_serial(cert) || !ec_key_publish(cert, order->pkey))
-        return error_openssl(err, RC_OK, "not again");
-    return template_apply_again(order->template, &order->use, cert, order->issuer, order->now,
-                                err) &&
-           check_end(cert, order, err);
-}
-
-static X509 *issue_again(const struct issue_order *order, struct error *err)
-{
-    AUTO(X509) *cert = TAKE(*order->again);
-    AUTO(EVP_MD_CTX) *signature = signature_begin(order->issuer_key);
-    if (!change(cert, order, err))
-        return NULL;
-    if (signature && X509_sign_ctx(cert, signature))
-        return TAKE(cert);
-    error_openssl(err, RC_INTERNAL, "cannot sign the certificate");
-    return NULL;
-}
-
 X509 *issue(const struct issue_order *order, struct error *err)
 {
-    if (order->again && *order->again) {
-        X509 *changed = issue_again(order, err);
-        if (changed || err->rc != RC_OK)
-            return changed;
-    }
     AUTO(X509) *cert = X509_new();
     X509 *issuer = order->issuer ? order->issuer : cert;
     EVP_PKEY *signer = order->issuer ? order->issuer_key : order->pkey;
     ERR_clear_error();
     if (!cert || !X509_set_version(cert, X509_VERSION_3) || !set_serial(cert) ||
-        !set_key(cert, order)) {
+        !X509_set_pubkey(cert, order->pkey)) {
         error_openssl(err, RC_INTERNAL, "cannot make a certificate");
         return NULL;
     }

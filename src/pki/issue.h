@@ -22,9 +22,6 @@ struct issue_order {
     X509 *issuer;         /* NULL: a root, which signs itself */
     EVP_PKEY *issuer_key; /* NULL for a root */
     time_t now;           /* notBefore */
-    X509 **again;         /* a certificate that was issued before by the same order but for name and
-                             key, and that may be changed into this one; taken. Or NULL */
-    bool only_encode;     /* no one will ask the certificate for its key: that takes longest */
 };
 
 /* The signed certificate, owned by the caller: version 3, a random serial number of 159 bits,

@@ -38,13 +38,12 @@ void issued_put(buffer *out, const struct issued *issued)
 bool issued_put_entity(buffer *out, const struct station *s, const entity *e, size_t row,
                        const char *message, struct error *err)
 {
-    AUTO(char) *serial = ledger_serial(e->cert);
     uint8_t digest[32];
     AUTO(buffer) *sha256 = buffer_new(80);
     AUTO(buffer) *did = buffer_new(48);
     AUTO(char) *cert = station_path(s, e, "cert.pem");
     AUTO(char) *key_path = e->private ? station_path(s, e, "key.pem") : NULL;
-    if (!serial || !sha256 || !did || !cert || (e->private && !key_path) ||
+    if (!sha256 || !did || !cert || (e->private && !key_path) ||
         !EVP_Digest(e->der->data, e->der->size, digest, NULL, EVP_sha256(), NULL))
         return error_memory(err);
     buffer_put_hex(sha256, SPAN(digest, sizeof digest));
@@ -53,7 +52,7 @@ bool issued_put_entity(buffer *out, const struct station *s, const entity *e, si
     issued_put(out, &(struct issued){.row = row,
                                      .role = role_name(e->role),
                                      .name = e->name,
-                                     .serial = serial,
+                                     .serial = e->facts.serial,
                                      .sha256 = (const char *)sha256->data,
                                      .did = (const char *)did->data,
                                      .cert = cert,

@@ -38,15 +38,21 @@ char *layout_entity_path(const char *dir, enum pki_role role, const char *name, 
                                                                                          : path;
 }
 
-char *layout_shard_path(const char *dir, enum pki_role role, const char *name, const char *family,
-                        const char *what)
+bool layout_shard(const char *name, uint8_t *shard, struct error *err)
 {
-    const char *r = role_name(role);
     uint8_t digest[32];
-    char *path;
     if (!EVP_Digest(name, strlen(name), digest, NULL, EVP_sha256(), NULL))
-        return NULL;
-    return asprintf(&path, "%s/%s/%02x/%s-%s-%s-%s", dir, r, digest[0], r, name, family, what) < 0
+        return error_memory(err);
+    *shard = digest[0];
+    return true;
+}
+
+char *layout_shard_path(const char *dir, const struct layout_sharded *e, const char *what)
+{
+    const char *r = role_name(e->role);
+    char *path;
+    return asprintf(&path, "%s/%s/%02x/%s-%s-%s-%s", dir, r, e->shard, r, e->name, e->family,
+                    what) < 0
                ? NULL
                : path;
 }

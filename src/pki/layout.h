@@ -25,8 +25,13 @@ char *layout_entity_path(const char *dir, enum pki_role role, const char *name, 
 
 /* The same of a batch's folder, where the entities of a role are spread over 256 folders, named by
  * the first byte of SHA-256 of their name: DIR/tee/4f/tee-NAME-ec-cert.pem. */
-char *layout_shard_path(const char *dir, enum pki_role role, const char *name, const char *family,
-                        const char *what);
+struct layout_sharded {
+    enum pki_role role;
+    uint8_t shard; /* from layout_shard */
+    const char *name, *family;
+};
+bool layout_shard(const char *name, uint8_t *shard, struct error *err) MUST_CHECK;
+char *layout_shard_path(const char *dir, const struct layout_sharded *e, const char *what);
 
 /* The path of a certificate in folder of a TAM that is not called name and has that tamid, owned by
  * the caller; NULL when there is none, or without memory. */

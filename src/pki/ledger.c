@@ -128,20 +128,41 @@ static char *serial_text(const X509 *cert)
     return BN_is_zero(number) ? OPENSSL_strdup("00") : BN_bn2hex(number);
 }
 
+void ledger_facts_free(struct ledger_facts *facts)
+{
+    OPENSSL_free(facts->expiry);
+    OPENSSL_free(facts->serial);
+    OPENSSL_free(facts->subject);
+    *facts = (struct ledger_facts){.serial = NULL};
+}
+
+bool ledger_facts_of(const X509 *cert, struct ledger_facts *facts)
+{
+    const ASN1_TIME *expiry = X509_get0_notAfter(cert);
+    *facts = (struct ledger_facts){
+        .expiry = OPENSSL_strndup((const char *)ASN1_STRING_get0_data(expiry),
+                                  (size_t)ASN1_STRING_length(expiry)),
+        .serial = serial_text(cert),
+        .subject = X509_NAME_oneline(X509_get_subject_name(cert), NULL, 0)};
+    if (facts->expiry && facts->serial && facts->subject)
+        return true;
+    ledger_facts_free(facts);
+    return false;
+}
+
 /* A row of an index; each text is OpenSSL's memory. */
 static char **row_new(const X509 *cert, const char *file)
 {
-    const ASN1_TIME *expiry = X509_get0_notAfter(cert);
+    struct ledger_facts facts;
     char **row = OPENSSL_zalloc((COLUMN_COUNT + 1) * sizeof *row);
-    if (!row)
-        return NULL;
+    if (!row || !ledger_facts_of(cert, &facts))
+        return row;
     row[COLUMN_TYPE] = OPENSSL_strdup("V");
-    row[COLUMN_EXPIRY] = OPENSSL_strndup((const char *)ASN1_STRING_get0_data(expiry),
-                                         (size_t)ASN1_STRING_length(expiry));
+    row[COLUMN_EXPIRY] = facts.expiry;
     row[COLUMN_REVOKED] = OPENSSL_strdup("");
-    row[COLUMN_SERIAL] = serial_text(cert);
+    row[COLUMN_SERIAL] = facts.serial;
     row[COLUMN_FILE] = OPENSSL_strdup(file ? file : "unknown");
-    row[COLUMN_NAME] = X509_NAME_oneline(X509_get_subject_name(cert), NULL, 0);
+    row[COLUMN_NAME] = facts.subject;
     return row;
 }
 
@@ -169,21 +190,37 @@ bool ledger_add(ledger *l, const X509 *cert, const char *file, struct error *err
     return error_memory(err);
 }
 
-bool ledger_put_row(buffer *out, const X509 *cert, const char *file, struct error *err)
+bool ledger_put_facts(buffer *out, const struct ledger_facts *facts, const char *file,
+                      struct error *err)
 {
-    char **row = row_new(cert, file);
-    bool complete = row_complete(row);
-    for (size_t i = 0; complete && i < COLUMN_COUNT; i++) {
+    const char *const row[COLUMN_COUNT] = {[COLUMN_TYPE] = "V",
+                                           [COLUMN_EXPIRY] = facts->expiry,
+                                           [COLUMN_REVOKED] = "",
+                                           [COLUMN_SERIAL] = facts->serial,
+                                           [COLUMN_FILE] = file ? file : "unknown",
+                                           [COLUMN_NAME] = facts->subject};
+    for (size_t i = 0; i < COLUMN_COUNT; i++) {
         buffer_put_text(out, i ? "\t" : "");
-        for (const char *c = row[i]; *c; c++) {
-            if (*c == '\t') /* as TXT_DB_write has it */
-                buffer_put_char(out, '\\');
-            buffer_put_char(out, *c);
+        for (const char *c = row[i], *tab; *c; c = tab) {
+            tab = strchrnul(c, '\t');
+            buffer_put(out, c, (size_t)(tab - c));
+            if (*tab)
+                buffer_put_text(out, "\\\t"); /* as TXT_DB_write has it */
+            tab += *tab != '\0';
         }
     }
     buffer_put_char(out, '\n');
-    row_free(row);
-    return (complete && !out->failed) || error_memory(err);
+    return !out->failed || error_memory(err);
+}
+
+bool ledger_put_row(buffer *out, const X509 *cert, const char *file, struct error *err)
+{
+    struct ledger_facts facts;
+    if (!ledger_facts_of(cert, &facts))
+        return error_memory(err);
+    bool put = ledger_put_facts(out, &facts, file, err);
+    ledger_facts_free(&facts);
+    return put;
 }
 
 /*

@@ -29,15 +29,26 @@ bool ledger_add(ledger *l, const X509 *cert, const char *file, struct error *err
 /* The file's content, owned by the caller. */
 buffer *ledger_text(const ledger *l, struct error *err) MUST_CHECK;
 
+/* What a row says of a certificate, but for where it is; OpenSSL's memory. */
+struct ledger_facts {
+    char *expiry, *serial, *subject;
+};
+
+/* False without memory. */
+bool ledger_facts_of(const X509 *cert, struct ledger_facts *facts) MUST_CHECK;
+void ledger_facts_free(struct ledger_facts *facts);
+
 /*
  * Processes that write to a ledger at once wait for one another (ledger_lock.h). A row is durable
  * when the call that writes it returns; at a failure (RC_INTERNAL, such as a full disk) the file is
  * as it was.
  *
- * ledger_append adds rows that ledger_put_row has made, without reading what is there: its time
- * does not grow with the ledger. ledger_edit is ledger_load, and keeps all others out until
- * ledger_free; ledger_save puts the changed ledger in place.
+ * ledger_append adds rows that ledger_put_row or ledger_put_facts has made, without reading what is
+ * there: its time does not grow with the ledger. ledger_edit is ledger_load, and keeps all others
+ * out until ledger_free; ledger_save puts the changed ledger in place.
  */
+bool ledger_put_facts(buffer *out, const struct ledger_facts *facts, const char *file,
+                      struct error *err) MUST_CHECK;
 bool ledger_put_row(buffer *out, const X509 *cert, const char *file, struct error *err) MUST_CHECK;
 bool ledger_append(const char *path, struct span rows, struct error *err) MUST_CHECK;
 ledger *ledger_edit(const char *path, struct error *err) MUST_CHECK;

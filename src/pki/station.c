@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <openssl/pem.h>
-
 #include "pki/asn1.h"
 #include "pki/chain.h"
+#include "pki/der.h"
+#include "pki/files.h"
 #include "pki/issue.h"
 #include "pki/layout.h"
 #include "pki/tamid.h"
@@ -31,10 +31,11 @@ static bool read_role(const char *text, enum pki_role *role, struct error *err)
     return error_hint(err, "sp, tam, tee or tfw");
 }
 
-static bool read_name(const char *text, char **name, struct error *err)
+static bool read_name(const char *text, entity *e, struct error *err)
 {
     if (given(text) && layout_name_valid(text))
-        return (*name = strdup(text)) || error_memory(err);
+        return ((e->name = strdup(text)) || error_memory(err)) &&
+               layout_shard(e->name, &e->shard, err);
     error_set(err, RC_USAGE, "name: '%s' is no name", text ? text : "");
     return error_hint(err, LAYOUT_NAME_FORM);
 }
@@ -81,7 +82,7 @@ entity *entity_read(const struct entity_text *text, struct error *err)
         return NULL;
     }
     e->alg = KEY_ALG_USUAL;
-    if (!read_role(text->role, &e->role, err) || !read_name(text->name, &e->name, err) ||
+    if (!read_role(text->role, &e->role, err) || !read_name(text->name, e, err) ||
         !read_days(text->days, &e->days, err) || !read_tamid(text->tamid, e, err) ||
         (given(text->alg) && !key_alg_parse(text->alg, "alg", &e->alg, err)))
         return NULL;
@@ -103,8 +104,8 @@ void entity_free(entity *e)
     free(e->tamid);
     EVP_PKEY_free(e->pkey);
     x509_extensions_free(e->requested);
-    X509_free(e->cert);
     buffer_free(e->der);
+    ledger_facts_free(&e->facts);
     free(e);
 }
 
@@ -162,8 +163,7 @@ void station_close(struct station *s)
         authority_free(at->ca);
         buffer_free(at->pem);
         template_free(at->template);
-        X509_free(at->again[0]);
-        X509_free(at->again[1]);
+        mould_free(at->mould);
         *at = (struct station_ca){.ca = NULL};
     }
 }
@@ -173,17 +173,10 @@ static bool is_ec(const entity *e)
     return key_alg_family(e->alg)[0] == 'e';
 }
 
-/* Whether it differs from others of its kind by its name and key alone. */
+/* Whether it differs from others of its kind as mould.h can. */
 static bool is_plain(const entity *e)
 {
-    return !e->tamid && !e->requested && !e->days && is_ec(e);
-}
-
-void station_reuse(struct station *s, entity *e)
-{
-    X509 **kept = &s->ca[e->role].again[is_ec(e)];
-    if (is_plain(e) && e->cert && !*kept)
-        *kept = TAKE(e->cert);
+    return !e->tamid && !e->requested && e->point.size;
 }
 
 /* What a template makes has to be accepted in its role: looked at once for each kind of key, as all
@@ -214,10 +207,28 @@ static bool check_chain(struct station *s, const entity *e, struct error *err)
     return true;
 }
 
+static bool take_cert(entity *e, const X509 *cert, struct error *err)
+{
+    e->der = cert_to_der(cert, err);
+    return e->der && (ledger_facts_of(cert, &e->facts) || error_memory(err));
+}
+
+/* The mould is taken from the second certificate: many are made one at a time. */
+static bool issue_first(struct station_ca *at, const struct issue_order *order, entity *e,
+                        struct error *err)
+{
+    AUTO(X509) *cert = issue(order, err);
+    if (!cert || !take_cert(e, cert, err))
+        return false;
+    if (!at->mould && at->tried[is_ec(e)] && is_plain(e))
+        at->mould = mould_new(order, cert);
+    return true;
+}
+
 bool station_issue(struct station *s, entity *e, struct error *err)
 {
     struct station_ca *at = &s->ca[e->role];
-    struct issue_order order = {
+    const struct issue_order order = {
         .template = at->template,
         .use = {e->role, key_alg_family(e->alg), e->name, e->days},
         .tamid = e->tamid,
@@ -226,26 +237,30 @@ bool station_issue(struct station *s, entity *e, struct error *err)
         .issuer = at->ca->cert,
         .issuer_key = at->key,
         .now = clock_now(s->clock),
-        .again = is_plain(e) ? &at->again[is_ec(e)] : NULL,
-        .only_encode = true,
     };
-    e->cert = issue(&order, err);
-    e->der = e->cert ? cert_to_der(e->cert, err) : NULL;
-    return e->der && check_chain(s, e, err);
+    bool ec = is_ec(e) && ec_point_of(e->pkey, &e->point);
+    if (ec && at->mould && is_plain(e))
+        e->der = mould_cast(at->mould, &order, &e->point, &e->facts);
+    return (e->der || issue_first(at, &order, e, err)) && check_chain(s, e, err);
 }
 
 bool station_take(entity *e, struct span der, struct error *err)
 {
-    e->cert = cert_from_der(der, "the new certificate", err);
-    e->der = e->cert ? buffer_copy(der) : NULL;
-    return e->der || (e->cert && error_memory(err));
+    AUTO(X509) *cert = cert_from_der(der, "the new certificate", err);
+    return cert && take_cert(e, cert, err);
+}
+
+/* Where a file of e in a family is. */
+static char *path_of(const struct station *s, const entity *e, const char *family, const char *what)
+{
+    const struct layout_sharded sharded = {e->role, e->shard, e->name, family};
+    return s->out ? layout_shard_path(s->out, &sharded, what)
+                  : layout_entity_path(s->pki, e->role, e->name, family, what);
 }
 
 char *station_path(const struct station *s, const entity *e, const char *what)
 {
-    const char *family = key_alg_family(e->alg);
-    return s->out ? layout_shard_path(s->out, e->role, e->name, family, what)
-                  : layout_entity_path(s->pki, e->role, e->name, family, what);
+    return path_of(s, e, key_alg_family(e->alg), what);
 }
 
 char *station_ledger_file(const struct station *s, const entity *e)
@@ -262,9 +277,7 @@ bool station_taken(const struct station *s, const entity *e, char **path, struct
     for (size_t f = 0; f < KEY_FAMILY_COUNT; f++) {
         AUTO(char) *cert = layout_entity_path(s->pki, e->role, e->name, key_families[f],
                                               "cert.pem");
-        AUTO(char) *out = s->out ? layout_shard_path(s->out, e->role, e->name, key_families[f],
-                                                     "cert.pem")
-                                 : NULL;
+        AUTO(char) *out = s->out ? path_of(s, e, key_families[f], "cert.pem") : NULL;
         if (!cert || (s->out && !out))
             return error_memory(err);
         if (path_exists(cert))
@@ -279,14 +292,19 @@ bool station_taken(const struct station *s, const entity *e, char **path, struct
 
 buffer *entity_cert_pem(const entity *e, struct error *err)
 {
-    AUTO(BIO) *bio = BIO_new(BIO_s_mem());
-    buffer *pem = bio && PEM_write_bio(bio, PEM_STRING_X509, "", e->der->data, (long)e->der->size) >
-                              0
-                      ? bio_text(bio, false)
-                      : NULL;
-    if (!pem)
-        error_memory(err);
-    return pem;
+    AUTO(buffer) *pem = buffer_new(2 * e->der->size);
+    if (pem)
+        pem_put(pem, "CERTIFICATE", buffer_span(e->der));
+    if (pem && !pem->failed)
+        return TAKE(pem);
+    error_memory(err);
+    return NULL;
+}
+
+buffer *station_key_pem(const struct station *s, const entity *e, struct error *err)
+{
+    buffer *pem = s->passphrase || !e->point.size ? NULL : ec_key_pem(e->pkey, &e->point);
+    return pem ? pem : pki_key_pem(e->pkey, s->passphrase, err);
 }
 
 buffer *station_bundle(const struct station *s, const buffer *cert_pem, enum pki_role role,

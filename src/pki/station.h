@@ -18,6 +18,7 @@
 #include "pki/authority.h"
 #include "pki/csr.h"
 #include "pki/keygen.h"
+#include "pki/mould.h"
 #include "pki/template.h"
 #include "util/clock.h"
 
@@ -29,14 +30,16 @@ struct entity_text {
 typedef struct entity {
     enum pki_role role;
     char *name;
-    char *tamid; /* of a TAM */
-    long days;   /* 0: as its template says */
+    uint8_t shard; /* of name (layout.h) */
+    char *tamid;   /* of a TAM */
+    long days;     /* 0: as its template says */
     enum key_alg alg;
-    EVP_PKEY *pkey; /* NULL until made */
-    bool private;   /* pkey has its private part, which becomes a file */
+    EVP_PKEY *pkey;        /* NULL until made */
+    struct ec_point point; /* of pkey, where it is an EC key and the certificate is issued */
+    bool private;          /* pkey has its private part, which becomes a file */
     X509_extensions *requested;
-    X509 *cert;  /* when issued */
-    buffer *der; /* of cert */
+    buffer *der;               /* the certificate, when issued */
+    struct ledger_facts facts; /* of it */
 } entity;
 
 /* RC_USAGE for a text that cannot be what it is to be; else as csr_load. */
@@ -55,8 +58,8 @@ struct station_ca {
     EVP_PKEY *key; /* the caller's */
     buffer *pem;   /* of the CA's certificate */
     cert_template *template;
-    bool tried[2];  /* by family: a certificate of this template has been checked */
-    X509 *again[2]; /* by family: one that can be changed into the next (issue.h) */
+    bool tried[2]; /* by family: a certificate of this template has been checked */
+    mould *mould;  /* for EC keys; NULL until there have been some */
 };
 
 struct station {
@@ -71,14 +74,9 @@ struct station {
 bool station_open(struct station *s, enum pki_role role, struct error *err) MUST_CHECK;
 void station_close(struct station *s);
 
-/*
- * Makes the certificate: e->cert, which is only good for encoding, and e->der. RC_USAGE when it
- * would outlive its CA or nobody would accept it in its role.
- */
+/* Makes the certificate: e->der and e->facts. RC_USAGE when it would outlive its CA or nobody would
+ * accept it in its role. */
 bool station_issue(struct station *s, entity *e, struct error *err) MUST_CHECK;
-
-/* Keeps e's certificate for the next one of its kind, which is then made faster. */
-void station_reuse(struct station *s, entity *e);
 
 /* The same with a certificate that was issued elsewhere for e. */
 bool station_take(entity *e, struct span der, struct error *err) MUST_CHECK;
@@ -95,6 +93,8 @@ bool station_taken(const struct station *s, const entity *e, char **path,
 
 /* e->der in PEM; owned by the caller. */
 buffer *entity_cert_pem(const entity *e, struct error *err) MUST_CHECK;
+/* The private key in PEM as the station writes it; secret, owned by the caller. */
+buffer *station_key_pem(const struct station *s, const entity *e, struct error *err) MUST_CHECK;
 /* The certificate in PEM with that of its CA behind it; owned by the caller. */
 buffer *station_bundle(const struct station *s, const buffer *cert_pem, enum pki_role role,
                        struct error *err) MUST_CHECK;

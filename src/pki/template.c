@@ -96,8 +96,10 @@ static bool expand(const cert_template *t, const struct entry *at, const struct 
     return !out->failed || error_memory(err);
 }
 
-static bool add_attribute(const cert_template *t, const struct entry *at,
-                          const struct template_use *use, X509_NAME *subject, struct error *err)
+/* The attribute that a line stands for, in a new entry or, with one given, in that. */
+static bool set_attribute(const cert_template *t, const struct entry *at,
+                          const struct template_use *use, X509_NAME_ENTRY **entry,
+                          struct error *err)
 {
     const char *dot = strchr(at->name, '.'); /* "2.OU": a second OU */
     int nid = OBJ_txt2nid(dot ? dot + 1 : at->name);
@@ -107,38 +109,72 @@ static bool add_attribute(const cert_template *t, const struct entry *at,
     if (!text)
         return error_memory(err);
     return expand(t, at, use, text, err) &&
-           (X509_NAME_add_entry_by_NID(subject, nid, MBSTRING_UTF8, text->data, (int)text->size, -1,
-                                       0) ||
+           (X509_NAME_ENTRY_create_by_NID(entry, nid, MBSTRING_UTF8, text->data, (int)text->size) ||
             fault_openssl(t, at, err));
 }
 
-static X509_NAME *make_subject(const cert_template *t, const struct template_use *use,
-                               struct error *err)
+static bool add_attribute(const cert_template *t, const struct entry *at,
+                          const struct template_use *use, X509_NAME *subject, struct error *err)
+{
+    X509_NAME_ENTRY *entry = NULL;
+    bool added = set_attribute(t, at, use, &entry, err) &&
+                 (X509_NAME_add_entry(subject, entry, -1, 0) || error_memory(err));
+    X509_NAME_ENTRY_free(entry);
+    return added;
+}
+
+/* The lines of a role's subject, and the name of their section; NULL with err set. */
+static STACK_OF(CONF_VALUE) * subject_lines(const cert_template *t, enum pki_role role,
+                                            const char **section, struct error *err)
 {
     static const char *const names[2] = {"subject", NULL};
     char room[32];
     struct entry at;
-    if (!find_entry(t, use->role, names, room, &at)) {
+    if (!find_entry(t, role, names, room, &at)) {
         error_set(err, RC_USAGE, "%s: [profile] subject: missing", t->path);
         return NULL;
     }
-    STACK_OF(CONF_VALUE) *rows = section_of(t, at.value);
-    if (!rows) {
+    STACK_OF(CONF_VALUE) *lines = section_of(t, at.value);
+    if (!lines)
         error_set(err, RC_USAGE, "%s: [%s] %s: there is no section [%s]", t->path, at.section,
                   at.name, at.value);
+    *section = at.value;
+    return lines;
+}
+
+X509_NAME *template_subject(const cert_template *t, const struct template_use *use,
+                            struct error *err)
+{
+    const char *section;
+    STACK_OF(CONF_VALUE) *lines = subject_lines(t, use->role, &section, err);
+    if (!lines)
         return NULL;
-    }
     AUTO(X509_NAME) *subject = X509_NAME_new();
     if (!subject) {
         error_memory(err);
         return NULL;
     }
-    for (int i = 0; i < sk_CONF_VALUE_num(rows); i++) {
-        const CONF_VALUE *row = sk_CONF_VALUE_value(rows, i);
-        if (!add_attribute(t, &(struct entry){at.value, row->name, row->value}, use, subject, err))
+    for (int i = 0; i < sk_CONF_VALUE_num(lines); i++) {
+        const CONF_VALUE *line = sk_CONF_VALUE_value(lines, i);
+        if (!add_attribute(t, &(struct entry){section, line->name, line->value}, use, subject, err))
             return NULL;
     }
     return TAKE(subject);
+}
+
+bool template_rename(const cert_template *t, const struct template_use *use, X509_NAME *subject,
+                     struct error *err)
+{
+    const char *section;
+    STACK_OF(CONF_VALUE) *lines = subject_lines(t, use->role, &section, err);
+    for (int i = 0; i < sk_CONF_VALUE_num(lines); i++) {
+        const CONF_VALUE *line = sk_CONF_VALUE_value(lines, i);
+        const struct entry at = {section, line->name, line->value};
+        X509_NAME_ENTRY *entry = X509_NAME_get_entry(subject, i);
+        if (strchr(line->value, '{') && !set_attribute(t, &at, use, &entry, err))
+            return false;
+    }
+    return lines != NULL;
 }
 
 static ASN1_TIME *make_end_in(const cert_template *t, long days, time_t now, struct error *err)
@@ -151,8 +187,8 @@ static ASN1_TIME *make_end_in(const cert_template *t, long days, time_t now, str
     return end;
 }
 
-static ASN1_TIME *make_end(const cert_template *t, const struct template_use *use, time_t now,
-                           struct error *err)
+ASN1_TIME *template_end(const cert_template *t, const struct template_use *use, time_t now,
+                        struct error *err)
 {
     static const char *const names[2] = {"days", "not_after"};
     char room[32];
@@ -288,8 +324,8 @@ bool template_allows(const cert_template *t, enum pki_role role, int nid)
 /* Goes through all that use of the template will need, short of a key. */
 static bool check_use(const cert_template *t, const struct template_use *use, struct error *err)
 {
-    AUTO(X509_NAME) *subject = make_subject(t, use, err);
-    AUTO(ASN1_TIME) *end = subject ? make_end(t, use, 0, err) : NULL;
+    AUTO(X509_NAME) *subject = template_subject(t, use, err);
+    AUTO(ASN1_TIME) *end = subject ? template_end(t, use, 0, err) : NULL;
     if (!end)
         return false;
     X509V3_CTX ctx;
@@ -353,8 +389,8 @@ const char *template_path(const cert_template *t)
 static bool fill(const cert_template *t, const struct template_use *use, X509 *cert, time_t now,
                  struct error *err)
 {
-    AUTO(X509_NAME) *subject = make_subject(t, use, err);
-    AUTO(ASN1_TIME) *end = subject ? make_end(t, use, now, err) : NULL;
+    AUTO(X509_NAME) *subject = template_subject(t, use, err);
+    AUTO(ASN1_TIME) *end = subject ? template_end(t, use, now, err) : NULL;
     if (!end)
         return false;
     return (X509_set_subject_name(cert, subject) && X509_set1_notAfter(cert, end) &&
@@ -384,48 +420,24 @@ bool template_apply(const cert_template *t, const struct template_use *use, X509
     return add_extensions(t, use, &ctx, cert, err);
 }
 
-/* Puts the extension that is made for this key in the place of the one before. */
-static bool replace_extension(const cert_template *t, const struct entry *line, X509 *cert,
-                              X509V3_CTX *ctx, struct error *err)
+bool template_is_uniform(const cert_template *t, const struct template_use *use)
 {
-    int at = X509_get_ext_by_NID(cert, NID_subject_key_identifier, -1);
-    ERR_clear_error();
-    AUTO(X509_EXTENSION) *made = X509V3_EXT_nconf(t->conf, ctx, line->name, line->value);
-    if (!made || at < 0)
-        return fault_openssl(t, line, err);
-    X509_EXTENSION_free(X509_delete_ext(cert, at));
-    return X509_add_ext(cert, made, at) || error_memory(err);
-}
-
-bool template_apply_again(const cert_template *t, const struct template_use *use, X509 *cert,
-                          X509 *issuer, time_t now, struct error *err)
-{
-    /* those that depend on the issuer alone, or on nothing */
-    static const char *const lasting[] = {"basicConstraints", "keyUsage", "extendedKeyUsage",
-                                          "authorityKeyIdentifier"};
+    /* those that depend on the issuer or the key alone, or on nothing */
+    static const char *const uniform[] = {"basicConstraints", "keyUsage", "extendedKeyUsage",
+                                          "authorityKeyIdentifier", "subjectKeyIdentifier"};
     char room[32], own[32];
     const char *const names[2] = {own, "extensions"};
     struct entry at;
     snprintf(own, sizeof own, "extensions_%s", use->family);
-    err->rc = RC_OK;
     if (!find_entry(t, use->role, names, room, &at))
         return false;
     STACK_OF(CONF_VALUE) *rows = section_of(t, at.value);
-    X509V3_CTX ctx;
-    X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
-    X509V3_set_nconf(&ctx, t->conf);
-    for (int i = 0; rows && i < sk_CONF_VALUE_num(rows); i++) {
-        const CONF_VALUE *row = sk_CONF_VALUE_value(rows, i);
+    for (int i = 0; i < sk_CONF_VALUE_num(rows); i++) {
         size_t k = 0;
-        while (k < COUNT(lasting) && strcmp(row->name, lasting[k]) != 0)
+        while (k < COUNT(uniform) && strcmp(sk_CONF_VALUE_value(rows, i)->name, uniform[k]) != 0)
             k++;
-        if (k < COUNT(lasting))
-            continue;
-        struct entry line = {at.value, row->name, row->value};
-        if (strcmp(row->name, "subjectKeyIdentifier") != 0)
-            return false;
-        if (!replace_extension(t, &line, cert, &ctx, err))
+        if (k == COUNT(uniform))
             return false;
     }
-    return rows && fill(t, use, cert, now, err);
+    return true;
 }

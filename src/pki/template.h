@@ -44,11 +44,20 @@ struct template_use {
 bool template_apply(const cert_template *t, const struct template_use *use, X509 *cert,
                     X509 *issuer, time_t now, struct error *err) MUST_CHECK;
 
-/* The same for a cert that this template has been applied to before, for another subject and key of
- * that family and role, and under the same issuer: much of it is as it was. False, with err->rc
- * RC_OK, when something in this template cannot be known to be. */
-bool template_apply_again(const cert_template *t, const struct template_use *use, X509 *cert,
-                          X509 *issuer, time_t now, struct error *err) MUST_CHECK;
+/* The parts that differ from certificate to certificate, owned by the caller. */
+X509_NAME *template_subject(const cert_template *t, const struct template_use *use,
+                            struct error *err) MUST_CHECK;
+ASN1_TIME *template_end(const cert_template *t, const struct template_use *use, time_t now,
+                        struct error *err) MUST_CHECK;
+
+/* Makes the subject that of another use with the same role: its attributes are those of the new
+ * one, while what OpenSSL keeps of it as a whole (i2d_X509_NAME) stays that of the old one. */
+bool template_rename(const cert_template *t, const struct template_use *use, X509_NAME *subject,
+                     struct error *err) MUST_CHECK;
+
+/* Whether certificates of a role and family, under one issuer, differ in nothing but these parts,
+ * the key and what identifies it. */
+bool template_is_uniform(const cert_template *t, const struct template_use *use);
 
 /* Whether cert has the subject and the end that the template gives such a certificate. */
 bool template_made(const cert_template *t, const struct template_use *use, const X509 *cert);
