@@ -49,7 +49,8 @@ bool batch_open(struct batch *b, struct station *station, const struct batch_ord
         return false;
     b->begun = journal_begun(b->journal);
     clock_gettime(CLOCK_REALTIME, &b->resumed);
-    nanosleep(&(struct timespec){0, TICK_NS}, NULL); /* so that new files are later than that */
+    if (order->resume) /* new files are to be later than that */
+        nanosleep(&(struct timespec){0, TICK_NS}, NULL);
     for (enum pki_role role = 0; role < ROLE_COUNT; role++)
         if (s->ca[role].ca &&
             !(b->known[role] = ledger_filter_load(s->ca[role].ca->ledger_path, err)))
