@@ -11,7 +11,7 @@
 
 /* What a worker has before it. The bytes fit into the buffers of a socket: who hands out rows never
  * waits for a worker that waits for its reports to be taken. */
-#define AHEAD       32
+#define AHEAD       64
 #define AHEAD_BYTES 65536
 
 static bool start_worker(struct crew *c, const struct batch *b, struct error *err)

@@ -13,7 +13,7 @@
 #include "util/clock.h"
 
 /* Rows that are reported together: a few, and those of a moment. */
-#define REPORT_BYTES 2048
+#define REPORT_BYTES 8192
 #define REPORT_MS    100
 
 struct worker {
