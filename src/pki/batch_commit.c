@@ -6,6 +6,7 @@
 #include "util/clock.h"
 
 #define GROUP_ROWS 1024
+#define GROUP_MOST (8 * GROUP_ROWS) /* while a slow disk has the one before */
 
 static bool group_new(struct batch_group *g)
 {
@@ -55,7 +56,8 @@ void batch_commit_put(struct batch_commit *c, struct span line, enum pki_role ro
 bool batch_commit_due(const struct batch_commit *c)
 {
     const struct batch_group *g = &c->filling;
-    return g->rows >= GROUP_ROWS || (g->rows && clock_elapsed_ms() - g->since_ms >= GROUP_MS);
+    bool ripe = g->rows >= GROUP_ROWS || (g->rows && clock_elapsed_ms() - g->since_ms >= GROUP_MS);
+    return ripe && (!c->runs || atomic_load(&c->ended) || g->rows >= GROUP_MOST);
 }
 
 /* Makes a group durable: files, ledgers, result, in this order. */
@@ -79,6 +81,7 @@ static void *commit_thread(void *context)
 {
     struct batch_commit *c = context;
     c->failed = !commit_group(c, &c->why);
+    atomic_store(&c->ended, true);
     return NULL;
 }
 
@@ -100,6 +103,7 @@ bool batch_commit_start(struct batch_commit *c)
     c->committing = c->filling;
     c->filling = empty;
     group_clear(&c->filling);
+    atomic_store(&c->ended, false);
     if (pthread_create(&c->thread, NULL, commit_thread, c) == 0)
         c->runs = true;
     else

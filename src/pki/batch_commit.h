@@ -14,10 +14,11 @@
 #define OTRP_PKI_BATCH_COMMIT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "pki/batch.h"
 
-#define GROUP_MS 1000 /* for which a row waits at most until its group is made durable */
+#define GROUP_MS 1000 /* for which a row waits at most until its group is to become durable */
 
 struct batch_group {
     buffer *lines, *entries[ROLE_COUNT]; /* of the result, of the ledgers */
@@ -30,7 +31,8 @@ struct batch_commit {
     struct batch_group filling, committing;
     pthread_t thread;
     bool runs, failed;
-    struct error why; /* when failed */
+    atomic_bool ended; /* what the thread has to do */
+    struct error why;  /* when failed */
 };
 
 /* batch_commit_close is needed also after a failure. */
@@ -40,7 +42,8 @@ void batch_commit_close(struct batch_commit *c);
 /* Adds a row: its line of the result and, unless that is empty, its entry in the role's ledger. */
 void batch_commit_put(struct batch_commit *c, struct span line, enum pki_role role,
                       struct span entry);
-/* Whether the group is full, or has waited long enough. */
+/* Whether the group is full, or has waited long enough, and the one before it is no longer under
+ * way; or whether it is so large that it has to wait for that. */
 bool batch_commit_due(const struct batch_commit *c);
 
 /* Has the group made durable; first waits for the one before. After a failure, which c->why
