@@ -496,3 +496,70 @@ begin() {
     run otrp pki-check --pki pki --out out
     assert_success
 }
+
+# field FILE OPTION...: what openssl says of a certificate
+field() {
+    openssl x509 -noout -in "$1" "${@:2}"
+}
+
+# differs FILE: what may differ between two certificates of a batch, as openssl has it, is taken away
+differs() {
+    openssl x509 -noout -text -in "$1" -nameopt RFC2253 |
+        sed -E '/Serial Number|Subject:|pub:|Signature Value/{N;d}; /^ *([0-9a-f]{2}:)+([0-9a-f]{2})?$/d; /Subject Key Identifier/{n;d}'
+}
+
+@test "the certificates of a batch differ in name, number, key and time, and in nothing else" {
+    local names certs cert first=
+    {
+        manifest 1 6
+        manifest 7 24 rsa-2048 | tail -n +2
+        printf 'tee,%s,%s\n' a_b ec-p256 "$(printf 'n%.0s' {1..64})" ec-p256 p384 ec-p384 p521 ec-p521 last ec-p256
+    } > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out --jobs 1 > result.csv
+    assert_equal "$(grep -c ',issued,$' result.csv)" 29
+    names=$(cut -d, -f3 result.csv | tail -n +2)
+    mapfile -t certs < <(cut -d, -f7 result.csv | grep -- -ec-cert)
+    assert_equal ${#certs[@]} 11
+    for cert in "${certs[@]}"; do
+        run openssl verify -x509_strict -CAfile pki/tee/tee-rootca/tee-rootca-ec-cert.pem -untrusted pki/tee/tee-ca/tee-ca-1-ec-cert.pem "$cert"
+        assert_success
+        assert_equal "$(field "$cert" -pubkey)" "$(openssl pkey -in "${cert/cert.pem/key.pem}" -pubout)"
+        assert_equal "$(field "$cert" -ext subjectKeyIdentifier | tail -n 1 | tr -d ' :')" \
+            "$(field "$cert" -pubkey | openssl pkey -pubin -outform DER -ec_conv_form uncompressed | tail -c "$(($(field "$cert" -text | sed -nE 's/.*Public-Key: \((.*) bit\)/\1/p' | awk '{ print int(($1 + 7) / 8) * 2 + 1 }')))" | sha1sum | cut -d ' ' -f 1 | tr a-f A-F)"
+        assert_equal "$(field "$cert" -enddate)" "notAfter=Dec 31 23:59:59 9999 GMT"
+    done
+    for cert in "${certs[@]:0:8}" "${certs[10]}"; do
+        run diff <(differs "${certs[0]}" | sed /Before/d) <(differs "$cert" | sed /Before/d)
+        assert_success
+    done
+    assert_equal "$(cut -d, -f7 result.csv | tail -n +2 | while read -r cert; do field "$cert" -subject -nameopt RFC2253; done)" \
+        "$(while read -r name; do echo "subject=CN=$name,OU=TEE,O=OTrP"; done <<< "$names")"
+    # a second later they begin a second later
+    [ "$(date -d "$(field "${certs[10]}" -startdate | cut -d= -f2)" +%s)" -gt "$(date -d "$(field "${certs[5]}" -startdate | cut -d= -f2)" +%s)" ]
+}
+
+@test "a batch follows its template where certificates differ in more" {
+    cp -r "$ROOT/pki-templates" look
+    sed -i -E 's/^not_after .*/days = 30/; s/^CN .*/CN = {name}\nemailAddress = {name}@example.org\nC = DE/
+        s/^authorityKeyIdentifier.*/&\nsubjectAltName = email:copy/' look/tee.cnf
+    manifest 1 5 > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out --templates look --jobs 1 > result.csv
+    for i in 1 2 3 4 5; do
+        cert=$(sed -n $((i + 1))p result.csv | cut -d, -f7)
+        assert_equal "$(field "$cert" -subject -nameopt RFC2253)" "subject=C=DE,emailAddress=unit-$i@example.org,CN=unit-$i,OU=TEE,O=OTrP"
+        assert_equal "$(field "$cert" -email)" "unit-$i@example.org"
+        assert_equal $(($(date -d "$(field "$cert" -enddate | cut -d= -f2)" +%s) - $(date -d "$(field "$cert" -startdate | cut -d= -f2)" +%s))) $((30 * 86400))
+    done
+    # without a key identifier, and for as long as the command says
+    sed -i -E '/^(subjectKeyIdentifier|subjectAltName)/d' look/tee.cnf
+    manifest 6 10 > more.csv
+    otrp pki-issue -q --pki pki --manifest more.csv --out out --templates look --jobs 1 --days 7 > result.csv
+    for i in 6 7 8 9 10; do
+        cert=$(sed -n $((i - 4))p result.csv | cut -d, -f7)
+        assert_equal "$(field "$cert" -subject -nameopt RFC2253)" "subject=C=DE,emailAddress=unit-$i@example.org,CN=unit-$i,OU=TEE,O=OTrP"
+        refute_regex "$(field "$cert" -text)" 'Subject Key Identifier|Alternative'
+        assert_equal $(($(date -d "$(field "$cert" -enddate | cut -d= -f2)" +%s) - $(date -d "$(field "$cert" -startdate | cut -d= -f2)" +%s))) $((7 * 86400))
+        run openssl verify -partial_chain -CAfile pki/tee/tee-ca/tee-ca-1-ec-cert.pem "$cert"
+        assert_success
+    done
+}
