@@ -563,3 +563,22 @@ differs() {
         assert_success
     done
 }
+
+@test "a name that the PKI has is taken, and one that it gets during the batch" {
+    {
+        echo role,name,alg
+        echo tee,mytee,ec-p256
+        manifest 1 20 rsa-2048 | tail -n +2
+        echo tee,late,ec-p256
+        echo tee,free,ec-p256
+    } > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out --jobs 1 > /dev/null 2>&1 3>&- &
+    local pid=$! status=0
+    until [ -e out/units.result.csv ]; do kill -0 $pid; done
+    cp pki/tee/tee/tee-mytee-ec-cert.pem pki/tee/tee/tee-late-rsa-cert.pem
+    wait $pid || status=$?
+    assert_equal $status 9
+    assert_equal "$(grep ',failed,' out/units.result.csv)" "1,tee,mytee,,,,,,failed,pki/tee/tee/tee-mytee-ec-cert.pem: the name 'mytee' is taken
+22,tee,late,,,,,,failed,pki/tee/tee/tee-late-rsa-cert.pem: the name 'late' is taken"
+    assert_equal "$(grep -c ',issued,$' out/units.result.csv)" 21
+}

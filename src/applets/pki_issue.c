@@ -141,13 +141,11 @@ static bool take_old(const struct applet_call *call, const struct station *s, en
 /* Whether another TAM of the PKI has that tamid. */
 static bool check_tamid(const struct station *s, const entity *e, struct error *err)
 {
-    AUTO(char) *folder = NULL;
     if (e->role != ROLE_TAM)
         return true;
-    if (asprintf(&folder, "%s/tam/tam", s->pki) < 0) {
-        folder = NULL;
+    AUTO(char) *folder = layout_entity_folder(s->pki, ROLE_TAM);
+    if (!folder)
         return error_memory(err);
-    }
     AUTO(char) *owner = layout_tamid_owner(folder, e->tamid, e->name);
     if (!owner)
         return true;

@@ -55,7 +55,7 @@ bool batch_open(struct batch *b, struct station *station, const struct batch_ord
         if (s->ca[role].ca &&
             !(b->known[role] = ledger_filter_load(s->ca[role].ca->ledger_path, err)))
             return false;
-    return true;
+    return station_read_names(station, err);
 }
 
 void batch_close(struct batch *b)

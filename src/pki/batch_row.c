@@ -113,11 +113,9 @@ static bool check_free(const struct batch *b, const entity *e, struct error *err
         return error_set(err, RC_USAGE, "%s: the name '%s' is taken", path, e->name);
     if (e->role != ROLE_TAM)
         return true;
-    AUTO(char) *folder = NULL;
-    if (asprintf(&folder, "%s/tam/tam", b->station->pki) < 0) {
-        folder = NULL;
+    AUTO(char) *folder = layout_entity_folder(b->station->pki, ROLE_TAM);
+    if (!folder)
         return error_memory(err);
-    }
     AUTO(char) *owner = layout_tamid_owner(folder, e->tamid, e->name);
     return !owner || error_set(err, RC_USAGE, "tamid '%s': %s has it already", e->tamid, owner);
 }

@@ -29,6 +29,13 @@ char *layout_ca_path(const char *dir, enum pki_role role, const char *family, co
                                                                                         : path;
 }
 
+char *layout_entity_folder(const char *dir, enum pki_role role)
+{
+    const char *r = role_name(role);
+    char *path;
+    return asprintf(&path, "%s/%s/%s", dir, r, r) < 0 ? NULL : path;
+}
+
 char *layout_entity_path(const char *dir, enum pki_role role, const char *name, const char *family,
                          const char *what)
 {
@@ -153,11 +160,9 @@ static size_t entity_name(const char *file, enum pki_role role, const char **nam
 static void hint_names(const char *dir, enum pki_role role, struct error *err)
 {
     AUTO(buffer) *names = buffer_new(200);
-    AUTO(char) *folder = NULL;
+    AUTO(char) *folder = layout_entity_folder(dir, role);
     struct dirent **entries;
-    int count = -1;
-    if (asprintf(&folder, "%s/%s/%s", dir, role_name(role), role_name(role)) >= 0)
-        count = scandir(folder, &entries, NULL, alphasort);
+    int count = folder ? scandir(folder, &entries, NULL, alphasort) : -1;
     if (count < 0 || !names) {
         error_hint(err, "'otrp pki-init --out %s' makes one", dir);
         return;
@@ -268,9 +273,8 @@ static bool read_names(layout_list *list, const char *folder, enum pki_role role
 layout_list *layout_names(const char *dir, enum pki_role role, struct error *err)
 {
     AUTO(layout_list) *list = calloc(1, sizeof *list);
-    AUTO(char) *folder = NULL;
-    if (!list || asprintf(&folder, "%s/%s/%s", dir, role_name(role), role_name(role)) < 0 ||
-        !read_names(list, folder, role)) {
+    AUTO(char) *folder = layout_entity_folder(dir, role);
+    if (!list || !folder || !read_names(list, folder, role)) {
         error_memory(err);
         return NULL;
     }

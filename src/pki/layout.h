@@ -20,6 +20,7 @@
  * "cert.pem", "cert-plus-intermediate-cert.pem", "ocsp.json", ... */
 char *layout_root_path(const char *dir, enum pki_role role, const char *family, const char *what);
 char *layout_ca_path(const char *dir, enum pki_role role, const char *family, const char *what);
+char *layout_entity_folder(const char *dir, enum pki_role role);
 char *layout_entity_path(const char *dir, enum pki_role role, const char *name, const char *family,
                          const char *what);
 

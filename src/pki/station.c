@@ -162,6 +162,7 @@ void station_close(struct station *s)
         struct station_ca *at = &s->ca[role];
         authority_free(at->ca);
         buffer_free(at->pem);
+        folder_names_free(at->names);
         template_free(at->template);
         mould_free(at->mould);
         *at = (struct station_ca){.ca = NULL};
@@ -271,8 +272,23 @@ char *station_ledger_file(const struct station *s, const entity *e)
     return path ? strdup(path + 1) : NULL;
 }
 
+bool station_read_names(struct station *s, struct error *err)
+{
+    for (enum pki_role role = 0; s->out && role < ROLE_COUNT; role++) {
+        struct station_ca *at = &s->ca[role];
+        AUTO(char) *folder = at->ca ? layout_entity_folder(s->pki, role) : NULL;
+        if (at->ca && !folder)
+            return error_memory(err);
+        folder_names_free(at->names);
+        at->names = folder ? folder_names_read(folder) : NULL;
+    }
+    return true;
+}
+
 bool station_taken(const struct station *s, const entity *e, char **path, struct error *err)
 {
+    const folder_names *names = s->ca[e->role].names;
+    bool known = names && folder_names_hold(names);
     *path = NULL;
     for (size_t f = 0; f < KEY_FAMILY_COUNT; f++) {
         AUTO(char) *cert = layout_entity_path(s->pki, e->role, e->name, key_families[f],
@@ -280,7 +296,8 @@ bool station_taken(const struct station *s, const entity *e, char **path, struct
         AUTO(char) *out = s->out ? path_of(s, e, key_families[f], "cert.pem") : NULL;
         if (!cert || (s->out && !out))
             return error_memory(err);
-        if (path_exists(cert))
+        bool may_be = !known || folder_names_has(names, strrchr(cert, '/') + 1);
+        if (may_be && path_exists(cert))
             *path = TAKE(cert);
         else if (out && path_exists(out))
             *path = TAKE(out);

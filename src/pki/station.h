@@ -17,6 +17,7 @@
 
 #include "pki/authority.h"
 #include "pki/csr.h"
+#include "pki/folder_names.h"
 #include "pki/keygen.h"
 #include "pki/mould.h"
 #include "pki/template.h"
@@ -55,8 +56,9 @@ bool entity_set_key(entity *e, EVP_PKEY *pkey, bool private, const char *what,
 /* What is needed for a role: the CA with its key, and the template. */
 struct station_ca {
     authority *ca;
-    EVP_PKEY *key; /* the caller's */
-    buffer *pem;   /* of the CA's certificate */
+    EVP_PKEY *key;       /* the caller's */
+    buffer *pem;         /* of the CA's certificate */
+    folder_names *names; /* of the PKI's folder of the role, or NULL */
     cert_template *template;
     bool tried[2]; /* by family: a certificate of this template has been checked */
     mould *mould;  /* for EC keys; NULL until there have been some */
@@ -85,6 +87,9 @@ bool station_take(entity *e, struct span der, struct error *err) MUST_CHECK;
 char *station_path(const struct station *s, const entity *e, const char *what);
 /* The same of the certificate, as its ledger has it: relative to the PKI, "unknown" elsewhere. */
 char *station_ledger_file(const struct station *s, const entity *e);
+
+/* Prepares for station_taken to be asked for many entities that go to s->out. */
+bool station_read_names(struct station *s, struct error *err) MUST_CHECK;
 
 /* Whether there is a certificate of e's name and role, in either family: its path, owned by the
  * caller, or *path NULL. */
