@@ -2,6 +2,7 @@
 #include "sim/sql.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,61 @@
 #include "util/module.h"
 
 const struct sqlite_api *sqlite;
+
+enum { STATEMENTS = 96 }; /* kept by a connection; what comes beyond is prepared each time */
+
+/* A connection and the statements that it keeps. */
+struct connection {
+    struct connection *next;
+    sqlite3 *db;
+    size_t count;
+    struct kept {
+        sqlite3_stmt *statement;
+        char *text;
+        bool used; /* not to be lent again before it ends */
+    } kept[STATEMENTS];
+};
+
+/* The open ones: one for a TAM, one for each device that a process serves at a time. */
+static struct connection *connections;
+static pthread_mutex_t connections_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct connection *connection_find(const sqlite3 *db)
+{
+    pthread_mutex_lock(&connections_lock);
+    struct connection *c = connections;
+    while (c && c->db != db)
+        c = c->next;
+    pthread_mutex_unlock(&connections_lock);
+    return c;
+}
+
+static bool connection_add(sqlite3 *db, struct error *err)
+{
+    struct connection *c = calloc(1, sizeof *c);
+    if (!c)
+        return error_memory(err);
+    c->db = db;
+    pthread_mutex_lock(&connections_lock);
+    c->next = connections;
+    connections = c;
+    pthread_mutex_unlock(&connections_lock);
+    return true;
+}
+
+/* Takes it out of the list; NULL when it is not there. */
+static struct connection *connection_take(const sqlite3 *db)
+{
+    pthread_mutex_lock(&connections_lock);
+    struct connection **at = &connections;
+    while (*at && (*at)->db != db)
+        at = &(*at)->next;
+    struct connection *c = *at;
+    if (c)
+        *at = c->next;
+    pthread_mutex_unlock(&connections_lock);
+    return c;
+}
 
 static bool fault(sqlite3 *db, const char *what, struct error *err)
 {
@@ -78,7 +134,8 @@ sqlite3 *sql_open(const char *path, bool create, const char *schema, int version
         return NULL;
     }
     sqlite->busy_timeout(db, SQL_BUSY_MS);
-    if (execute(db,
+    if (connection_add(db, err) &&
+        execute(db,
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
                 "PRAGMA secure_delete = ON",
                 err) &&
@@ -104,11 +161,61 @@ static int bind_value(sqlite3_stmt *s, int at, char type, va_list *args)
     }
 }
 
+/* Keeps a new statement of c, when there is room. */
+static void statement_keep(struct connection *c, sqlite3_stmt *s, const char *text)
+{
+    char *own = c->count < STATEMENTS ? strdup(text) : NULL;
+    if (own)
+        c->kept[c->count++] = (struct kept){s, own, true};
+}
+
+/* The statement of that text, kept or new, to be ended with sql_finalize; NULL with the reason in
+ * the connection. */
+static sqlite3_stmt *statement_lend(sqlite3 *db, const char *text)
+{
+    struct connection *c = connection_find(db);
+    for (size_t i = 0; i < c->count; i++)
+        if (!c->kept[i].used && strcmp(c->kept[i].text, text) == 0) {
+            c->kept[i].used = true;
+            return c->kept[i].statement;
+        }
+    sqlite3_stmt *s = NULL;
+    if (sqlite->prepare_v2(db, text, -1, &s, NULL) == SQLITE_OK && s)
+        statement_keep(c, s, text);
+    return s;
+}
+
+void sql_finalize(sqlite3_stmt *statement)
+{
+    struct connection *c = statement ? connection_find(sqlite->db_handle(statement)) : NULL;
+    for (size_t i = 0; c && i < c->count; i++)
+        if (c->kept[i].statement == statement) {
+            sqlite->reset(statement); /* its verdict is that of the last step, told already */
+            sqlite->clear_bindings(statement);
+            c->kept[i].used = false;
+            return;
+        }
+    if (statement)
+        sqlite->finalize(statement);
+}
+
+void sql_close(sqlite3 *db)
+{
+    struct connection *c = db ? connection_take(db) : NULL;
+    for (size_t i = 0; c && i < c->count; i++) {
+        sqlite->finalize(c->kept[i].statement);
+        free(c->kept[i].text);
+    }
+    free(c);
+    if (db)
+        sqlite->close(db);
+}
+
 static sqlite3_stmt *prepare(sqlite3 *db, struct error *err, const char *text, const char *types,
                              va_list *args)
 {
-    sqlite3_stmt *s = NULL;
-    bool ready = sqlite->prepare_v2(db, text, -1, &s, NULL) == SQLITE_OK;
+    sqlite3_stmt *s = statement_lend(db, text);
+    bool ready = s != NULL;
     for (int i = 0; ready && types[i]; i++)
         ready = bind_value(s, i + 1, types[i], args) == SQLITE_OK;
     if (ready)

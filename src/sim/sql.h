@@ -8,6 +8,10 @@
  *         use(sqlite->column_text(rows, 0));
  *
  * Types of values: 'i' long long, 't' const char * (NULL: NULL), 'b' struct span.
+ *
+ * A connection keeps its statements, as preparing one takes longer than running it: a text that
+ * stands in the program is prepared once. One thread at a time uses a connection and its
+ * statements.
  */
 #ifndef OTRP_SIM_SQL_H
 #define OTRP_SIM_SQL_H
@@ -29,7 +33,7 @@ enum { SQL_BUSY_MS = 10000 };
 sqlite3 *sql_open(const char *path, bool create, const char *schema, int version,
                   struct error *err) MUST_CHECK;
 
-/* A statement with its values bound, before its first row; the caller finalises it. */
+/* A statement with its values bound, before its first row; the caller ends it with sql_finalize. */
 sqlite3_stmt *sql_query(sqlite3 *db, struct error *err, const char *text, const char *types,
                         ...) MUST_CHECK;
 
@@ -48,18 +52,12 @@ bool sql_number(sqlite3 *db, long long *number, long long fallback, struct error
 struct span sql_blob(sqlite3_stmt *rows, int column);
 char *sql_text(sqlite3_stmt *rows, int column);
 
-static inline void sql_finalize(sqlite3_stmt *statement)
-{
-    if (statement)
-        sqlite->finalize(statement);
-}
+/* Ends a statement, and lets go of its values and rows; accepts NULL. */
+void sql_finalize(sqlite3_stmt *statement);
 
-/* Closes a database; accepts NULL. */
-static inline void sql_close(sqlite3 *db)
-{
-    if (db)
-        sqlite->close(db);
-}
+/* Closes a database, of which no statement is in use any more; accepts NULL. */
+void sql_close(sqlite3 *db);
+
 AUTO_DEFINE(sqlite3_stmt, sql_finalize)
 
 #endif

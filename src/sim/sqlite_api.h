@@ -14,6 +14,7 @@
     SQL_FUNCTION(bind_text)                                                                        \
     SQL_FUNCTION(busy_timeout)                                                                     \
     SQL_FUNCTION(changes)                                                                          \
+    SQL_FUNCTION(clear_bindings)                                                                   \
     SQL_FUNCTION(close)                                                                            \
     SQL_FUNCTION(column_blob)                                                                      \
     SQL_FUNCTION(column_bytes)                                                                     \
@@ -23,6 +24,7 @@
     SQL_FUNCTION(column_name)                                                                      \
     SQL_FUNCTION(column_text)                                                                      \
     SQL_FUNCTION(column_type)                                                                      \
+    SQL_FUNCTION(db_handle)                                                                        \
     SQL_FUNCTION(errcode)                                                                          \
     SQL_FUNCTION(errmsg)                                                                           \
     SQL_FUNCTION(exec)                                                                             \
@@ -30,6 +32,7 @@
     SQL_FUNCTION(last_insert_rowid)                                                                \
     SQL_FUNCTION(open_v2)                                                                          \
     SQL_FUNCTION(prepare_v2)                                                                       \
+    SQL_FUNCTION(reset)                                                                            \
     SQL_FUNCTION(step)
 
 struct sqlite_api {

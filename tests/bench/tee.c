@@ -112,6 +112,14 @@ static int timed_finalize(sqlite3_stmt *s)
     return rc;
 }
 
+static int timed_reset(sqlite3_stmt *s)
+{
+    double start = now_ms(), cpu = cpu_ms();
+    int rc = plain->reset(s);
+    storage_ends(start, cpu);
+    return rc;
+}
+
 static void time_sqlite(void)
 {
     plain = sqlite;
@@ -119,6 +127,7 @@ static void time_sqlite(void)
     timed.step = timed_step;
     timed.prepare_v2 = timed_prepare;
     timed.finalize = timed_finalize;
+    timed.reset = timed_reset;
     sqlite = &timed;
 }
 
