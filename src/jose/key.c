@@ -162,7 +162,8 @@ EVP_PKEY *pkey_from_pkcs8(struct span der)
     if (!info || !PKCS8_pkey_get0(&algorithm, &inner, &size, NULL, info))
         return NULL;
     int nid = OBJ_obj2nid(algorithm);
-    EVP_PKEY *rsa = nid == NID_rsaEncryption ? rsa_key_from_der(SPAN(inner, (size_t)size)) : NULL;
+    EVP_PKEY *rsa = nid == NID_rsaEncryption ? rsa_key_from_der(SPAN(inner, (size_t)size), true)
+                                             : NULL;
     if (rsa)
         return rsa;
     const char *type = nid == NID_rsaEncryption          ? "RSA"

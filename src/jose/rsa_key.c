@@ -60,39 +60,34 @@ EVP_PKEY *rsa_key_build(BIGNUM *const numbers[RSA_NUMBERS], bool private)
     return pushed ? pkey_build("RSA", builder, private) : NULL;
 }
 
-/* The elements of the sequence are the version, which is 0 for two primes, and the numbers in our
- * order. */
-static bool read_numbers(const ASN1_SEQUENCE_ANY *sequence, BIGNUM *numbers[RSA_NUMBERS])
+/* The elements from first on are the numbers in our order, each above zero. */
+static bool read_numbers(const ASN1_SEQUENCE_ANY *sequence, int first, int count,
+                         BIGNUM *numbers[RSA_NUMBERS])
 {
-    if (sk_ASN1_TYPE_num(sequence) != 1 + RSA_NUMBERS)
+    if (sk_ASN1_TYPE_num(sequence) != first + count)
         return false;
-    for (int i = 0; i <= RSA_NUMBERS; i++) {
-        const ASN1_TYPE *element = sk_ASN1_TYPE_value(sequence, i);
+    for (int i = 0; i < count; i++) {
+        const ASN1_TYPE *element = sk_ASN1_TYPE_value(sequence, first + i);
         if (ASN1_TYPE_get(element) != V_ASN1_INTEGER)
             return false;
-        if (i == 0) {
-            if (ASN1_INTEGER_get(element->value.integer) != 0)
-                return false;
-            continue;
-        }
-        numbers[i - 1] = BN_secure_new();
-        if (!numbers[i - 1] || !ASN1_INTEGER_to_BN(element->value.integer, numbers[i - 1]) ||
-            BN_is_negative(numbers[i - 1]) || BN_is_zero(numbers[i - 1]))
+        numbers[i] = BN_secure_new();
+        if (!numbers[i] || !ASN1_INTEGER_to_BN(element->value.integer, numbers[i]) ||
+            BN_is_negative(numbers[i]) || BN_is_zero(numbers[i]))
             return false;
     }
     return true;
 }
 
-EVP_PKEY *rsa_key_from_der(struct span der)
+/* Whether the first element is the version of a key of two primes, which is 0. */
+static bool has_two_primes(const ASN1_SEQUENCE_ANY *sequence)
 {
-    const uint8_t *p = der.data;
-    BIGNUM *numbers[RSA_NUMBERS] = {NULL};
-    ASN1_SEQUENCE_ANY *sequence = d2i_ASN1_SEQUENCE_ANY(NULL, &p, (long)der.size);
-    bool read = sequence && p == der.data + der.size && read_numbers(sequence, numbers) &&
-                rsa_key_consistent(numbers);
-    EVP_PKEY *pkey = read ? rsa_key_build(numbers, true) : NULL;
-    for (int i = 0; i < RSA_NUMBERS; i++)
-        BN_clear_free(numbers[i]);
+    const ASN1_TYPE *version = sk_ASN1_TYPE_value(sequence, 0);
+    return version && ASN1_TYPE_get(version) == V_ASN1_INTEGER &&
+           ASN1_INTEGER_get(version->value.integer) == 0;
+}
+
+static void wipe_sequence(ASN1_SEQUENCE_ANY *sequence)
+{
     while (sk_ASN1_TYPE_num(sequence) > 0) {
         ASN1_TYPE *element = sk_ASN1_TYPE_pop(sequence);
         if (ASN1_TYPE_get(element) == V_ASN1_INTEGER)
@@ -100,6 +95,22 @@ EVP_PKEY *rsa_key_from_der(struct span der)
         ASN1_TYPE_free(element);
     }
     sk_ASN1_TYPE_free(sequence);
+}
+
+EVP_PKEY *rsa_key_from_der(struct span der, bool private)
+{
+    const uint8_t *p = der.data;
+    BIGNUM *numbers[RSA_NUMBERS] = {NULL};
+    ASN1_SEQUENCE_ANY *sequence = d2i_ASN1_SEQUENCE_ANY(NULL, &p, (long)der.size);
+    bool whole = sequence && p == der.data + der.size;
+    bool read = whole && (private ? has_two_primes(sequence) &&
+                                        read_numbers(sequence, 1, RSA_NUMBERS, numbers) &&
+                                        rsa_key_consistent(numbers)
+                                  : read_numbers(sequence, 0, RSA_D, numbers));
+    EVP_PKEY *pkey = read ? rsa_key_build(numbers, private) : NULL;
+    for (int i = 0; i < RSA_NUMBERS; i++)
+        BN_clear_free(numbers[i]);
+    wipe_sequence(sequence);
     return pkey;
 }
 

@@ -32,9 +32,9 @@ bool rsa_exponents_fit(const BIGNUM *n, const BIGNUM *e, const BIGNUM *d);
 EVP_PKEY *rsa_key_build(BIGNUM *const numbers[RSA_NUMBERS], bool private);
 
 /* The key of an RSAPrivateKey in DER (RFC 8017 appendix A.1.2) with two primes, its numbers
- * consistent; NULL otherwise. It is read here since OpenSSL's own decoders take as long to set up
- * as a signature takes. */
-EVP_PKEY *rsa_key_from_der(struct span der);
+ * consistent, or of an RSAPublicKey (appendix A.1.1); owned by the caller, NULL otherwise. It is
+ * read here since OpenSSL's own decoders take as long to set up as a signature takes. */
+EVP_PKEY *rsa_key_from_der(struct span der, bool private);
 
 /* Whether a modulus has the fingerprint of the keys that a flawed library made (ROCA,
  * CVE-2017-15361): its remainder by each small prime is a power of 65537 modulo that prime. One in

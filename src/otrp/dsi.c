@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <openssl/decoder.h>
 #include <openssl/encoder.h>
 
+#include "jose/rsa_key.h"
 #include "jose/signature.h"
 #include "pki/chain.h"
 #include "pki/x5c.h"
@@ -284,23 +284,14 @@ key *spaik_decode(const char *base64, const char *what, struct error *err)
     AUTO(buffer) *der = base64_decode(span_text(base64), what, err);
     if (!der)
         return NULL;
-    static const char *const structures[][2] = {{"type-specific", "RSA"},
-                                                {"SubjectPublicKeyInfo", NULL}};
-    for (size_t i = 0; i < COUNT(structures); i++) {
-        EVP_PKEY *pkey = NULL;
-        AUTO(OSSL_DECODER_CTX) *decoder = OSSL_DECODER_CTX_new_for_pkey(
-            &pkey, "DER", structures[i][0], structures[i][1], EVP_PKEY_PUBLIC_KEY, NULL, NULL);
-        const uint8_t *p = der->data;
-        size_t left = der->size;
-        if (!decoder || !OSSL_DECODER_from_data(decoder, &p, &left) || left != 0) {
-            EVP_PKEY_free(pkey);
-            continue;
-        }
-        if (!pkey_check_strength(pkey, what, false, err)) {
-            EVP_PKEY_free(pkey);
-            return NULL;
-        }
+    EVP_PKEY *pkey = rsa_key_from_der(buffer_span(der), false);
+    if (!pkey)
+        pkey = pkey_decode(buffer_span(der), "SubjectPublicKeyInfo", NULL, EVP_PKEY_PUBLIC_KEY);
+    if (pkey && pkey_check_strength(pkey, what, false, err))
         return key_from_pkey(pkey, false, what, err);
+    if (pkey) {
+        EVP_PKEY_free(pkey);
+        return NULL;
     }
     error_openssl(err, RC_MALFORMED, "%s.spaik: no public key", what);
     return NULL;
