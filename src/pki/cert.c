@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pki/cert.h"
 
-#include <pthread.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <openssl/pem.h>
 
 #include "pki/asn1.h"
+#include "pki/cert_cache.h"
 #include "util/base64.h"
 #include "util/file.h"
 #include "util/limits.h"
@@ -154,54 +154,10 @@ X509_stack *cert_load_many(const char *path, struct error *err)
     return NULL;
 }
 
-/*
- * Certificates that were read lately: a server gets the same few with every message, and decoding
- * one costs as much as verifying its signature. They are never changed once they are read.
- */
-static struct {
-    pthread_mutex_t lock;
-    struct {
-        X509 *cert;
-        uint8_t hash[32];
-    } read[32];
-    size_t next;
-} lately = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static X509 *cert_recall(const uint8_t hash[32])
-{
-    X509 *found = NULL;
-    pthread_mutex_lock(&lately.lock);
-    for (size_t i = 0; i < COUNT(lately.read) && !found; i++)
-        if (lately.read[i].cert && memcmp(lately.read[i].hash, hash, 32) == 0 &&
-            X509_up_ref(lately.read[i].cert))
-            found = lately.read[i].cert;
-    pthread_mutex_unlock(&lately.lock);
-    return found;
-}
-
-static void cert_keep(X509 *cert, const uint8_t hash[32])
-{
-    pthread_mutex_lock(&lately.lock);
-    if (X509_up_ref(cert)) {
-        X509_free(lately.read[lately.next].cert);
-        lately.read[lately.next].cert = cert;
-        memcpy(lately.read[lately.next].hash, hash, 32);
-        lately.next = (lately.next + 1) % COUNT(lately.read);
-    }
-    pthread_mutex_unlock(&lately.lock);
-}
-
-/* At the end of the program, for those who look for leaks. */
-__attribute__((destructor)) static void cert_forget(void)
-{
-    for (size_t i = 0; i < COUNT(lately.read); i++)
-        X509_free(lately.read[i].cert);
-}
-
 X509 *cert_from_der(struct span der, const char *what, struct error *err)
 {
     const unsigned char *p = der.data;
-    uint8_t hash[32];
+    uint8_t hash[CERT_HASH_BYTES];
     if (!der.size || der.size > LIMIT_KEY_BYTES) {
         error_set(err, RC_MALFORMED, "%s: %s", what,
                   der.size ? "too large for a certificate" : "empty, not a certificate");
@@ -219,7 +175,7 @@ X509 *cert_from_der(struct span der, const char *what, struct error *err)
     }
     if (p == der.data + der.size) {
         if (hashed)
-            cert_keep(cert, hash);
+            cert_keep(cert, hash, der.size);
         return TAKE(cert);
     }
     error_set(err, RC_MALFORMED, "%s: %zu bytes behind the certificate", what,

@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 
 #include "pki/asn1.h"
+#include "pki/chain_cache.h"
 #include "util/clock.h"
 #include "util/limits.h"
 
@@ -115,7 +116,7 @@ static bool check_usage(X509 *leaf, enum pki_role role, struct error *err)
     return true;
 }
 
-X509_stack *chain_verify(const struct chain_question *question, struct error *err)
+static X509_stack *verify(const struct chain_question *question, struct error *err)
 {
     AUTO(X509_STORE) *store = X509_STORE_new();
     AUTO(X509_STORE_CTX) *ctx = X509_STORE_CTX_new();
@@ -141,4 +142,12 @@ X509_stack *chain_verify(const struct chain_question *question, struct error *er
     if (!check_cas(path, err) || !check_usage(question->leaf, question->role, err))
         return NULL;
     return TAKE(path);
+}
+
+X509_stack *chain_verify(const struct chain_question *question, struct error *err)
+{
+    X509_stack *path = chain_recall(question);
+    if (!path && (path = verify(question, err)))
+        chain_keep(question, path);
+    return path;
 }
