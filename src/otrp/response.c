@@ -239,11 +239,10 @@ static bool read_content(opening *o, response *r, const struct response_question
     AUTO(buffer) *ours = NULL;
     if (!received || !foreign_read(json_root(received), members, name, q->reading, &ours, err))
         return false;
-    struct span text = ours ? buffer_span(ours) : buffer_span(r->plaintext);
-    AUTO(json_doc) *adapted = ours ? json_doc_parse(text, name, err) : NULL;
+    AUTO(json_doc) *adapted = ours ? json_doc_parse(buffer_span(ours), name, err) : NULL;
     const json_doc *doc = ours ? adapted : received;
     r->content = doc && reading_check(q->reading, json_root(doc), members, name, &r->novelty, err)
-                     ? json_load_span(text, name, err)
+                     ? json_load_value(json_root(doc), name, err)
                      : NULL;
     if (!r->content)
         return false;

@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 
 #include "util/base64.h"
+#include "util/json_slice.h"
 #include "util/limits.h"
 #include "util/utf8.h"
 
@@ -58,13 +59,9 @@ static bool check_depth(struct span text, const char *name, struct error *err)
     return true;
 }
 
-json_t *json_load_span(struct span text, const char *name, struct error *err)
+/* By jansson itself: what is not plain, and what is wrong, of which it says where and why. */
+static json_t *load_with_jansson(struct span text, const char *name, struct error *err)
 {
-    if (text.size > LIMIT_SMALL_JSON) {
-        error_set(err, RC_MALFORMED, "%s: %zu bytes, more than the %u allowed", name, text.size,
-                  LIMIT_SMALL_JSON);
-        return NULL;
-    }
     if (!check_depth(text, name, err))
         return NULL;
     json_error_t reason;
@@ -75,6 +72,23 @@ json_t *json_load_span(struct span text, const char *name, struct error *err)
     error_set(err, RC_MALFORMED, "%s: line %d: %s", name, reason.line, reason.text);
     error_rule(err, "RFC 8259");
     return NULL;
+}
+
+bool json_is_small(struct span text, const char *name, struct error *err)
+{
+    return text.size <= LIMIT_SMALL_JSON ||
+           error_set(err, RC_MALFORMED, "%s: %zu bytes, more than the %u allowed", name, text.size,
+                     LIMIT_SMALL_JSON);
+}
+
+json_t *json_load_span(struct span text, const char *name, struct error *err)
+{
+    struct error ignored;
+    if (!json_is_small(text, name, err))
+        return NULL;
+    AUTO(json_doc) *doc = json_doc_parse(text, name, &ignored);
+    json_t *value = doc ? json_plain_value(json_root(doc)) : NULL;
+    return value ? value : load_with_jansson(text, name, err);
 }
 
 /* Where the first byte that differs puts a name in the order of UTF-16, which is that of UTF-8 but
@@ -93,9 +107,9 @@ static int compare_keys(const void *a, const void *b)
     return utf16_order(*x) - utf16_order(*y);
 }
 
-static void put_canonical(buffer *out, const json_t *value);
+static void put_value(buffer *out, const json_t *value, bool sorted);
 
-static void put_canonical_object(buffer *out, const json_t *object)
+static void put_object(buffer *out, const json_t *object, bool sorted)
 {
     size_t count = json_object_size(object), n = 0;
     const char **keys = calloc(count ? count : 1, sizeof *keys);
@@ -106,31 +120,32 @@ static void put_canonical_object(buffer *out, const json_t *object)
     for (void *i = json_object_iter((json_t *)object); i;
          i = json_object_iter_next((json_t *)object, i))
         keys[n++] = json_object_iter_key(i);
-    qsort(keys, n, sizeof *keys, compare_keys);
+    if (sorted)
+        qsort(keys, n, sizeof *keys, compare_keys);
     buffer_put_char(out, '{');
     for (size_t i = 0; i < n; i++) {
         if (i)
             buffer_put_char(out, ',');
         buffer_put_json_string(out, span_text(keys[i]));
         buffer_put_char(out, ':');
-        put_canonical(out, json_object_get(object, keys[i]));
+        put_value(out, json_object_get(object, keys[i]), sorted);
     }
     buffer_put_char(out, '}');
     free(keys);
 }
 
-static void put_canonical(buffer *out, const json_t *value)
+static void put_value(buffer *out, const json_t *value, bool sorted)
 {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        put_canonical_object(out, value);
+        put_object(out, value, sorted);
         break;
     case JSON_ARRAY:
         buffer_put_char(out, '[');
         for (size_t i = 0; i < json_array_size(value); i++) {
             if (i)
                 buffer_put_char(out, ',');
-            put_canonical(out, json_array_get(value, i));
+            put_value(out, json_array_get(value, i), sorted);
         }
         buffer_put_char(out, ']');
         break;
@@ -155,13 +170,19 @@ static void put_canonical(buffer *out, const json_t *value)
     }
 }
 
-buffer *json_canonical(const json_t *value)
+/* NULL without memory or with a real number inside. */
+static buffer *write_value(const json_t *value, bool sorted)
 {
-    AUTO(buffer) *out = buffer_secret(512);
+    AUTO(buffer) *out = buffer_secret(2048);
     if (!out)
         return NULL;
-    put_canonical(out, value);
+    put_value(out, value, sorted);
     return out->failed ? NULL : TAKE(out);
+}
+
+buffer *json_canonical(const json_t *value)
+{
+    return write_value(value, true);
 }
 
 static int put_chunk(const char *data, size_t size, void *context)
@@ -198,7 +219,8 @@ json_t *json_text(struct span text)
 
 buffer *json_compact(const json_t *value)
 {
-    return dump(value, JSON_COMPACT, "");
+    buffer *text = write_value(value, false);
+    return text ? text : dump(value, JSON_COMPACT, "");
 }
 
 buffer *json_ascii(const json_t *value)

@@ -15,6 +15,9 @@
  * else of it. */
 void json_wipe(void);
 
+/* Whether text is small enough for jansson (LIMIT_SMALL_JSON); RC_MALFORMED. */
+bool json_is_small(struct span text, const char *name, struct error *err) MUST_CHECK;
+
 /* Parses an object or array; name is what messages call it. Owned by the caller. */
 json_t *json_load_span(struct span text, const char *name, struct error *err) MUST_CHECK;
 

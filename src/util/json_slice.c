@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "util/json.h"
 #include "util/json_token.h"
 #include "util/limits.h"
 
@@ -289,5 +288,8 @@ const char *json_kind_name(enum json_kind kind)
 
 json_t *json_load_value(const struct json_value *value, const char *name, struct error *err)
 {
-    return json_load_span(value->text, name, err);
+    if (!json_is_small(value->text, name, err))
+        return NULL;
+    json_t *plain = json_plain_value(value);
+    return plain ? plain : json_load_span(value->text, name, err);
 }

@@ -6,6 +6,8 @@
 #include <emmintrin.h>
 #endif
 
+#include <openssl/crypto.h>
+
 #include "util/text_form.h"
 #include "util/utf8.h"
 
@@ -20,6 +22,7 @@ void json_resolved_free(struct json_resolved *resolved)
 {
     while (resolved) {
         struct json_resolved *next = resolved->next;
+        OPENSSL_cleanse(resolved->text, resolved->size); /* keys pass through here as text */
         free(resolved);
         resolved = next;
     }
