@@ -99,7 +99,7 @@ $(B)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OTRP_CFLAGS) -c -o $@ $<
 
-$(B)/unit/foreign $(B)/unit/keygen: $(filter $(B)/obj/jose/% $(B)/obj/pki/% $(B)/obj/otrp/%,$(OBJECTS))
+$(B)/unit/chain $(B)/unit/foreign $(B)/unit/keygen: $(filter $(B)/obj/jose/% $(B)/obj/pki/% $(B)/obj/otrp/%,$(OBJECTS))
 
 $(B)/unit/%: tests/unit/%.c $(filter $(B)/obj/util/%,$(OBJECTS))
 	@mkdir -p $(@D)

@@ -357,6 +357,23 @@ aik() {
     took GetDeviceState CreateSD
 }
 
+@test "a device that was let in is refused once the policy has other TEE roots, and let in again with its own" {
+    wants xbank/sd-1
+    device device
+    stub
+    session device
+    took GetDeviceState CreateSD
+    but ".tee_roots = [\"$PKI/tee/tee-rootca\"]"
+    reload
+    session device
+    assert_equal "$status" 7
+    logged "$TID refused the answer to GetDeviceState: CN=TEE CA 1,OU=TEE,O=OTrP: its issuer is neither given nor a trust anchor"
+    but 'del(.tee_roots)'
+    reload
+    session device
+    took GetDeviceState
+}
+
 # ---- reloading ----
 
 @test "a bad policy leaves the old one, and says every mistake" {

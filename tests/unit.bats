@@ -20,6 +20,10 @@ unit() {
     unit base64
 }
 
+@test "a chain that is recalled is as good as a fresh check finds it" {
+    unit chain
+}
+
 @test "clock" {
     unit clock
 }
