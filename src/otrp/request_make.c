@@ -117,10 +117,16 @@ json_t *request_content(const struct request_draft *d, struct error *err)
                : NULL;
 }
 
+/* A value that may be made wrong: a copy of its own, unless nothing is. */
+static json_t *changeable(const struct request_draft *d, const json_t *value)
+{
+    return d->broken ? json_deep_copy(value) : json_incref((json_t *)value);
+}
+
 static buffer *seal_content(const struct request_draft *d, const json_t *content, buffer **cek,
                             struct error *err)
 {
-    AUTO(json_t) *changed = json_deep_copy(content);
+    AUTO(json_t) *changed = changeable(d, content);
     if (!changed || !mutate_content(d->broken, "content", changed, err))
         return NULL;
     AUTO(buffer) *plaintext = json_compact(changed);
@@ -256,7 +262,7 @@ buffer *request_seal(const struct request_draft *d, const json_t *tbs, const jso
     if (with_ta && !ta)
         return NULL;
     AUTO(buffer) *payload = buffer_new(2048 + (sealed ? sealed->size : 0) + (ta ? ta->size : 0));
-    AUTO(json_t) *changed = json_deep_copy(tbs);
+    AUTO(json_t) *changed = changeable(d, tbs);
     if (!changed || !mutate_tbs(d->broken, changed, d->tam_chain, err))
         return NULL;
     if (!payload || !put_tbs(payload, d, changed)) {

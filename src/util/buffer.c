@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include <openssl/crypto.h>
 
@@ -169,14 +172,34 @@ void buffer_put_format(buffer *b, const char *format, ...)
     va_end(again);
 }
 
+/* How many bytes from at on stand in a JSON string as they are. */
+static size_t plain_bytes(struct span text, size_t at)
+{
+    size_t i = at;
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), back = _mm_set1_epi8('\\'),
+                  control = _mm_set1_epi8(0x1f);
+    for (; text.size - i >= 16; i += 16) {
+        __m128i c = _mm_loadu_si128((const __m128i *)(text.data + i));
+        __m128i found = _mm_or_si128(
+            _mm_cmpeq_epi8(_mm_min_epu8(c, control), c),
+            _mm_or_si128(_mm_cmpeq_epi8(c, quote), _mm_cmpeq_epi8(c, back)));
+        int mask = _mm_movemask_epi8(found);
+        if (mask)
+            return i - at + (size_t)__builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (i < text.size && text.data[i] >= 0x20 && text.data[i] != '"' && text.data[i] != '\\')
+        i++;
+    return i - at;
+}
+
 void buffer_put_json_string(buffer *b, struct span text)
 {
     buffer_put_char(b, '"');
     size_t start = 0;
-    for (size_t i = 0; i < text.size; i++) {
+    for (size_t i = 0; (i += plain_bytes(text, i)) < text.size; i++) {
         uint8_t c = text.data[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
         buffer_put(b, text.data + start, i - start);
         start = i + 1;
         static const char shorts[] = "\b\t\n\f\r\"\\", letters[] = "btnfr\"\\";
