@@ -96,6 +96,61 @@ static void refuses_what_json_load_must_not_take(void **state)
     buffer_free(large);
 }
 
+/* jansson is the witness: what it takes is taken, for the same, and written as it writes it. */
+static void reads_and_writes_what_jansson_does(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{}",
+        " [ ] ",
+        "[1, -1, 0, -0, 999999999999999999, -999999999999999999]",
+        "[9223372036854775807, -9223372036854775808]",
+        "[9223372036854775808]",
+        "[1.5, 1e3, 2.0, -0.0, 1E-2]",
+        "[01]",
+        "[-]",
+        "[1.]",
+        "[true, false, null, [], {}, [[]], {\"a\": {\"b\": []}}]",
+        "[tru]",
+        "{\"b\": 1, \"a\": 2, \"\": 3, \"0\": 4}",
+        "{\"a\": 1, \"a\": 1}",
+        "{\"a\": 1, \"\\u0061\": 2}",
+        "{\"a\\u0000b\": 1}",
+        "[\"a\\u0000b\"]",
+        "[\"\\u00e4\\u20ac\\ud83d\\ude00\\/\\\\\\\"\\b\\f\\n\\r\\t\\u0001\"]",
+        "[\"\\ud800\"]",
+        "[\"\\x\"]",
+        "[\"\x01\"]",
+        "[\"\x7f\xc3\xa4\xef\xbf\xbf\xf4\x8f\xbf\xbf\"]",
+        "[\"\xc0\x80\"]",
+        "[\"\xed\xa0\x80\"]",
+        "[\"\xf4\x90\x80\x80\"]",
+        "[\"0123456789abcdef\\\"0123456789abcdef\\\\0123456789abcdef0123456789\\n\"]",
+        "[1] 2",
+        "[1,]",
+        "{\"a\"}",
+        "\"a\"",
+        "1",
+        "",
+        "\xef\xbb\xbf{}",
+    };
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct error err;
+        json_t *own = json_load_span(span_text(texts[i]), "it", &err);
+        json_t *theirs = json_loads(texts[i], JSON_REJECT_DUPLICATES, NULL);
+        if (!own != !theirs || (own && !json_equal(own, theirs)))
+            fail_msg("not as jansson reads it: %s", texts[i]);
+        buffer *written = own ? json_compact(own) : NULL;
+        char *dumped = own ? json_dumps(theirs, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+        if (own)
+            assert_string_equal(written->data, dumped);
+        free(dumped);
+        buffer_free(written);
+        json_decref(own);
+        json_decref(theirs);
+    }
+}
+
 static void names_the_member_that_is_wrong(void **state)
 {
     (void)state;
@@ -119,6 +174,7 @@ int main(void)
         cmocka_unit_test(canonical_names_are_in_the_order_of_utf_16),
         cmocka_unit_test(a_number_with_a_fraction_has_no_canonical_text),
         cmocka_unit_test(refuses_what_json_load_must_not_take),
+        cmocka_unit_test(reads_and_writes_what_jansson_does),
         cmocka_unit_test(names_the_member_that_is_wrong),
     };
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);
