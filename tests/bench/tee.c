@@ -225,6 +225,7 @@ struct work {
     struct span ta_text;                   /* ciphertadata */
 };
 
+/* The chains are counted for each request, though the TEE verifies the same one but once. */
 static void run_crypto(const struct work *w)
 {
     uint8_t signature[256] = {0};
