@@ -99,16 +99,16 @@ texts_of() {
 @test "a real session: its messages in their order, and with keys what is in them" {
     world ec
     device dev
-    wants xbank/sd-1/pay
+    wants xbank/sd-one/pay
     stub
     otrp send -q --url "$URL" --tee dev --transcript wire.jsonl
     run otrp diagram -t mermaid wire.jsonl
     assert_equal "$(sed -nE 's/^ +[DT]-+>>[DT]: ([A-Za-z0-9 ]+).*/\1/p' <<< "$output")" \
         "$(printf '%s\n' 'empty POST' GetDeviceState{Request,Response} CreateSD{Request,Response} InstallTA{Request,Response} 'HTTP 204')"
-    refute_output --partial sd-1
+    refute_output --partial sd-one
     run otrp diagram -t text --key "$TAM-key.pem" --key "$TEE-key.pem" wire.jsonl
     assert_output --partial "|    device state: 0 SDs, 0 TAs "
-    assert_output --partial "|    spid xbank, sdname sd-1, taid pay "
+    assert_output --partial "|    spid xbank, sdname sd-one, taid pay "
     assert_output --partial "|    device state: 1 SD, 1 TA "
 }
 

@@ -936,9 +936,9 @@ untrusted() {
         disbelieved jq -c '.CreateSDRequest.signature |= .[:-1] + (if .[-1:] == "A" then "B" elif .[-1:] == "Q" then "R"
             elif .[-1:] == "g" then "h" else "x" end)' create.json
         # a certificate that is changed is trusted no more, or has another key
-        jq -r '.CreateSDRequest.header.x5c[0]' create.json | base64 -d | hex > cert.hex
+        jq -r '.CreateSDRequest.header.x5c[0]' create.json | base64 -d > cert.der
         local changed
-        changed=$(sed 's/....$/0000/' cert.hex | xxd -r -p | base64 -w 0)
+        changed=$(last_byte_changed cert.der | base64 -w 0)
         recorded no ERR_TAM_NOT_TRUSTED tbs jq -c ".CreateSDRequest.header.x5c[0] = \"$changed\"" create.json
         accepted create.json
     done

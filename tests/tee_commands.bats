@@ -108,7 +108,8 @@ setup() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own-key.pem \
         -subj /CN=own -days 30 -out own-cert.pem 2> /dev/null
     local changed
-    changed=$(openssl x509 -in own-cert.pem -outform DER | hex | sed 's/..$/00/' | xxd -r -p | base64 -w 0)
+    openssl x509 -in own-cert.pem -outform DER -out own.der
+    changed=$(last_byte_changed own.der | base64 -w 0) # of its signature
     refused ERR_SPCERT_INVALID content request create-sd --sp xbank --sdname a \
         --set "content.spcert=\"$changed\""
     new_cert weak "$P/sp/sp-ca/sp-ca-1-ec" 'keyUsage=digitalSignature' -newkey rsa:1024

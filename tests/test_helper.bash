@@ -29,6 +29,12 @@ flip_last_byte_of() {
             | .[:-1] + digits[\$j:\$j + 1])"
 }
 
+# last_byte_changed FILE: its bytes, the last of them another.
+last_byte_changed() {
+    head -c -1 "$1"
+    tail -c 1 "$1" | tr '\000-\377' '\001-\377\000'
+}
+
 # base64url, without padding, from standard input to standard output
 base64url_encode() {
     base64 -w 0 | tr -- '+/' '-_' | tr -d =
