@@ -39,11 +39,12 @@ says() {
 }
 
 @test "what no message is, is said by every command that reads messages" {
-    local file
+    local file device=$BATS_TEST_TMPDIR/device
+    cp -r device "$device" # others copy it meanwhile
     for file in empty random text open deep large hollow null twice number; do
         says "$file" otrp verify --trust pki/tam/tam-rootca "$file"
         says "$file" otrp decrypt --key pki/tee/tee/tee-mytee-ec-key.pem "$file"
-        says "$file" otrp tee-sim process --state device "$file"
+        says "$file" otrp tee-sim process --state "$device" "$file"
         case $file in
         # what can be told apart as a request has an answer
         deep | large | hollow | null | number) otrp make-response -q -r "$file" --pki pki --error ERR_REQUEST_INVALID -o "$BATS_TEST_TMPDIR/$file" ;;
