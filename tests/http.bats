@@ -66,7 +66,7 @@ serve() {
 
 next_line() { # waits for that line of the started role
     local line
-    read -r -t 20 -u "$OUT" line
+    read -r -t 60 -u "$OUT" line
     assert_equal "$line" "$1"
 }
 
@@ -88,11 +88,12 @@ elapsed_since() { # START: milliseconds
 }
 
 # Sends FIRST, then a byte whenever nothing has come back for 20 ms, until the server closes.
-# Prints what came, and last how many milliseconds it took.
+# Prints what came, and last how many milliseconds it took, the connecting with it: the server's
+# clock may run before we are told that we are connected.
 trickle() ( # FIRST [FILLER]
     trap '' PIPE
-    connect
     start=$EPOCHREALTIME
+    connect
     say "$1"
     line=
     while :; do
@@ -112,7 +113,7 @@ trickle() ( # FIRST [FILLER]
 assert_cut_in_time() { # [DEADLINE]: the last line of output is the time of a deadline, 300 ms unless told
     local deadline=${1:-300}
     assert [ "${lines[-1]}" -ge $((deadline - 50)) ]
-    assert [ "${lines[-1]}" -lt 20000 ] # a machine may be slow; without a deadline it is for ever
+    assert [ "${lines[-1]}" -lt 60000 ] # a machine may be slow; without a deadline it is for ever
 }
 
 # The server
@@ -239,7 +240,7 @@ hint: write it as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one"
     serve --max 1000
     connect
     say 'POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999\r\n\r\n'
-    read -r -t 20 -u "$SOCKET" line
+    read -r -t 60 -u "$SOCKET" line
     assert_regex "$line" '^HTTP/1.1 413 '
 }
 
@@ -261,7 +262,7 @@ hint: write it as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one"
     kill "$PID"
     next_line stopping
     next_line stopped
-    assert [ "$(elapsed_since "$start")" -lt 20000 ] # nobody waits for clients that have gone
+    assert [ "$(elapsed_since "$start")" -lt 25000 ] # nobody waits for clients that have gone
     run cat err
     assert_output ''
 }
@@ -292,20 +293,21 @@ hint: write it as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one"
     serve --deadline 300
     run trickle '' ''
     assert_cut_in_time
+    serve --deadline 2000 # time to ask on a busy machine
     run trickle 'GET /none HTTP/1.1\r\nHost: t\r\n\r\n' ''
     assert_line --partial 'HTTP/1.1 204 '
-    assert_cut_in_time
+    assert_cut_in_time 2000
 }
 
 @test "the deadline cuts a second request on a kept connection" {
-    serve --deadline 300
+    serve --deadline 2000
     run trickle 'GET /none HTTP/1.1\r\nHost: t\r\n\r\nPOST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 9999\r\n\r\n'
     assert_line --partial 'HTTP/1.1 204 '
-    assert_cut_in_time
+    assert_cut_in_time 2000
 }
 
 @test "the deadline cuts a client that does not read its answer" {
-    serve --deadline 300
+    serve --deadline 2000
     connect
     local reader=$SOCKET
     say 'GET /bytes/100000000 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n'
@@ -316,15 +318,15 @@ hint: write it as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one"
 
 @test "the deadline is the client's: the time that respond takes does not count" {
     mkfifo fifo
-    serve --deadline 300 --threads 2 --fifo fifo
+    serve --deadline 2000 --threads 2 --fifo fifo
     curl -s -o held -d hello "$URL/hold" 3>&- &
     local client=$!
     STARTED+=("$client")
     next_line holding
     connect
-    IFS= read -r -t 20 -u "$SOCKET" _ || true # a deadline passes
+    IFS= read -r -t 60 -u "$SOCKET" _ || true # a deadline passes
     connect
-    IFS= read -r -t 20 -u "$SOCKET" _ || true
+    IFS= read -r -t 60 -u "$SOCKET" _ || true
     : > fifo
     wait "$client"
     assert_equal "$(< held)" "POST /hold type=application/x-www-form-urlencoded accept=*/* authorization=- bytes=5"
@@ -341,9 +343,9 @@ hint: write it as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one"
 @test "a thread whose connections all become ready at once answers them all" {
     mkfifo fifo
     serve --threads 1 --fifo fifo
-    run timeout 20 "$DRIVER" crowd "$PORT" /echo 128 fifo
+    run timeout 120 "$DRIVER" crowd "$PORT" /echo 128 fifo
     assert_output 128
-    run timeout 20 "$DRIVER" crowd "$PORT" /echo 1000 fifo
+    run timeout 120 "$DRIVER" crowd "$PORT" /echo 1000 fifo
     assert_output 1000
 }
 
@@ -375,9 +377,9 @@ hint: write it as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one"
     next_line holding
     kill "$PID"
     next_line stopping
-    local tries=0
-    while connect 2> /dev/null && ((tries++ < 10000)); do exec {SOCKET}>&-; done
-    assert [ "$tries" -lt 10000 ]
+    local until=$((SECONDS + 60))
+    while connect 2> /dev/null && ((SECONDS < until)); do exec {SOCKET}>&-; done
+    assert [ "$SECONDS" -lt "$until" ]
     : > fifo
     wait "$client"
     assert_equal "$(< held)" "GET /hold type=- accept=*/* authorization=- bytes=0"
@@ -389,7 +391,7 @@ hint: write it as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one"
     serve
     connect
     say 'POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n'
-    read -r -t 20 -u "$SOCKET" line
+    read -r -t 60 -u "$SOCKET" line
     assert_regex "$line" '^HTTP/1.1 100 '
     say 'hello'
     kill "$PID"
@@ -406,7 +408,7 @@ hint: write it as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one"
     serve --deadline 600000
     connect
     say 'GET /none HTTP/1.1\r\nHost: t\r\n\r\n'
-    read -r -t 20 -u "$SOCKET" _
+    read -r -t 60 -u "$SOCKET" _
     kill "$PID"
     next_line stopping
     next_line stopped
@@ -505,21 +507,20 @@ hint: write it as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one"
     assert_output 'status=500 type= bytes=0 timed'
 }
 
+# Where nobody listens: a port that was free a moment ago may be that of another test now.
+NOWHERE=127.0.0.1:1
+
 @test "a refused connection says so" {
-    start raw # takes no connection: its port is free again
-    wait "$PID"
-    post "$URL/tam" <<< hello
+    post "http://$NOWHERE/tam" <<< hello
     assert_equal "$status" 7
-    assert_equal "$stderr" "error: $URL/tam: connection refused
+    assert_equal "$stderr" "error: http://$NOWHERE/tam: connection refused
 hint: nothing listens there: is the peer running, is the port right?"
 }
 
 @test "a password in the URL is not shown" {
-    start raw
-    wait "$PID"
-    post "http://me:secret@127.0.0.1:$PORT/tam" <<< hello
+    post "http://me:secret@$NOWHERE/tam" <<< hello
     assert_equal "$status" 7
-    assert_regex "$stderr" "^error: $URL/tam: connection refused"
+    assert_regex "$stderr" "^error: http://$NOWHERE/tam: connection refused"
 }
 
 @test "a host that has no address" {
@@ -530,9 +531,9 @@ hint: nothing listens there: is the peer running, is the port right?"
 
 @test "a server that says nothing runs into the time-out" {
     start silent
-    post "$URL/tam" --timeout 300 <<< hello
+    post "$URL/tam" --timeout 2000 <<< hello
     assert_equal "$status" 7
-    assert_regex "$stderr" "error: $URL/tam: connected, but no answer within 300 ms"
+    assert_regex "$stderr" "error: $URL/tam: connected, but no answer within 2000 ms"
 }
 
 @test "a host that takes no connection runs into the time-out for connecting" {

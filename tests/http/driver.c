@@ -195,7 +195,7 @@ static int post(int argc, char **argv)
         &(struct http_client_options){
             .url = argv[0],
             .accept = option(argc, argv, "accept", NULL),
-            .timeout_ms = number(argc, argv, "timeout", 20000),
+            .timeout_ms = number(argc, argv, "timeout", 60000),
             .connect_timeout_ms = number(argc, argv, "connect-timeout", 0),
             .max_bytes = (size_t)number(argc, argv, "max", 1 << 20),
             .cacert = option(argc, argv, "cacert", NULL),
