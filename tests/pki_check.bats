@@ -155,13 +155,13 @@ otrp pki-check: pki: 12 certificates and 19 keys, and nothing to find fault with
 }
 
 @test "expired, expiring and not-yet-valid" {
-    finds "expired $SP-cert.pem" "expired $TAM-cert.pem" "staple-expired $TAM-ocsp.json" -- --now 2030-01-01
+    finds "expired $SP-cert.pem" "expired $TAM-cert.pem" "staple-expired $TAM-ocsp.json" -- --now $(($(date +%Y) + 4))-01-01
     assert_regex "$(jq -r '.findings[0].hint' <<< "$output")" 'pki-issue --renew; a renewed TEE certificate has another did'
     finds "expiring $SP-cert.pem" "expiring $TAM-cert.pem" -- --soon 800
     reissue sp xbank "$GOOD" -days 20
     finds "expiring $SP-cert.pem"
     cp -r "$FRESH/sp" pki/
-    otrp pki-issue -q --pki pki --role sp --name late --alg ec-p256 --now 2036-01-01 --days 10 > /dev/null
+    otrp pki-issue -q --pki pki --role sp --name late --alg ec-p256 --now $(($(date +%Y) + 5))-01-01 --days 10 > /dev/null
     finds "not-yet-valid pki/sp/sp/sp-late-ec-cert.pem"
 }
 
@@ -235,7 +235,7 @@ otrp pki-issue: hint: choose ec-p256 or ec-p384"
     $command # as a person pastes it
     run otrp pki-check -q --pki pki
     assert_success
-    otrp pki-ocsp --pki pki --days 1 --now 2026-01-01 $TAM-cert.pem > $TAM-ocsp.json
+    otrp pki-ocsp --pki pki --days 1 --now 2001-01-01 $TAM-cert.pem > $TAM-ocsp.json
     finds "staple-expired $TAM-ocsp.json"
     cp "$FRESH/${TAM#pki/}-ocsp.json" $TAM-ocsp.json
     finds "staple-expiring $TAM-ocsp.json" -- --staple-soon 200

@@ -51,6 +51,15 @@ serial() {
     openssl x509 -in "$1" -noout -serial | cut -d= -f2
 }
 
+# day N: the beginning of the day in N days, in seconds; gmt SECONDS: such a time as openssl shows it.
+day() {
+    echo $(((EPOCHSECONDS / 86400 + $1) * 86400))
+}
+
+gmt() {
+    date -u -d "@$1" '+%b %e %T %Y GMT'
+}
+
 # column NAME FILE: that column of a result
 column() {
     awk -F, -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i; next } { print $c }' "$2"
@@ -133,10 +142,12 @@ END
 }
 
 @test "--days and --now date a certificate" {
-    issue --role sp --name s --alg ec-p256 --days 10 --now 2026-12-01T00:00:00Z > /dev/null
+    local at
+    at=$(day 10)
+    issue --role sp --name s --alg ec-p256 --days 10 --now "$(date -u -d "@$at" +%FT%TZ)" > /dev/null
     run openssl x509 -in pki/sp/sp/sp-s-ec-cert.pem -noout -dates
-    assert_output "notBefore=Dec  1 00:00:00 2026 GMT
-notAfter=Dec 11 00:00:00 2026 GMT"
+    assert_output "notBefore=$(gmt "$at")
+notAfter=$(gmt $((at + 10 * 86400)))"
 }
 
 @test "a request brings its key; neither its subject nor its extensions count" {
@@ -275,8 +286,8 @@ notAfter=Dec 11 00:00:00 2026 GMT"
     refused 2 "pki-issue: error: tamid: for a TAM only" --role tee --name a --tamid x
     refused 2 "pki-issue: error: mix.csv: cannot" --role tee --name a --csr mix.csv
     refused 2 "--key and --alg" --role tee --name a --key x --alg ec-p256
-    refused 2 "it is 2026-01-01T00:00:00Z by the clock, and the CA in pki/tee/tee-ca/tee-ca-1-ec-cert.pem begins at $(begin pki/tee/tee-ca/tee-ca-1-ec-cert.pem)" \
-        --role tee --name a --alg ec-p256 --now 2026-01-01
+    refused 2 "it is 2001-01-01T00:00:00Z by the clock, and the CA in pki/tee/tee-ca/tee-ca-1-ec-cert.pem begins at $(begin pki/tee/tee-ca/tee-ca-1-ec-cert.pem)" \
+        --role tee --name a --alg ec-p256 --now 2001-01-01
     refused 2 "exclude|there is one key" --role tee --name a --csr x --key y
     run --separate-stderr otrp pki-issue --pki nowhere --role tee --name a
     assert_equal "$status" 2
@@ -361,10 +372,12 @@ END
 
 @test "a manifest is a CSV of RFC 4180: quotes, CRLF, a byte order mark, any order of columns" {
     printf '\xef\xbb\xbfdays,"name",role,alg\r\n"10","unit.1",sp,ec-p256\r\n\r\n,unit_2,"sp","ec-p256"' > units.csv
-    issue --manifest units.csv --out out --now 2026-12-01 > result.csv
+    local at
+    at=$(day 10)
+    issue --manifest units.csv --out out --now "$(date -u -d "@$at" +%F)" > result.csv
     assert_equal "$(column name result.csv | paste -sd ' ')" "unit.1 unit_2"
     run openssl x509 -noout -enddate -in "$(sed -n 2p result.csv | cut -d, -f7)"
-    assert_output "notAfter=Dec 11 00:00:00 2026 GMT"
+    assert_output "notAfter=$(gmt $((at + 10 * 86400)))"
 }
 
 @test "a manifest that is none is refused before anything is made" {

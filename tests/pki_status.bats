@@ -211,20 +211,22 @@ row() {
 @test "who relies on a stapling set that is no good is told what helps" {
     local trust=(--trust pki/tam/tam-rootca)
     local request=(make-request get-device-state --pki pki --tam mytam)
-    otrp pki-ocsp --pki pki --days 1 --now 2026-11-21T10:00:00Z $TAM > old.json
+    local at=$EPOCHSECONDS lapsed
+    lapsed=$(date -u -d "@$((at + 86400))" +%FT%TZ)
+    otrp pki-ocsp --pki pki --days 1 --now "@$at" $TAM > old.json
     otrp pki-revoke -q --pki pki $TAM
     otrp pki-ocsp -q --pki pki $TAM > revoked.json
-    run --separate-stderr otrp "${request[@]}" --ocsp old.json --now 2026-11-21T11:00:00Z -o fresh.otrp
+    run --separate-stderr otrp "${request[@]}" --ocsp old.json --now "@$((at + 3600))" -o fresh.otrp
     assert_success
     assert_equal "$stderr" ""
     # make-request says that devices will not take it, verify why
-    run --separate-stderr otrp "${request[@]}" --ocsp old.json --now 2027-01-01 -o stale.otrp
+    run --separate-stderr otrp "${request[@]}" --ocsp old.json --now "@$((at + 40 * 86400))" -o stale.otrp
     assert_success
-    assert_regex "$stderr" "warning: devices will refuse the stapling set: CN=mytam.* is stale since 2026-11-22T10:00:00Z"
+    assert_regex "$stderr" "warning: devices will refuse the stapling set: CN=mytam.* is stale since $lapsed"
     assert_regex "$stderr" "hint: 'otrp pki-ocsp --pki pki --force -o old.json pki/tam/tam/tam-mytam-ec-cert-plus-intermediate-cert.pem' makes a new one"
-    run --separate-stderr otrp verify "${trust[@]}" --now 2027-01-01 stale.otrp
+    run --separate-stderr otrp verify "${trust[@]}" --now "@$((at + 40 * 86400))" stale.otrp
     assert_equal "$status" 4
-    assert_regex "$stderr" 'is stale since 2026-11-22T10:00:00Z'
+    assert_regex "$stderr" "is stale since $lapsed"
     assert_regex "$stderr" "hint: .*'otrp pki-ocsp --pki DIR --force -o SET CERT'"
     run --separate-stderr otrp "${request[@]}" --ocsp revoked.json -o revoked.otrp
     assert_success

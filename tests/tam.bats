@@ -534,7 +534,7 @@ pki_without_ca_keys() {
     wants xbank/sd-1
     cp -r "$P" pki-copy
     P=$PWD/pki-copy
-    sed -i -E $'s/^V(\t[^\t]*)\t\t(.*CN=mytam)$/R\\1\t260101000000Z\t\\2/' pki-copy/tam/tam-ca/*-index.txt
+    sed -i -E $'s/^V(\t[^\t]*)\t\t(.*CN=mytam)$/R\\1\t200101000000Z\t\\2/' pki-copy/tam/tam-ca/*-index.txt
     grep -q '^R' pki-copy/tam/tam-ca/*-index.txt
     stub --now "@$((EPOCHSECONDS + 8 * 86400))"
     logged 'warning: devices will refuse this TAM: .*; it cannot be renewed: CN=mytam,OU=TAM,O=OTrP is revoked'

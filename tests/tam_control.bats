@@ -85,7 +85,7 @@ refused_control() {
     refused_control -H 'Authorization: Bearer x.y.z'
     refused_control -H "Authorization: Basic $(token)"
     refused_control -H "Authorization: Bearer $(token control.jwk another)"
-    refused_control -H "Authorization: Bearer $(token control.jwk otrp-control --ttl 1 --now 2026-01-01)"
+    refused_control -H "Authorization: Bearer $(token control.jwk otrp-control --ttl 1 --now 2001-01-01)"
     otrp jwk --generate ec-p256 -o other.jwk
     refused_control -H "Authorization: Bearer $(token other.jwk)"
     # HMAC with the public key as its secret
