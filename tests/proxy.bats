@@ -30,7 +30,7 @@ answer() {
 raw() {
     exec {conn}<> "/dev/tcp/127.0.0.1/$PORT"
     printf %b "$1" >&"$conn"
-    timeout 20 cat <&"$conn"
+    timeout 60 cat <&"$conn"
     exec {conn}>&-
 }
 
@@ -161,8 +161,7 @@ Connection: close"
 }
 
 @test "an upstream that cannot be had is a 502 without a body, and the reason is told here alone" {
-    fake none
-    stop_server || true
+    URL=$NOWHERE
     proxy
     run curl -s -w '%{http_code} %{size_download}' -d something "$URL"
     assert_output '502 0'
@@ -194,7 +193,7 @@ Connection: close"
     : > server.log
     rm wire.jsonl
     URL=$upstream
-    proxy --timeout 1
+    proxy --timeout 3
     run curl -s -w '%{http_code} %{size_download}' -d x "$URL"
     assert_output "504 0"
     stop_server
@@ -301,7 +300,7 @@ Connection: close"
     took GetDeviceState CreateSD
     exec {slow}>&- {idle}>&-
     stop_server
-    logged '#1 .* failed: the client closed the connection within its request .*'
+    logged '#[0-9]+ .* failed: the client closed the connection within its request .*'
 }
 
 @test "a client that sends a byte now and then does not keep the proxy from ending" {
@@ -314,7 +313,7 @@ Connection: close"
     { while printf x >&"$slow"; do read -r -t 0.2 _ <> never || :; done; } 2> /dev/null 3>&- &
     local trickle=$!
     kill -TERM "$SERVER_PID"
-    run -1 read -r -t 20 -u "$SERVER_OUT" # its end, in time
+    run -1 read -r -t 60 -u "$SERVER_OUT" # its end, in time
     stop_server
     kill "$trickle" 2> /dev/null || :
     exec {slow}>&-
@@ -394,7 +393,7 @@ Connection: close"
 @test "SIGINT ends it as SIGTERM does, and lets what is under way come to its end" {
     printf 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no' > a.part
     fake a.part
-    proxy --timeout 2
+    proxy --timeout 5
     curl -s "$URL" -o got &
     client=$!
     until [ -s request-1 ]; do :; done

@@ -15,13 +15,15 @@ commands() {
     mkdir bin
     ln -s "$OTRP" bin/otrp
     cp -r "$ROOT/samples" samples
-    local port=$((20000 + RANDOM % 10000))
+    # an address and ports that no other test has
+    local at port=$((20000 + RANDOM % 10000))
+    at=127.$((1 + RANDOM % 254)).$((1 + RANDOM % 254)).$((1 + RANDOM % 254))
     {
         echo 'set -euo pipefail'
         echo "trap 'for p in \$(jobs -p); do kill \$p 2> /dev/null || :; done' EXIT"
-        commands | sed "s/127\.0\.0\.1:8080/127.0.0.1:$port/g; s/127\.0\.0\.1:8081/127.0.0.1:$((port + 1))/g"
+        commands | sed "s/127\.0\.0\.1:8080/$at:$port/g; s/127\.0\.0\.1:8081/$at:$((port + 1))/g"
     } > tour.sh
-    run --separate-stderr timeout 120 bash tour.sh
+    run --separate-stderr timeout 600 bash tour.sh
     # shellcheck disable=SC2154 # set by run
     [ "$status" = 0 ] || fail "$output$stderr"
     run grep -c 'exit code 8' <<< "$output"

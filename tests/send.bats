@@ -362,8 +362,7 @@ fails() {
 }
 
 @test "a TAM that is down" {
-    fake none
-    stop_server || true
+    URL=$NOWHERE
     fails 7 '[Cc]onnection refused' 'nothing listens there: is the peer running, is the port right\?'
     run --separate-stderr otrp send --url "$URL"
     assert_equal "$status" 7
@@ -372,7 +371,7 @@ fails() {
 @test "a TAM that is silent" {
     : > silence.part
     fake silence.part
-    fails 7 'connected, but no answer within 1000 ms' '.*longer time-out' --timeout 1
+    fails 7 'connected, but no answer within 3000 ms' '.*longer time-out' --timeout 3
 }
 
 @test "a TAM that closes the connection" {
@@ -629,10 +628,11 @@ make_expired() {
 
 @test "--wait tries again until somebody listens" {
     wants
-    stub
+    # an address of its own, where nobody else takes the port meanwhile
+    start_server otrp tam-stub --pki "$P" --policy policy.json --listen 127.0.0.2:0
     stop_server
     local listen=${URL#http://}
-    otrp send --url "$URL" --wait 30 > gds.json 2> send.log &
+    otrp send --url "$URL" --wait 60 > gds.json 2> send.log &
     local waiting=$!
     start_server otrp tam-stub --pki "$P" --policy policy.json --listen "${listen%/tam}"
     wait "$waiting"
@@ -756,9 +756,7 @@ refute_regex() {
 }
 
 @test "a post that has no answer has its reason in the transcript" {
-    fake none
-    stop_server || true
-    run otrp send --url "$URL" --transcript wire.jsonl
+    run otrp send --url "$NOWHERE" --transcript wire.jsonl
     assert_equal "$status" 7
     run jq -c '[.direction, .from, .status, (.error // "" | test("refused"))]' wire.jsonl
     assert_output '["request","tee",null,false]
@@ -849,7 +847,7 @@ on_terminal() {
     assert_equal "$(head_line 1)" 'POST /api/tam_jose HTTP/1.1'
     assert_regex "$stderr" 'aist: its TAM is at /api/tam_jose'
     assert_regex "$stderr" 'aist: Accept is application/otrp\+json and nothing else'
-    run --separate-stderr otrp send --url "$URL" --profile aist --timeout 1
+    run --separate-stderr otrp send --url "$URL" --profile aist --timeout 3
     assert_equal "$status" 7
     assert_equal "$(head_line 2)" 'POST /tam HTTP/1.1'
     assert_regex "$stderr" 'hint: a TAM of aist gives no HTTP answer to what it does not take'

@@ -94,6 +94,10 @@ build_fake_tam() {
         -out "$BATS_FILE_TMPDIR/tls.pem" 2> /dev/null
 }
 
+# Where nobody listens: a port that was free a moment ago may be that of another test now.
+NOWHERE=http://127.0.0.1:1/tam
+export NOWHERE
+
 # fake FILE...: starts a server that answers with the bytes of these files, one after the other, and
 # keeps what it was sent as request-1, request-2 and so on.
 fake() {
