@@ -33,17 +33,16 @@ install_deps() {
     PATH=$PWD/tools run --separate-stderr sh "$ROOT/bin/install-deps" "$@"
 }
 
-@test "where nothing is missing it says nothing, and at once" {
-    local best=1000000 start took
-    for _ in 1 2 3 4 5; do
-        start=${EPOCHREALTIME/[.,]/}
-        run "$ROOT/bin/install-deps"
-        took=$((${EPOCHREALTIME/[.,]/} - start))
-        assert_success
-        assert_output ""
-        ((took > best)) || best=$took
+@test "where nothing is missing it says nothing, and asks no package manager" {
+    local name
+    rm -r tools && mkdir tools
+    for name in apt-get dpkg dnf rpm apk pacman brew sudo; do
+        script "$name" "echo \"$name \$*\" >> asked"
     done
-    assert [ "$best" -lt 2000000 ] # no package manager was asked
+    PATH=$PWD/tools:$PATH run "$ROOT/bin/install-deps"
+    assert_success
+    assert_output ""
+    assert [ ! -e asked ]
 }
 
 @test "on an empty machine it installs with apt-get, without asking anything" {
