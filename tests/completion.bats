@@ -127,7 +127,7 @@ END
         # shellcheck disable=SC2059 # for the tabs
         printf "$(typed | sed 's/|.*//')\nexit\n"
     } > keys
-    PATH=$PWD/path:$PATH TERM=dumb timeout 60 script -qec "${*:2}" /dev/null < keys > screen 3>&-
+    PATH=$PWD/path:$PATH TERM=dumb timeout 300 script -qec "${*:2}" /dev/null < keys > screen 3>&-
     run diff expected <(sed 's,/$,,' words) # bash has a slash behind a folder
     [ "$status" -eq 0 ] || cat screen
     assert_success

@@ -15,7 +15,7 @@ setup() {
 
 # refused EXIT MESSAGE [OPTION...]: tam-stub does not start with policy.json.
 refused() {
-    run --separate-stderr timeout 20 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0 "${@:3}"
+    run --separate-stderr timeout 60 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0 "${@:3}"
     assert_equal "$stderr" "otrp tam-stub: error: $2"
     assert_equal "$status" "$1"
     assert_equal "$output" ""
@@ -136,7 +136,7 @@ TA='.sps[0].sds[0].tas[0]'
     for place in "${where[@]}"; do
         wants xbank/sd-1/demo
         but ".$place = \"folder\""
-        run --separate-stderr timeout 20 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
+        run --separate-stderr timeout 60 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
         assert_equal "$status" 2
         assert_regex "$stderr" "error: policy\\.json: ${place//[[]/\\[}: \\./folder: "
     done
@@ -149,19 +149,19 @@ TA='.sps[0].sds[0].tas[0]'
     for file in rubbish empty; do
         wants xbank/sd-1/demo
         but ".sps[0].cert = \"$file.pem\""
-        run --separate-stderr timeout 20 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
+        run --separate-stderr timeout 60 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
         assert_equal "$status" 6
         assert_regex "$stderr" "error: policy\\.json: sps\\[0\\]\\.cert: \\./$file\\.pem: "
         wants xbank/sd-1/demo
         but ".sps[0].key = \"$file.pem\""
-        run --separate-stderr timeout 20 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
+        run --separate-stderr timeout 60 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
         assert_equal "$status" 6
         assert_regex "$stderr" "error: policy\\.json: sps\\[0\\]\\.key: \\./$file\\.pem: "
     done
     # a public key does not sign
     wants xbank/sd-1/demo
     but ".sps[0].key = \"$SP-pub.jwk\""
-    run --separate-stderr timeout 20 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
+    run --separate-stderr timeout 60 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
     assert [ "$status" -eq 2 -o "$status" -eq 6 ]
     assert_regex "$stderr" "error: policy\\.json: sps\\[0\\]\\.key: .*sp-xbank-rsa-pub\\.jwk: "
 }
@@ -196,7 +196,7 @@ hint: sign it with 'otrp sign', or give the SP's private key as \"key\""
     local text reason
     while IFS='|' read -r text reason; do
         printf '%s' "$text" > policy.json
-        run --separate-stderr timeout 20 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
+        run --separate-stderr timeout 60 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
         assert_equal "$text: $status" "$text: 6"
         assert_regex "$stderr" "error: policy\\.json: $reason"
         assert_equal "$output" ""
@@ -213,11 +213,11 @@ null|
 "sps"|
 END
     printf '{\n"sps": [\n{"spid" "x"}]}' > policy.json
-    run --separate-stderr timeout 20 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
+    run --separate-stderr timeout 60 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
     assert_equal "$status" 6
     assert_regex "$stderr" 'error: policy\.json: line 3: '
     printf '{"sps":[{"spid":"\xff"}]}' > policy.json
-    run --separate-stderr timeout 20 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
+    run --separate-stderr timeout 60 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
     assert_equal "$status" 6
     assert_regex "$stderr" 'error: policy\.json: line 1: '
 }
@@ -231,12 +231,12 @@ END
     rm policy.json
     refused 2 'policy.json: cannot open: No such file or directory'
     mkdir policy.json
-    run --separate-stderr timeout 20 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
+    run --separate-stderr timeout 60 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
     assert_equal "$status" 2
     assert_regex "$stderr" 'error: policy\.json: '
     rmdir policy.json
     { printf '{"sps":['; head -c 1100000 /dev/zero | tr '\0' ' '; printf ']}'; } > policy.json
-    run --separate-stderr timeout 20 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
+    run --separate-stderr timeout 60 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0
     assert_equal "$status" 6
     assert_regex "$stderr" 'error: policy\.json: '
 }

@@ -405,7 +405,7 @@ Connection: close"
 
 @test "wrong usage is told before anything listens" {
     refused() {
-        run --separate-stderr timeout 20 "$OTRP" proxy "${@:3}"
+        run --separate-stderr timeout 60 "$OTRP" proxy "${@:3}"
         assert_equal "$status" "$1"
         assert_equal "$output" ""
         assert_regex "$stderr" "$2"

@@ -543,7 +543,7 @@ END
     echo rubbish > rubbish.pem
     local key
     for key in other-key.pem none.pem rubbish.pem; do
-        run --separate-stderr timeout 20 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0 \
+        run --separate-stderr timeout 60 "$OTRP" tam-stub --pki "$P" --policy policy.json --listen 127.0.0.1:0 \
             --tls-cert "$BATS_FILE_TMPDIR/tls.pem" --tls-key "$key"
         assert_equal "$key: $status" "$key: 2"
         assert_regex "$stderr" "error: .*$key"

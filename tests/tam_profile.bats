@@ -68,7 +68,7 @@ foreign_answer() {
     printf '{}' > nonsense.json
     run tam nonsense.json -m 1 -w '%{http_code}'
     assert_output 000
-    run curl -s -m 5 -X POST -H 'Accept: */*' -o /dev/null -w '%{http_code}' "$URL"
+    run curl -s -m 60 -X POST -H 'Accept: */*' -o /dev/null -w '%{http_code}' "$URL"
     assert_output 406
 }
 

@@ -299,7 +299,7 @@ by_hand() {
 
 # over_http PATH: a whole session of the device at that place of its TAM.
 over_http() {
-    run --separate-stderr otrp send --url "${URL%/api/*}$1" --profile aist --tee device --timeout 10
+    run --separate-stderr otrp send --url "${URL%/api/*}$1" --profile aist --tee device --timeout 60
     assert_success
     steps=$(grep ': pass' <<< "$stderr" | cut -d: -f2 | xargs)
 }

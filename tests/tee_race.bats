@@ -53,8 +53,8 @@ at_once() {
     done
 }
 
-give() {
-    otrp tee-sim process --state device "request-$1.json"
+give() { # sixteen may have to wait for each other, on a slow disk for long
+    otrp tee-sim process --state device --wait 300 "request-$1.json"
 }
 
 sound() {
@@ -250,7 +250,7 @@ killed() {
         if [ $(($1 % 2)) = 0 ]; then
             give "$1"
         else
-            killed $((time * 4)) "$OTRP" tee-sim process --state device "request-$1.json"
+            killed $((time * 4)) "$OTRP" tee-sim process --state device --wait 300 "request-$1.json"
         fi
     }
     at_once some_killed
