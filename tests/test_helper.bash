@@ -9,6 +9,7 @@ export ROOT OTRP
 bats_require_minimum_version 1.5.0
 BATS_LIB_PATH=${BATS_LIB_PATH:-/usr/lib/bats}:/usr/share/bats:/usr/local/lib/bats:/usr/local/lib:/usr/lib:/opt/homebrew/lib
 # The libraries ask for the folder of each of their twenty files, for each test: not with a process.
+# shellcheck disable=SC2317 # they call it
 dirname() { printf '%s\n' "${1%/*}"; }
 bats_load_library bats-support
 bats_load_library bats-assert
