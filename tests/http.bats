@@ -38,9 +38,12 @@ setup() {
 }
 
 teardown() {
-    local pid
+    local pid parent
     for pid in "${STARTED[@]}"; do
-        kill "$pid" 2> /dev/null || true
+        # the number of one that has ended may be that of a stranger
+        parent=$BASHPID
+        [ ! -e /proc/self/stat ] || { read -r _ _ _ parent _ < "/proc/$pid/stat" || parent=; } 2> /dev/null
+        [ "$parent" != "$BASHPID" ] || kill "$pid" 2> /dev/null || true
         wait "$pid" 2> /dev/null || true
     done
 }

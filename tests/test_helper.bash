@@ -70,8 +70,17 @@ start_server() {
 # await_server [PID]: the same for one that ends by itself.
 # Never under `run`: only the shell that started a process can wait for it.
 stop_server() {
-    kill "${1:-$SERVER_PID}" 2> /dev/null || true
+    if is_child "${1:-$SERVER_PID}"; then
+        kill "${1:-$SERVER_PID}" 2> /dev/null || true
+    fi
     await_server "$@"
+}
+
+# is_child PID: one of this shell's. The number of one that has ended may be that of a stranger.
+is_child() {
+    local parent
+    [ -e /proc/self/stat ] || return 0 # no telling
+    { read -r _ _ _ parent _ < "/proc/$1/stat"; } 2> /dev/null && [ "$parent" = "$BASHPID" ]
 }
 
 await_server() {
