@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Every report in JSON has the members that its manual page says, no more and no fewer.
+# shellcheck disable=SC2016,SC2154 # a command for another shell; stderr is set by run --separate-stderr
 
 load test_helper
 
@@ -74,6 +75,20 @@ fails() {
     same_members otrp-report.5 "tee-sim show" < report
 }
 
+@test "tee-sim init" {
+    otrp tee-sim init -q --state device --pki pki --json > report
+    same_members otrp-report.5 "tee-sim init" < report
+    otrp tee-sim init -q --state fleet --pki pki --count 2 --no-tfw --json > fleet.json
+    assert_equal "$(jq -c '[.state, (.devices[] | .name, .tfw)]' fleet.json)" '["fleet","othertee",false,"mytee-1",false]'
+    # the identifier is that of the certificate
+    assert_equal "$(jq -r '.devices[0].did' report)" \
+        "$(openssl x509 -in pki/tee/tee/tee-mytee-rsa-cert.pem -outform DER | openssl dgst -sha256 -binary | base64)"
+    run -1 --separate-stderr bash -c '"$OTRP" tee-sim init -q --state other --pki pki --json > /dev/full'
+    assert_equal "$(jq -r .error.message <<< "$stderr")" \
+        "other: has the new devices, but the report is not written: cannot write to standard output: No space left on device"
+    otrp tee-sim show --state other > shown # which is so
+}
+
 @test "pki-init" {
     otrp pki-init -q --out quick --root-alg ec-p256 --ca-alg ec-p256 --alg ec-p256 --json > report
     same_members otrp-report.5 pki-init < report
@@ -98,6 +113,35 @@ fails() {
     chmod 644 pki/tee/tee/tee-mytee-rsa-key.pem
     fails pki-check -q --pki pki --json
     same_members otrp-report.5 pki-check < out
+}
+
+@test "pki-revoke" {
+    local cert=pki/tam/tam/tam-mytam-rsa-cert.pem tee at
+    at=$(date -u -d '1 hour' +%Y-%m-%dT%H:%M:%SZ)
+    otrp pki-revoke -q --pki pki --reason keyCompromise --now "$at" --json $cert > report 2> err
+    same_members otrp-report.5 pki-revoke < report
+    assert_equal "$(jq -r '.status, .revoked_at, .reason, .cert, .subject, .serial' report)" \
+        "$(printf '%s\n' revoked "$at" keyCompromise $cert CN=mytam,OU=TAM,O=OTrP \
+            "$(openssl x509 -in $cert -noout -serial | cut -d= -f2)")"
+    # in the ledger, and what is said of it elsewhere
+    grep -q "^R.*$(jq -r .serial report)" "$(jq -r .ledger report)"
+    assert_equal "$(jq -r .still_good.path report)" pki/tam/tam/tam-mytam-rsa-ocsp.json
+    tee=$(openssl x509 -in pki/tee/tee/tee-mytee-rsa-cert.pem -noout -serial | cut -d= -f2)
+    otrp pki-revoke -q --pki pki --role tee --serial "$tee" --json > report
+    assert_equal "$(jq -c keys report)" '["cert","ledger","revoked_at","serial","status"]'
+    otrp pki-revoke -q --pki pki --reason certificateHold pki/tee/tee/tee-othertee-rsa-cert.pem
+    otrp pki-revoke -q --pki pki --reason removeFromCRL --json pki/tee/tee/tee-othertee-rsa-cert.pem > report
+    assert_equal "$(jq -c '.status, .revoked_at' report)" $'"valid"\nnull'
+}
+
+@test "the thumbprints of jwk" {
+    jose jwk gen -i '{"alg": "ES256", "kid": "one"}' -o one.jwk
+    jose jwk gen -i '{"alg": "RS256"}' -o two.jwk
+    jq -s '{keys: .}' one.jwk two.jwk > set.json
+    otrp jwk --thumbprint --json set.json > report
+    same_members otrp-report.5 jwk < report
+    assert_equal "$(jq -r '.keys[] | .thumbprint, .kid' report)" \
+        "$(jose jwk thp -a S256 -i one.jwk; echo; echo one; jose jwk thp -a S256 -i two.jwk; echo; echo null)"
 }
 
 @test "send" {

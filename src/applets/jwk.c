@@ -97,13 +97,39 @@ static bool put_p12(buffer *out, const key *k, enum key_part part, const char *p
     return true;
 }
 
-static bool put_thumbprint(buffer *out, const key *k, struct error *err)
+static char *thumbprint(const key *k, struct error *err)
 {
     AUTO(json_t) *jwk = jwk_from_key(k, k->oct ? KEY_PRIVATE : KEY_PUBLIC, err);
-    AUTO(char) *print = jwk ? jwk_thumbprint(jwk, err) : NULL;
+    return jwk ? jwk_thumbprint(jwk, err) : NULL;
+}
+
+static bool put_thumbprint(buffer *out, const key *k, struct error *err)
+{
+    AUTO(char) *print = thumbprint(k, err);
     if (print)
         buffer_put_format(out, "%s\n", print);
     return print != NULL;
+}
+
+static bool put_thumbprints_json(buffer *out, const key_set *keys, struct error *err)
+{
+    AUTO(json_t) *list = json_array();
+    for (size_t i = 0; list && i < keys->count; i++) {
+        const key *k = keys->keys[i];
+        char described[40];
+        AUTO(char) *print = thumbprint(k, err);
+        if (!print)
+            return false;
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:o*}", "thumbprint", print, "key",
+                                        key_describe(k, described), "kid", json_text_of(k->kid)));
+    }
+    AUTO(json_t) *report = json_pack("{s:O*}", "keys", list);
+    AUTO(buffer) *text = list && report ? json_pretty(report) : NULL;
+    if (!text)
+        return error_memory(err);
+    buffer_put_span(out, buffer_span(text));
+    return true;
 }
 
 /* What is written of a key. */
@@ -133,9 +159,12 @@ static bool put_jwks(buffer *out, const key_set *keys, const struct jwk_options 
     return true;
 }
 
-static bool put_keys(buffer *out, const key_set *keys, const struct jwk_options *o,
+static bool put_keys(buffer *out, const key_set *keys, const struct applet_call *call,
                      struct error *err)
 {
+    const struct jwk_options *o = call->options;
+    if (o->thumbprint && call->common->json)
+        return put_thumbprints_json(out, keys, err);
     if (!o->thumbprint && !o->pem && !o->der && !o->p12)
         return put_jwks(out, keys, o, err);
     bool put = true;
@@ -196,7 +225,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
     AUTO(buffer) *out = buffer_secret(4096);
     if (!out)
         return error_memory(err), err->rc;
-    if (!put_keys(out, keys, o, err))
+    if (!put_keys(out, keys, call, err))
         return err->rc;
 
     /* outputs */
@@ -204,7 +233,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 }
 
 const struct applet applet_jwk = {
-    .uses = USES_KEYS | USES_FORCE,
+    .uses = USES_KEYS | USES_FORCE | USES_JSON,
     .options = options,
     .size = sizeof(struct jwk_options),
     .run = run,

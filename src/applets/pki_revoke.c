@@ -102,10 +102,21 @@ static bool check_change(const ledger *l, const struct target *t, size_t index, 
                      why ? ", reason " : "", why ? why : "");
 }
 
-/* Devices believe a stapling set that says good until it lapses: the one beside the certificate in
- * the PKI, if there is one. */
-static void warn_of_staple(const struct applet_call *call, const authority *issuer,
-                           const struct ledger_entry *entry)
+/* A stapling set that devices believe until it lapses, although it says good. */
+struct stale_set {
+    char *path, *cert; /* NULL: there is none */
+    time_t until;
+};
+
+static void stale_set_free(struct stale_set *set)
+{
+    free(set->path);
+    free(set->cert);
+}
+
+/* The one beside the certificate in the PKI, if there is one. */
+static void find_stale_set(const struct applet_call *call, const authority *issuer,
+                           const struct ledger_entry *entry, struct stale_set *found)
 {
     static const char end[] = "cert.pem";
     const struct pki_revoke *o = call->options;
@@ -120,19 +131,67 @@ static void warn_of_staple(const struct applet_call *call, const authority *issu
     if (!cert || !stem || strcmp(file + stem, end) != 0 || !path_exists(set_path))
         return;
     struct error ignored;
-    time_t until;
-    char when[32];
     AUTO(X509_stack) *chain = cert_load(cert, &ignored);
     AUTO(buffer) *text = chain ? input_read(set_path, LIMIT_SMALL_JSON, &ignored) : NULL;
     AUTO(json_t) *set = text ? json_load_span(buffer_span(text), set_path, &ignored) : NULL;
     if (!set || !X509_add_cert(chain, issuer->cert, X509_ADD_FLAG_UP_REF) ||
-        !staple_judge(set, chain, NULL, clock_now(&call->clock), &until, &ignored))
+        !staple_judge(set, chain, NULL, clock_now(&call->clock), &found->until, &ignored))
         return;
-    time_format(until, when);
-    warn(call, "warning: %s still says good, until %s", set_path, when);
-    AUTO(char) *command = staple_command(o->pki, set_path, cert);
+    found->path = TAKE(set_path);
+    found->cert = TAKE(cert);
+}
+
+static void warn_of(const struct applet_call *call, const struct stale_set *set)
+{
+    const struct pki_revoke *o = call->options;
+    char when[32];
+    time_format(set->until, when);
+    warn(call, "warning: %s still says good, until %s", set->path, when);
+    AUTO(char) *command = staple_command(o->pki, set->path, set->cert);
     if (command)
         warn(call, "hint: '%s' puts one in its place that says revoked", command);
+}
+
+/* What the ledger now says, and the set (path NULL: none) that still says otherwise. */
+static json_t *make_report(const struct pki_revoke *o, const struct target *t,
+                           const struct ledger_entry *entry, const struct stale_set *set)
+{
+    char revoked_at[32], until[32];
+    time_format(entry->revoked_at, revoked_at);
+    time_format(set->until, until);
+    bool placed = entry->file && strcmp(entry->file, "unknown") != 0;
+    AUTO(char) *cert = placed ? path_join(o->pki, entry->file) : NULL;
+    json_t *still_good = set->path ? json_pack("{s:o, s:s}", "path", json_text_of(set->path),
+                                               "until", until)
+                                   : NULL;
+    return json_pack("{s:o, s:s, s:s*, s:o*, s:s, s:s*, s:s*, s:o*}", "ledger",
+                     json_text_of(t->issuer->ledger_path), "serial", entry->serial, "subject",
+                     t->certs ? t->name : NULL, "cert", json_text_of(cert), "status",
+                     entry->revoked ? "revoked" : "valid", "revoked_at",
+                     entry->revoked ? revoked_at : NULL, "reason",
+                     entry->revoked ? ledger_reason_name(entry->reason) : NULL, "still_good",
+                     still_good);
+}
+
+static bool tell(const struct applet_call *call, const struct target *t,
+                 const struct ledger_entry *entry, struct error *err)
+{
+    const char *now_is = entry->revoked ? "revoked" : "no longer on hold";
+    struct stale_set set = {.path = NULL};
+    say(call, "%s: %s in %s", t->name, now_is, t->issuer->ledger_path);
+    if (entry->revoked)
+        find_stale_set(call, t->issuer, entry, &set);
+    if (set.path)
+        warn_of(call, &set);
+    AUTO(json_t) *report = call->common->json ? make_report(call->options, t, entry, &set) : NULL;
+    stale_set_free(&set);
+    if (!call->common->json)
+        return true;
+    AUTO(buffer) *text = report ? json_pretty(report) : NULL;
+    if (!text)
+        return error_memory(err);
+    return stdout_write(buffer_span(text), err) ||
+           error_prefix(err, "%s: %s, but the report is not written", t->name, now_is);
 }
 
 static bool revoke(const struct applet_call *call, const struct target *t, struct error *err)
@@ -140,17 +199,11 @@ static bool revoke(const struct applet_call *call, const struct target *t, struc
     const struct pki_revoke *o = call->options;
     int reason = o->reason ? ledger_reason(o->reason) : -1;
     AUTO(ledger) *l = ledger_edit(t->issuer->ledger_path, err);
-    size_t index;
-    if (!l || !find_row(call, l, t, &index, err) || !check_change(l, t, index, reason, err) ||
-        !ledger_revoke(l, index, clock_now(&call->clock), reason, err) || !ledger_save(l, err))
-        return false;
-    say(call, "%s: %s in %s", t->name,
-        reason == ledger_reason("removeFromCRL") ? "no longer on hold" : "revoked",
-        t->issuer->ledger_path);
     struct ledger_entry entry;
-    if (reason != ledger_reason("removeFromCRL") && ledger_row(l, index, &entry, err))
-        warn_of_staple(call, t->issuer, &entry);
-    return true;
+    size_t index;
+    return l && find_row(call, l, t, &index, err) && check_change(l, t, index, reason, err) &&
+           ledger_revoke(l, index, clock_now(&call->clock), reason, err) && ledger_save(l, err) &&
+           ledger_row(l, index, &entry, err) && tell(call, t, &entry, err);
 }
 
 static enum rc run(const struct applet_call *call, struct error *err)
@@ -173,7 +226,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
 }
 
 const struct applet applet_pki_revoke = {
-    .uses = USES_NOW,
+    .uses = USES_NOW | USES_JSON,
     .options = options,
     .size = sizeof(struct pki_revoke),
     .run = run,

@@ -30,7 +30,7 @@ bool tee_sim_state_given(const char *state, struct error *err)
 static const struct applet_command commands[] = {
     {"init",
      "Make a device",
-     {.uses = USES_KEYS | USES_NOW | USES_PROFILE,
+     {.uses = USES_KEYS | USES_NOW | USES_PROFILE | USES_JSON,
       .options = tee_init_options,
       .size = sizeof(struct tee_init),
       .run = tee_init_run,

@@ -161,6 +161,39 @@ static bool create(const struct applet_call *call, const units *u, struct error 
     return created;
 }
 
+/* The devices that were made. */
+static buffer *make_report(const struct tee_init *o, const units *u, struct error *err)
+{
+    AUTO(json_t) *devices = json_array();
+    for (size_t i = 0; devices && i < u->count; i++) {
+        const struct unit *unit = &u->units[i];
+        char described[40];
+        AUTO(char) *did = cert_did(sk_X509_value(unit->tee.chain, 0), err);
+        if (!did)
+            return NULL;
+        json_array_append_new(devices,
+                              json_pack("{s:o, s:s, s:s, s:b}", "name", json_text_of(unit->name),
+                                        "did", did, "key", key_describe(unit->tee.key, described),
+                                        "tfw", unit->tfw.key != NULL));
+    }
+    AUTO(json_t) *report = json_pack("{s:o, s:O}", "state", json_text_of(o->state), "devices",
+                                     devices);
+    buffer *text = report ? json_pretty(report) : NULL;
+    if (!text)
+        error_memory(err);
+    return text;
+}
+
+static void summarise(const struct applet_call *call, const units *u)
+{
+    const struct tee_init *o = call->options;
+    if (u->count == 1)
+        say(call, "device %s in %s", u->units[0].name, o->state);
+    else
+        say(call, "%zu devices in %s, %s to %s", u->count, o->state, u->units[0].name,
+            u->units[u->count - 1].name);
+}
+
 enum rc tee_init_run(const struct applet_call *call, struct error *err)
 {
     const struct tee_init *o = call->options;
@@ -170,12 +203,14 @@ enum rc tee_init_run(const struct applet_call *call, struct error *err)
     units loaded = {NULL};
     AUTO(units) *u = &loaded;
     if (!units_load(call, name, u, err) || !read_algorithms(o->algorithms, u, err) ||
-        !load_pinned(call, u, err) || !load_sp(call, u, err) || !create(call, u, err))
+        !load_pinned(call, u, err) || !load_sp(call, u, err))
         return err->rc;
-    if (u->count == 1)
-        say(call, "device %s in %s", u->units[0].name, o->state);
-    else
-        say(call, "%zu devices in %s, %s to %s", u->count, o->state, u->units[0].name,
-            u->units[u->count - 1].name);
-    return RC_OK;
+    AUTO(buffer) *report = call->common->json ? make_report(o, u, err) : NULL;
+    if ((call->common->json && !report) || !create(call, u, err))
+        return err->rc;
+    summarise(call, u);
+    if (!report || stdout_write(buffer_span(report), err))
+        return RC_OK;
+    error_prefix(err, "%s: has the new devices, but the report is not written", o->state);
+    return err->rc;
 }
