@@ -175,13 +175,14 @@ man: all
 format:
 	clang-format -i $(C_FILES)
 
-# What is installed, MODE:SOURCE:PLACE each; without a source, a link to the program beside it.
+# What is installed, MODE:SOURCE:PLACE each; without a source, a link to the otrp beside it.
 SAMPLES   = $(shell find samples -type f)
 INSTALLED = 755:$(B)/bin/otrp:bin/otrp $(APPLETS:%=::bin/otrp-%) \
             $(foreach m,http-client http-server sqlite jwt,755:$(B)/lib/otrp/$(m).so:lib/otrp/$(m).so) \
             $(foreach t,$(wildcard pki-templates/*),644:$(t):share/otrp/$(t)) \
             $(foreach p,$(wildcard man/*.[1-8]),644:$(p):share/man/man$(subst .,,$(suffix $(p)))/$(notdir $(p))) \
             644:$(B)/otrp.bash:share/bash-completion/completions/otrp \
+            $(APPLETS:%=::share/bash-completion/completions/otrp-%) \
             644:$(B)/otrp.zsh:share/zsh/site-functions/_otrp \
             $(foreach s,README.md LICENSE $(filter-out %.sh,$(SAMPLES)),644:$(s):share/doc/otrp/$(s)) \
             $(foreach s,$(filter %.sh,$(SAMPLES)),755:$(s):share/doc/otrp/$(s))

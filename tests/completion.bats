@@ -60,6 +60,14 @@ setup() {
     COMP_WORDS=(otrp make-request inst) COMP_CWORD=2
     _otrp || true
     assert_equal "${COMPREPLY[*]}" install-ta
+    # each command has the algorithms that it takes
+    COMP_WORDS=(otrp make-request --enc '') COMP_CWORD=3
+    _otrp || true
+    assert_equal "${COMPREPLY[*]}" "A128CBC-HS256 A256CBC-HS512"
+    # shellcheck disable=SC2034
+    COMP_WORDS=(/some/where/otrp-encrypt --enc A128) COMP_CWORD=2
+    _otrp || true
+    assert_equal "${COMPREPLY[*]}" "A128CBC-HS256 A128GCM"
 }
 
 @test "bash: the names in a PKI directory, broken messages, and topics of help" {
@@ -109,6 +117,19 @@ otrp help tee-sim exp\tt\t|help tee-sim export-ta
 otrp verify -k pki/tam/tam/tam-mytam-rsa-pu\t|verify -k pki/tam/tam/tam-mytam-rsa-pub.jwk
 otrp verify --trust=pki/ta\t|verify --trust=pki/tam
 otrp pki-issue --name xyz\t|pki-issue --name xyz
+otrp sign --alg ES3\t|sign --alg ES384
+otrp encrypt -a RSA-OAEP-\t -e A192C\t|encrypt -a RSA-OAEP-256 -e A192CBC-HS384
+otrp make-request --alg=ECDH-ES+A2\t --enc A2\t|make-request --alg=ECDH-ES+A256KW --enc A256CBC-HS512
+otrp tee-sim init --algorithms RS256,RSA\t|tee-sim init --algorithms RS256,RSA1_5
+otrp pki-init --ca-alg rsa-3\t --root-alg=ec-p256,rsa-4\t|pki-init --ca-alg rsa-3072 --root-alg=ec-p256,rsa-4096
+otrp jwk --generate ec-p3\t|jwk --generate ec-p384
+otrp make-response --error ERR_TA_I\t|make-response --error ERR_TA_INVALID
+otrp verify -m TAQ\t|verify -m TAQuery
+otrp tam-stub --report ju\t|tam-stub --report junit
+otrp-sign --seri\tcomp\t --det\t|sign --serialization compact --detached
+otrp-tee-sim pro\t--sta\tdev\t|tee-sim process --state device
+otrp-make-request --pki=pki --tam=oth\t|make-request --pki=pki --tam=othertam
+otrp-make-request --break missing:content.sdna\t|make-request --break missing:content.sdname
 END
 }
 
@@ -123,6 +144,7 @@ type_into() {
         cat << 'END'
 otrp() { case "$*" in *list|completion*) command otrp "$@" ;; *) echo "$*" >> words ;; esac; }
 END
+        applets | sed 's/.*/otrp-&() { otrp & "$@"; }/'
         echo "$1"
         # shellcheck disable=SC2059 # for the tabs
         printf "$(typed | sed 's/|.*//')\nexit\n"

@@ -94,15 +94,20 @@ setup() {
         - "$TOOLS/share/bash-completion/completions/otrp"
     assert_line pki-init
     assert_line --regexp '^complete .* otrp$'
+    # which looks for that of a link by its name
+    run bash -c 'source "$1"; COMP_WORDS=(otrp-sign --det) COMP_CWORD=1; _otrp; echo "${COMPREPLY[@]}"; complete -p otrp-sign' \
+        - "$TOOLS/share/bash-completion/completions/otrp-sign"
+    assert_line -- --detached
+    assert_line --regexp '^complete .* otrp-sign$'
 }
 
 @test "zsh loads the completion from its folder of functions" {
     command -v zsh > /dev/null || skip "zsh is not installed"
     # shellcheck disable=SC2016
     run env -i HOME="$PWD" PATH=/usr/bin:/bin zsh -fc \
-        'fpath=("$1" $fpath); autoload -U compinit; compinit -D -u; echo ${_comps[otrp]}; whence -v _otrp' - \
+        'fpath=("$1" $fpath); autoload -U compinit; compinit -D -u; echo ${_comps[otrp]} ${_comps[otrp-sign]}; whence -v _otrp' - \
         "$TOOLS/share/zsh/site-functions"
-    assert_line _otrp
+    assert_line "_otrp _otrp"
 }
 
 @test "uninstall takes back what install made, and nothing else" {

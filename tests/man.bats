@@ -497,5 +497,5 @@ backup,issued"
     play otrp-help.1
     play otrp-completion.1
     run head -n 1 .zsh/completions/_otrp
-    assert_output "#compdef otrp"
+    assert_output --regexp "^#compdef otrp "
 }

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "applets/help_topics.h"
 #include "pki/layout.h"
 #include "util/file.h"
 
@@ -31,6 +30,11 @@ static const char *value_kind(const struct option_row *row)
                                        : "none";
 }
 
+static void put_word(void *context, const char *word)
+{
+    buffer_put_format(context, " %s", word);
+}
+
 /* What to offer behind each option that takes a value: a branch of the script's case. */
 static void put_value_cases(buffer *out, const char *key, const struct option_row *rows)
 {
@@ -41,20 +45,18 @@ static void put_value_cases(buffer *out, const char *key, const struct option_ro
             continue;
         const char *pattern = row->letter ? "    '%s --%s'|'%s -%c')" : "    '%s --%s')";
         buffer_put_format(out, pattern, key, name, key, row->letter);
-        if (row->kind != OPTION_CHOICE) {
+        if (row->kind != OPTION_CHOICE && !row->words) {
             buffer_put_format(out, " kind=%s ;;\n", value_kind(row));
             continue;
         }
-        buffer_put_text(out, " kind=words offered='");
-        for (size_t i = 0; row->choices[i]; i++)
-            buffer_put_format(out, "%s%s", i ? " " : "", row->choices[i]);
+        buffer_put_text(out, row->flags & OPT_COMMAS ? " kind=words commas=1 offered='"
+                                                     : " kind=words offered='");
+        for (size_t i = 0; row->choices && row->choices[i]; i++)
+            put_word(out, row->choices[i]);
+        if (row->words)
+            row->words(put_word, out);
         buffer_put_text(out, "' ;;\n");
     }
-}
-
-static void put_topic(void *context, const char *name)
-{
-    buffer_put_format(context, " %s", name);
 }
 
 static void put_option_words(buffer *out, const struct option_row *rows)
@@ -64,13 +66,13 @@ static void put_option_words(buffer *out, const struct option_row *rows)
         option_name(row, name);
         if (row->flags & OPT_HIDDEN)
             continue;
-        if (row->flags & OPT_TOPIC)
-            each_help_topic(put_topic, out);
-        else if (!(row->flags & OPT_OPERAND))
+        if (!(row->flags & OPT_OPERAND))
             buffer_put_format(out, " --%s", name);
+        else if (row->words)
+            row->words(put_word, out);
         else
             for (size_t i = 0; row->kind == OPTION_CHOICE && row->choices[i]; i++)
-                buffer_put_format(out, " %s", row->choices[i]);
+                put_word(out, row->choices[i]);
     }
 }
 
@@ -101,7 +103,9 @@ static void put_applet(buffer *words, buffer *values, const char *key, const str
 
 /*
  * Both scripts say with the same tables what to offer: at, key and prev tell where the word stands,
- * kind and offered what it can be. Of kind "words" there is nothing else, "" may also be a file.
+ * kind and offered what it can be, commas whether there can be several of these. Of kind "words"
+ * there is nothing else, "" may also be a file. line is the command line, of a link "otrp-sign" as
+ * if it were "otrp sign".
  */
 static void put_tables(buffer *out, const buffer *words, const buffer *values)
 {
@@ -127,45 +131,54 @@ static void put_tables(buffer *out, const buffer *words, const buffer *values)
  * the last colon is cut from each candidate. */
 static const char bash_start[] =
     "_otrp() {\n"
-    "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} key=${COMP_WORDS[1]}\n"
-    "  local second=${COMP_WORDS[2]} at=$COMP_CWORD offered= kind= head= text i pki=pki\n"
+    "  local own=${COMP_WORDS[0]##*/} at=$COMP_CWORD offered= kind= commas= head= text i pki=pki\n"
+    "  local -a line=(\"${COMP_WORDS[@]}\") all\n"
+    "  if [[ $own == otrp-* ]]; then\n"
+    "    line=(\"${line[0]%\"$own\"}otrp\" \"${own#otrp-}\" \"${line[@]:1}\") at=$(( at + 1 ))\n"
+    "  fi\n"
+    "  local cur=${line[at]} prev=${line[at-1]} key=${line[1]} second=${line[2]}\n"
     "  COMPREPLY=()\n"
     "  text=${COMP_LINE:0:$COMP_POINT}\n"
-    "  if [[ ${text##* } == *:* && ${COMP_WORDS[COMP_CWORD]} != ?*:* ]]; then\n"
+    "  if [[ ${text##* } == *:* && ${line[at]} != ?*:* ]]; then\n"
     "    cur=${text##* } head=${cur%:*}: text=${text% *} prev=${text##* }\n"
     "  elif [[ $cur == = ]]; then\n"
     "    cur=\n"
     "  elif [[ $prev == = ]]; then\n"
-    "    prev=${COMP_WORDS[COMP_CWORD-2]}\n"
+    "    prev=${line[at-2]}\n"
     "  fi\n";
 static const char bash_end[] =
     "  case \"$kind\" in\n"
     "    none) return ;;\n"
     "    dir) COMPREPLY=( $(compgen -d -- \"$cur\") ); return ;;\n"
     "    file) COMPREPLY=( $(compgen -f -- \"$cur\") ); return ;;\n"
-    "    listed) offered=$(\"${COMP_WORDS[0]}\" $key $prev list 2> /dev/null | cut -d ' ' -f 1) "
-    ";;\n"
+    "    listed) offered=$(\"${line[0]}\" $key $prev list 2> /dev/null | cut -d ' ' -f 1) ;;\n"
     "    name)\n"
-    "      for (( i = 2; i < COMP_CWORD; i++ )); do\n"
-    "        [[ ${COMP_WORDS[i]} == --pki ]] && pki=${COMP_WORDS[i+1]}\n"
-    "        [[ $pki == = ]] && pki=${COMP_WORDS[i+2]}\n"
+    "      for (( i = 2; i < at; i++ )); do\n"
+    "        [[ ${line[i]} == --pki ]] && pki=${line[i+1]}\n"
+    "        [[ $pki == = ]] && pki=${line[i+2]}\n"
     "      done\n"
-    "      offered=$(\"${COMP_WORDS[0]}\" completion --names \"${prev#--}\" --pki \"$pki\" "
+    "      offered=$(\"${line[0]}\" completion --names \"${prev#--}\" --pki \"$pki\" "
     "2> /dev/null) ;;\n"
     "  esac\n"
+    "  all=($offered)\n"
+    "  [[ -n $commas && $cur == *,* ]] && offered=${all[*]/#/${cur%,*},}\n"
     "  COMPREPLY=( $(compgen -W \"$offered\" -- \"$cur\") )\n"
     "  COMPREPLY=( \"${COMPREPLY[@]#\"$head\"}\" )\n"
     "  [[ -n $kind || -n ${COMPREPLY[*]} || $cur == -* ]] ||\n"
     "    COMPREPLY=( $(compgen -f -- \"$cur\") )\n"
     "}\n"
-    "complete -o filenames -F _otrp otrp\n";
+    "complete -o filenames -F _otrp";
 
 static const char zsh_start[] =
-    "#compdef otrp\n"
+    "\n"
     "_otrp() {\n"
-    "  local cur=$words[CURRENT] prev=$words[CURRENT-1] key=$words[2]\n"
-    "  local second=$words[3] offered= kind= pki=pki command=${~words[1]}\n"
+    "  local -a line=(\"${words[@]}\")\n"
+    "  local own=${words[1]:t} offered= kind= commas= pki=pki\n"
     "  integer at=$(( CURRENT - 1 ))\n"
+    "  if [[ $own == otrp-* ]]; then\n"
+    "    line=(\"${line[1]%$own}otrp\" \"${own#otrp-}\" \"${(@)line[2,-1]}\") at=$(( at + 1 ))\n"
+    "  fi\n"
+    "  local cur=$line[at+1] prev=$line[at] key=$line[2] second=$line[3] command=${~line[1]}\n"
     "  if [[ $cur == --*=* ]]; then\n"
     "    prev=${cur%%=*} cur=${cur#*=}\n"
     "    compset -P '*='\n"
@@ -178,14 +191,36 @@ static const char zsh_end[] =
     "    file) _files; return ;;\n"
     "    listed) offered=$($command ${=key} $prev list 2> /dev/null | cut -d ' ' -f 1) ;;\n"
     "    name)\n"
-    "      (( $words[(I)--pki] )) && pki=${~words[$words[(I)--pki]+1]}\n"
-    "      (( $words[(I)--pki=*] )) && pki=${~words[$words[(I)--pki=*]]#--pki=}\n"
+    "      (( $line[(I)--pki] )) && pki=${~line[$line[(I)--pki]+1]}\n"
+    "      (( $line[(I)--pki=*] )) && pki=${~line[$line[(I)--pki=*]]#--pki=}\n"
     "      offered=$($command completion --names ${prev#--} --pki $pki 2> /dev/null) ;;\n"
     "  esac\n"
+    "  [[ -n $commas ]] && compset -P '*,'\n"
     "  compadd -- ${=offered} && return\n"
     "  [[ -n $kind || $cur == -* ]] || _files\n"
     "}\n"
-    "if [[ ${funcstack[1]} == _otrp ]]; then _otrp; else compdef _otrp otrp; fi\n";
+    "if [[ ${funcstack[1]} == _otrp ]]; then _otrp; else compdef _otrp";
+
+/* What is completed: otrp and its links. */
+static void put_commands(buffer *out)
+{
+    buffer_put_text(out, " otrp");
+    for (size_t i = 0; i < applet_count; i++)
+        buffer_put_format(out, " otrp-%s", applets[i].name);
+}
+
+static void put_script(buffer *out, bool zsh, const buffer *words, const buffer *values)
+{
+    if (zsh) {
+        buffer_put_text(out, "#compdef");
+        put_commands(out);
+    }
+    buffer_put_text(out, zsh ? zsh_start : bash_start);
+    put_tables(out, words, values);
+    buffer_put_text(out, zsh ? zsh_end : bash_end);
+    put_commands(out);
+    buffer_put_text(out, zsh ? "; fi\n" : "\n");
+}
 
 /* What the scripts ask for while somebody types. */
 static enum rc put_names(const struct completion *o, struct error *err)
@@ -221,10 +256,7 @@ static enum rc run(const struct applet_call *call, struct error *err)
         return error_memory(err), err->rc;
     for (size_t i = 0; i < applet_count; i++)
         put_applet(words, values, applets[i].name, applets[i].applet);
-    bool zsh = strcmp(o->shell, "zsh") == 0;
-    buffer_put_text(out, zsh ? zsh_start : bash_start);
-    put_tables(out, words, values);
-    buffer_put_text(out, zsh ? zsh_end : bash_end);
+    put_script(out, strcmp(o->shell, "zsh") == 0, words, values);
     return out->failed                           ? (error_memory(err), err->rc)
            : stdout_write(buffer_span(out), err) ? RC_OK
                                                  : err->rc;

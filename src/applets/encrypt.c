@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp encrypt: a plaintext becomes a JWE for one or more recipients. */
 #include "applets/common.h"
+#include "applets/words.h"
 
 #include "jose/jwe.h"
 
@@ -15,9 +16,10 @@ static const char *const forms[] = {"general", "flattened", "compact", NULL};
 static const struct option_row options[] = {
     OPT_LIST(encrypt, to, 't', "KEY", OPT_REQUIRED | OPT_FILE,
              "public key or certificate of a recipient; repeatable"),
-    OPT_TEXT(encrypt, alg, 'a', "ALG", 0,
-             "key management (default: RSA1_5 or ECDH-ES+A128KW, as the key is)"),
-    OPT_TEXT(encrypt, enc, 'e', "ENC", 0, "content encryption (default A128CBC-HS256)"),
+    OPT_WORDS(encrypt, alg, 'a', "ALG", words_key_management, 0,
+              "key management (default: RSA1_5 or ECDH-ES+A128KW, as the key is)"),
+    OPT_WORDS(encrypt, enc, 'e', "ENC", words_content, 0,
+              "content encryption (default A128CBC-HS256)"),
     OPT_CHOICE(encrypt, serialization, 's', "FORM", forms, 0, "form of the JWE (default general)"),
     OPT_TEXT(encrypt, cek, 0, "FILE", OPT_FILE,
              "use this content encryption key (a JWK of type oct) again"),

@@ -18,11 +18,12 @@ struct help {
 static const struct option_row options[] = {
     OPT_FLAG(help, list, 0, 0, "list the commands, one a line"),
     OPT_FLAG(help, mdoc, 0, OPT_HIDDEN, "print the OPTIONS block of the man page"),
-    OPERAND(help, topic, "TOPIC", OPT_TOPIC,
-            "a command, exit-codes, one of them, errors, algorithms, messages, a message such as "
-            "CreateSDRequest, an error code such as ERR_SD_NOT_FOUND, a file (policy, scenario, "
-            "manifest, transcript, "
-            "templates, ledger), or json"),
+    OPERAND_WORDS(
+        help, topic, "TOPIC", each_help_topic, 0,
+        "a command, exit-codes, one of them, errors, algorithms, messages, a message such as "
+        "CreateSDRequest, an error code such as ERR_SD_NOT_FOUND, a file (policy, scenario, "
+        "manifest, transcript, "
+        "templates, ledger), or json"),
     OPERAND(help, command, "COMMAND", 0, "a command of that command, such as tee-sim process"),
     OPT_END};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "applets/help_topics.h"
+#include "applets/words.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -185,8 +186,7 @@ void each_help_topic(void (*each)(void *context, const char *name), void *contex
     }
     for (size_t i = 0; i < other_message_count; i++)
         each(context, other_messages[i].name);
-    for (int id = ERR_NONE + 1; id < ERR_COUNT; id++)
-        each(context, error_code_name((enum error_code_id)id));
+    words_error_code(each, context);
 }
 
 enum { TOPICS_MOST = 160, TOPIC_BYTES = 48 };

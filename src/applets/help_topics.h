@@ -10,13 +10,14 @@
 #define OTRP_APPLETS_HELP_TOPICS_H
 
 #include "util/buffer.h"
+#include "util/options.h"
 
 /* Explains a topic; false when there is none of that name. */
 bool put_help_topic(buffer *out, const char *name);
 
 /* Calls each for every word that 'otrp help' takes: commands, topics, messages, error codes. The
  * names live as long as the program. */
-void each_help_topic(void (*each)(void *context, const char *name), void *context);
+option_words each_help_topic;
 
 /* The word that was probably meant, in capitals or not; NULL when none is near. */
 const char *help_topic_nearest(const char *word);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp jwk: keys from and to JWK, PEM and thumbprints. */
 #include "applets/common.h"
+#include "applets/words.h"
 
 #include <string.h>
 
@@ -26,8 +27,8 @@ static const struct option_row options[] = {
     OPT_TEXT(jwk_options, kid, 0, "ID", 0, "set the key's kid"),
     OPT_FLAG(jwk_options, thumbprint, 0, 0,
              "write the SHA-256 thumbprint (RFC 7638) instead of the key"),
-    OPT_TEXT(jwk_options, generate, 0, "ALG", 0,
-             "make a new key: rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384 or ec-p521"),
+    OPT_WORDS(jwk_options, generate, 0, "ALG", words_key_alg, 0,
+              "make a new key: rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384 or ec-p521"),
     OPT_TEXT(jwk_options, out, 'o', "FILE", OPT_FILE, "write to FILE (default: standard output)"),
     OPERAND(jwk_options, file, "FILE", OPT_FILE,
             "key, JWK, JWK set or certificate (default: standard input)"),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp make-request: a TAM's request from a few fields, or a client application's TA query. */
 #include "applets/make_request.h"
+#include "applets/words.h"
 
 #include <string.h>
 
@@ -63,9 +64,10 @@ static const struct option_row options[] = {
              "leave a member out of the TBS, or content.PATH of the plaintext"),
     OPT_LIST(make_request, break_, 0, "NAME", OPT_LISTED,
              "make the message wrong in this way; repeatable; 'list' names them all"),
-    OPT_TEXT(make_request, alg, 0, "ALG", 0,
-             "key management of content (default: what fits the TEE's key)"),
-    OPT_TEXT(make_request, enc, 0, "ENC", 0, "content encryption (default A128CBC-HS256)"),
+    OPT_WORDS(make_request, alg, 0, "ALG", words_otrp_key_management, 0,
+              "key management of content (default: what fits the TEE's key)"),
+    OPT_WORDS(make_request, enc, 0, "ENC", words_otrp_content, 0,
+              "content encryption (default A128CBC-HS256)"),
     OPT_TEXT(make_request, cek, 0, "FILE", OPT_FILE,
              "use this content encryption key (a JWK of type oct)"),
     OPT_TEXT(make_request, save_cek, 0, "FILE", OPT_FILE,

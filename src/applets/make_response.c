@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp make-response: a TEE's answer to a request, or what a broker or client application gets. */
 #include "applets/make_response.h"
+#include "applets/words.h"
 
 #include <string.h>
 
@@ -31,8 +32,8 @@ static const struct option_row options[] = {
     OPT_TEXT(make_response, spcert, 0, "CHAIN", OPT_FILE, "TA query: signer of the TA"),
     OPT_TEXT(make_response, tamid, 0, "ID", 0, "TA query: tamid (default: that of --tam-cert)"),
     OPT_CHOICE(make_response, status, 0, "STATUS", statuses, 0, "pass or fail (default pass)"),
-    OPT_TEXT(make_response, error, 0, "CODE", 0,
-             "error code of a failure; one of a broker's makes its unsigned error"),
+    OPT_WORDS(make_response, error, 0, "CODE", words_error_code, 0,
+              "error code of a failure; one of a broker's makes its unsigned error"),
     OPT_TEXT(make_response, reason, 0, "TEXT", 0, "error-message of a failure"),
     OPT_FLAG(make_response, plain, 0, 0,
              "a failure: reason in the TBS, not in content (default: as the code is)"),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp pki-init: make roots, CAs and end entities of SPs, TAMs, TEEs and their firmware. */
 #include "applets/pki.h"
+#include "applets/words.h"
 
 #include <string.h>
 
@@ -19,10 +20,11 @@ struct pki_init {
 
 static const struct option_row options[] = {
     OPT_TEXT(pki_init, out, 'o', "DIR", OPT_DIR, "folder to make (default: pki)"),
-    OPT_TEXT(pki_init, root_alg, 0, "LIST", 0,
-             "a root for each of these, the first signs the CA (default: ec-p256,rsa-4096)"),
-    OPT_TEXT(pki_init, ca_alg, 0, "ALG", 0, "key of the CAs (default: rsa-4096)"),
-    OPT_TEXT(pki_init, alg, 0, "ALG", 0, "key of the end entities (default: rsa-2048)"),
+    OPT_WORDS(pki_init, root_alg, 0, "LIST", words_key_alg, OPT_COMMAS,
+              "a root for each of these, the first signs the CA (default: ec-p256,rsa-4096)"),
+    OPT_WORDS(pki_init, ca_alg, 0, "ALG", words_key_alg, 0, "key of the CAs (default: rsa-4096)"),
+    OPT_WORDS(pki_init, alg, 0, "ALG", words_key_alg, 0,
+              "key of the end entities (default: rsa-2048)"),
     OPT_LIST(pki_init, sp, 0, "NAME", 0, "a service provider (default: xbank and ybank)"),
     OPT_LIST(pki_init, tam, 0, "NAME[=TAMID]", 0,
              "a TAM; TAMID is an OID, a URI or a host name (default: mytam)"),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp pki-issue: certificates for end entities, one or as many as a manifest lists. */
 #include "applets/pki_issue.h"
+#include "applets/words.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,8 @@ static const struct option_row options[] = {
     OPT_CHOICE(pki_issue, role, 0, "ROLE", roles, 0, "what it is for"),
     OPT_TEXT(pki_issue, name, 0, "NAME", 0, "whom it is for"),
     OPT_CHOICE(pki_issue, kind, 0, "KIND", kinds, 0, "what kind of certificate (default: entity)"),
-    OPT_TEXT(pki_issue, alg, 0, "ALG", 0, "make a key of this algorithm (default: rsa-2048)"),
+    OPT_WORDS(pki_issue, alg, 0, "ALG", words_key_alg, 0,
+              "make a key of this algorithm (default: rsa-2048)"),
     OPT_TEXT(pki_issue, csr, 0, "FILE", OPT_FILE,
              "for the key of a certificate signing request, made elsewhere"),
     OPT_TEXT(pki_issue, key, 0, "KEY", OPT_FILE, "for a key that exists"),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp sign: a payload becomes a JWS, byte for byte. */
 #include "applets/common.h"
+#include "applets/words.h"
 
 #include "jose/jwk.h"
 #include "jose/jws.h"
@@ -16,8 +17,8 @@ struct sign {
 static const struct option_row options[] = {
     OPT_LIST(sign, key, 'k', "KEY", OPT_REQUIRED | OPT_FILE,
              "private key; several make several signatures (general serialization)"),
-    OPT_TEXT(sign, alg, 'a', "ALG", 0,
-             "signature algorithm (default: what fits the key, such as RS256)"),
+    OPT_WORDS(sign, alg, 'a', "ALG", words_signature, 0,
+              "signature algorithm (default: what fits the key, such as RS256)"),
     OPT_TEXT(sign, cert, 0, "CHAIN", OPT_FILE,
              "put these certificates into the header as x5c, signer first"),
     OPT_FLAG(
@@ -30,7 +31,8 @@ static const struct option_row options[] = {
                "form of the JWS (default flattened)"),
     OPT_TEXT(sign, protected, 0, "JSON", 0, "further members of the protected header"),
     OPT_TEXT(sign, header, 0, "JSON", 0, "members of the unprotected header"),
-    OPT_TEXT(sign, message, 0, "NAME", 0, "wrap the JWS into an object with this one member"),
+    OPT_WORDS(sign, message, 0, "NAME", words_message, 0,
+              "wrap the JWS into an object with this one member"),
     OPT_FLAG(sign, detached, 0, 0, "leave the payload out of the JWS"),
     OPT_TEXT(sign, out, 'o', "FILE", OPT_FILE, "write the JWS to FILE (default: standard output)"),
     OPERAND(sign, payload, "PAYLOAD", OPT_FILE, "what is signed (default: standard input)"),

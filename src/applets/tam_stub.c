@@ -18,6 +18,12 @@
 
 enum { TICK_MS = 250 }; /* how often what waits is looked at */
 
+static void words_format(void (*each)(void *context, const char *word), void *context)
+{
+    for (size_t i = 0; scenario_formats[i]; i++)
+        each(context, scenario_formats[i]);
+}
+
 static const struct option_row options[] = {
     OPT_TEXT(tam_stub, pki, 0, "DIR", OPT_DIR,
              "PKI directory: the TAM's identity, TEE and firmware roots"),
@@ -40,8 +46,8 @@ static const struct option_row options[] = {
              "desired state of the devices (default: only ask for their state)"),
     OPT_TEXT(tam_stub, scenario, 0, "FILE", OPT_FILE,
              "walk the first session through these steps, then stop"),
-    OPT_TEXT(tam_stub, report, 0, "FORMAT[:FILE]", 0,
-             "report the scenario as tap, junit or json (default: standard output)"),
+    OPT_WORDS(tam_stub, report, 0, "FORMAT[:FILE]", words_format, 0,
+              "report the scenario as tap, junit or json (default: standard output)"),
     OPT_TEXT(tam_stub, state, 0, "DIR", OPT_DIR,
              "remember there what devices were sent (default: until the end)"),
     OPT_TEXT(tam_stub, listen, 'l', "ADDR:PORT", 0,

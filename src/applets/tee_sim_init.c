@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "applets/tee_sim_units.h"
+#include "applets/words.h"
 #include "otrp/algorithm.h"
 
 enum { MOST_DEVICES = 100000 };
@@ -18,8 +19,8 @@ const struct option_row tee_init_options[] = {
                "make N devices; what the PKI directory does not have of them, its CAs issue"),
     OPT_TEXT(tee_init, batch, 0, "CSV", OPT_FILE,
              "result of 'otrp pki-issue --manifest': make its TEEs, or the first N of them"),
-    OPT_TEXT(tee_init, alg, 0, "ALG", 0,
-             "key of the devices that are issued (default: as the TEEs of the directory have)"),
+    OPT_WORDS(tee_init, alg, 0, "ALG", words_key_alg, 0,
+              "key of the devices that are issued (default: as the TEEs of the directory have)"),
     OPT_TEXT(tee_init, templates, 0, "DIR", OPT_DIR, "folder of the X.509 templates for them"),
     OPT_TEXT(tee_init, tee_key, 0, "KEY", OPT_FILE, "private key of the device"),
     OPT_TEXT(tee_init, tee_cert, 0, "CHAIN", OPT_FILE, "its certificate and intermediates"),
@@ -39,8 +40,9 @@ const struct option_row tee_init_options[] = {
         tee_init, no_signerreq, 0, 0,
         "after the first request, take requests without x5c and ocspdat from signers seen before"),
     OPT_TEXT(tee_init, version, 0, "TEXT", 0, "version of the TEE in its state (default 1.0)"),
-    OPT_TEXT(tee_init, algorithms, 0, "LIST", 0,
-             "what the device supports, such as RS256,RSA1_5,A128CBC-HS256 (default: all of OTrP)"),
+    OPT_WORDS(
+        tee_init, algorithms, 0, "LIST", words_otrp, OPT_COMMAS,
+        "what the device supports, such as RS256,RSA1_5,A128CBC-HS256 (default: all of OTrP)"),
     OPT_NUMBER(tee_init, max_sds, 0, "N", 1, 1000000, "most security domains (default 64)"),
     OPT_NUMBER(tee_init, max_tas, 0, "N", 1, 1000000, "most trusted applications (default 256)"),
     OPT_NUMBER(tee_init, max_bytes, 0, "N", 1, 1L << 40,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp verify: a verdict on a JWS or on a whole OTrP message, and on request the list of checks. */
 #include "applets/verify.h"
+#include "applets/words.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,8 @@ static const struct option_row options[] = {
     OPT_TEXT(verify, tam_key, 0, "KEY", OPT_FILE, "private key of the TAM: opens an answer"),
     OPT_TEXT(verify, cek, 0, "FILE", OPT_FILE,
              "content encryption key of the request (--save-cek): the answer must have used it"),
-    OPT_TEXT(verify, message, 'm', "NAME", 0, "the outer name that the message must have"),
+    OPT_WORDS(verify, message, 'm', "NAME", words_message, 0,
+              "the outer name that the message must have"),
     OPT_TEXT(verify, detached, 0, "FILE", OPT_FILE, "the payload of a JWS that is not in it"),
     OPT_TEXT(verify, out, 'o', "FILE", OPT_FILE, "write the payload to FILE, once it is verified"),
     OPT_FLAG(verify, insecure_small_keys, 0, 0, "accept RSA keys under 2048 bits"),

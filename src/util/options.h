@@ -40,8 +40,11 @@ enum option_flags {
     /* what a shell offers for the value: */
     OPT_LISTED = 32,   /* the first words of the lines that the value 'list' prints */
     OPT_PKI_NAME = 64, /* the names that a PKI directory has of the role named as the option */
-    OPT_TOPIC = 128    /* what help explains */
+    OPT_COMMAS = 128   /* several words, with commas between them */
 };
+
+/* Calls each for every word that a shell offers for a value; they live as long as the program. */
+typedef void option_words(void (*each)(void *context, const char *word), void *context);
 
 struct option_row {
     const char *field; /* NULL ends the table */
@@ -53,6 +56,7 @@ struct option_row {
     const char *help;           /* one line, no full stop */
     const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
     long min, max;              /* OPTION_NUMBER, inclusive */
+    option_words *words;        /* OPTION_TEXT: what it usually is; NULL: nothing to offer */
 };
 
 #define OPT_ROW(type, name, letter_, kind_, value_, flags_, help_, ...)                            \
@@ -65,6 +69,8 @@ struct option_row {
     OPT_ROW(type, name, letter, OPTION_FLAG, NULL, flags, help, .min = 0)
 #define OPT_TEXT(type, name, letter, value, flags, help)                                           \
     OPT_ROW(type, name, letter, OPTION_TEXT, value, flags, help, .min = 0)
+#define OPT_WORDS(type, name, letter, value, words_, flags, help)                                  \
+    OPT_ROW(type, name, letter, OPTION_TEXT, value, flags, help, .words = (words_))
 #define OPT_LIST(type, name, letter, value, flags, help)                                           \
     OPT_ROW(type, name, letter, OPTION_LIST, value, flags, help, .min = 0)
 #define OPT_NUMBER(type, name, letter, value, low, high, help)                                     \
@@ -73,6 +79,8 @@ struct option_row {
     OPT_ROW(type, name, letter, OPTION_CHOICE, value, flags, help, .choices = (list))
 #define OPERAND(type, name, value, flags, help)                                                    \
     OPT_ROW(type, name, 0, OPTION_TEXT, value, (flags) | OPT_OPERAND, help, .min = 0)
+#define OPERAND_WORDS(type, name, value, words_, flags, help)                                      \
+    OPT_ROW(type, name, 0, OPTION_TEXT, value, (flags) | OPT_OPERAND, help, .words = (words_))
 #define OPERAND_CHOICE(type, name, value, list, flags, help)                                       \
     OPT_ROW(type, name, 0, OPTION_CHOICE, value, (flags) | OPT_OPERAND, help, .choices = (list))
 #define OPT_END                                                                                    \
