@@ -67,8 +67,11 @@ setup() {
     assert_equal "$(jq -r keys[] gds.json)" GetDeviceStateRequest
     env -i ./otrp tee-sim init -q --state device --pki pki
     env -i ./otrp send -q --url "$URL" --tee device
-    assert_equal "$(realpath "$(env -i ./otrp help policy | sed -n 's/^  man //p')")" \
+    assert_equal "$(env -i ./otrp help policy | sed -n 's/^  man //p')" \
         "$(realpath "../elsewhere/moved tools")/share/man/man5/otrp-policy.5"
+    rm "../elsewhere/moved tools/lib/otrp/sqlite.so"
+    run -1 --separate-stderr env -i ./otrp tee-sim show --state device
+    assert_regex "$stderr" "error: $(realpath "../elsewhere/moved tools")/lib/otrp/sqlite.so is missing.*hint: run 'make install'"
 }
 
 @test "a sample that was installed runs the otrp that was installed with it" {

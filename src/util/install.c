@@ -14,7 +14,8 @@ static const char *const template_places[] = {"../share/otrp/pki-templates", "..
 static const char *const module_places[] = {"../lib/otrp", "../build/release/lib/otrp"};
 static const char *const page_places[] = {"../share/man/man5", "../man", "../../../man"};
 
-static char *find(const char *const *places, size_t count, const char *name, struct error *err)
+/* The folder of the executable, in which no link and no ".." is left; or NULL. */
+static char *find_own_folder(struct error *err)
 {
     char exe[4096];
     ssize_t length = readlink("/proc/self/exe", exe, sizeof exe - 1);
@@ -23,20 +24,39 @@ static char *find(const char *const *places, size_t count, const char *name, str
         return NULL;
     }
     exe[length] = '\0';
-    char *slash = strrchr(exe, '/');
-    if (slash)
-        *slash = '\0';
-    for (size_t i = 0; i < count; i++) {
-        char *path;
-        if (asprintf(&path, "%s/%s%s", exe, places[i], name) < 0) {
-            error_memory(err);
-            return NULL;
-        }
-        if (access(path, R_OK) == 0)
-            return path;
-        free(path);
+    *strrchr(exe, '/') = '\0';
+    char *folder = strdup(exe);
+    if (!folder)
+        error_memory(err);
+    return folder;
+}
+
+/* folder, out of it for each "../" of place, and down to what is left of place, and name. */
+static char *join(const char *folder, const char *place, const char *name, struct error *err)
+{
+    size_t length = strlen(folder);
+    for (; strncmp(place, "../", 3) == 0; place += 3)
+        while (length && folder[--length] != '/')
+            ;
+    char *path;
+    if (asprintf(&path, "%.*s/%s%s", (int)length, folder, place, name) >= 0)
+        return path;
+    error_memory(err);
+    return NULL;
+}
+
+static char *find(const char *const *places, size_t count, const char *name, struct error *err)
+{
+    AUTO(char) *folder = find_own_folder(err);
+    AUTO(char) *first = folder ? join(folder, places[0], name, err) : NULL;
+    if (!first || access(first, R_OK) == 0)
+        return TAKE(first);
+    for (size_t i = 1; i < count; i++) {
+        AUTO(char) *path = join(folder, places[i], name, err);
+        if (!path || access(path, R_OK) == 0)
+            return TAKE(path);
     }
-    error_set(err, RC_INTERNAL, "%s/%s%s is missing", exe, places[0], name);
+    error_set(err, RC_INTERNAL, "%s is missing", first);
     error_hint(err, "run 'make install', or call the program where it was built");
     return NULL;
 }
