@@ -127,6 +127,51 @@ setup() {
     assert_line "  no security domains"
 }
 
+@test "show needs not write to the folder: at rest, while the device is served, and of a copy" {
+    reader() { # root without the right to go past the modes
+        [ "$(id -u)" != 0 ] || set -- setpriv --bounding-set=-dac_override,-dac_read_search "$@"
+        "$@"
+    }
+    local expected
+    take filled
+    mkdir 'a?b%41#c'
+    mv device 'a?b%41#c/device'
+    cd 'a?b%41#c'
+    expected=$(otrp tee-sim show --state device --json)
+    chmod a-w device device/*
+    ! reader test -w device || skip "modes do not bind this user"
+    ls -l device > before
+    assert_equal "$(reader "$OTRP" tee-sim show --state device --json)" "$expected"
+    run diff before <(ls -l device)
+    assert_success
+    run --separate-stderr reader "$OTRP" tee-sim reset --state device
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'device/state.db: cannot open: Permission denied'
+    refute_regex "$stderr" 'hint: make a device'
+
+    # what is in the journal counts, too
+    chmod u+w device device/*
+    start_server otrp tee-sim serve --state device
+    request get-device-state | curl -sf -H 'Content-Type: application/otrp+json' --data-binary @- -o answer "$URL"
+    assert [ -s device/state.db-wal ]
+    cp -r device copy
+    chmod a-w device device/*
+    assert_equal "$(reader "$OTRP" tee-sim show --state device --json | jq '.devices[0].tams[0].requests')" \
+        $(($(jq '.devices[0].tams[0].requests' <<< "$expected") + 1))
+    chmod u+w device device/*
+    stop_server
+    rm copy/state.db-shm
+    chmod a-w copy copy/*
+    run --separate-stderr reader "$OTRP" tee-sim show --state copy
+    assert_equal "$status" 1
+    assert_regex "$stderr" 'hint: its last changes are in copy/state.db-wal'
+    chmod 700 copy
+    chmod 000 copy/state.db
+    run --separate-stderr reader "$OTRP" tee-sim show --state copy
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'copy/state.db: cannot open: Permission denied'
+}
+
 @test "show passes no control characters of a message on to the terminal" {
     take asked
     accepted request create-sd --sp xbank --sdname $'evil\e]0;title\a\e[2J'

@@ -72,7 +72,7 @@ static sqlite3 *state_open(const char *dir, bool create, struct error *err)
         return NULL;
     }
     sqlite3 *db = sql_open(path, create, DEVICE_SCHEMA, DEVICE_SCHEMA_VERSION, err);
-    if (!db && !create && !err->hint[0] && !path_exists(path))
+    if (!db && !create && !err->hint[0] && err->cause != CAUSE_DENIED && !path_exists(path))
         error_hint(err, "make a device with 'otrp tee-sim init --state %s --pki PKI'", dir);
     return db;
 }

@@ -2,8 +2,13 @@
 /* The report of a state folder. Nothing is unsealed for it. */
 #include "sim/device.h"
 
+#include <unistd.h>
+
 #include "jose/jwa.h"
 #include "otrp/algorithm.h"
+#include "sim/device_schema.h"
+#include "sim/sql_read.h"
+#include "util/file.h"
 
 static json_t *column_json(sqlite3_stmt *row, int column)
 {
@@ -198,13 +203,38 @@ static json_t *read_folder(sqlite3 *db, const char *name, struct error *err)
     return rows ? TAKE(devices) : NULL;
 }
 
-json_t *device_report(const char *dir, const char *name, struct error *err)
+/* All devices, or the one of that name. */
+static json_t *read_whole(const char *dir, const char *name, struct error *err)
 {
     sqlite3 *db = device_folder_open(dir, err);
-    if (!db)
-        return NULL;
-    AUTO(json_t) *devices = sql_run(db, err, "BEGIN", "") ? read_folder(db, name, err) : NULL;
+    json_t *devices = db && sql_run(db, err, "BEGIN", "") ? read_folder(db, name, err) : NULL;
     sql_close(db);
+    return devices;
+}
+
+/* The same of a folder in which one may only read. */
+static json_t *read_only(const char *path, const char *name, struct error *err)
+{
+    struct sql_reading reading = {NULL};
+    AUTO(json_t) *devices = sql_read_open(&reading, path, DEVICE_SCHEMA_VERSION, err) &&
+                                    sql_run(reading.db, err, "BEGIN", "")
+                                ? read_folder(reading.db, name, err)
+                                : NULL;
+    bool holds = devices && sql_read_holds(&reading, err);
+    sql_read_close(&reading);
+    return holds ? TAKE(devices) : NULL;
+}
+
+json_t *device_report(const char *dir, const char *name, struct error *err)
+{
+    AUTO(char) *path = path_join(dir, "state.db");
+    if (!path) {
+        error_memory(err);
+        return NULL;
+    }
+    bool writable = access(path, W_OK) == 0 && access(dir, W_OK) == 0;
+    AUTO(json_t) *devices = writable || !path_exists(path) ? read_whole(dir, name, err)
+                                                           : read_only(path, name, err);
     if (devices && json_array_size(devices) == 0) {
         error_set(err, RC_USAGE, "%s: no device%s%s%s", dir, name ? " \"" : "", name ? name : "",
                   name ? "\"" : "");

@@ -82,8 +82,7 @@ static bool execute(sqlite3 *db, const char *text, struct error *err)
     return sqlite->exec(db, text, NULL, NULL, NULL) == SQLITE_OK || fault(db, "state", err);
 }
 
-static bool schema_version(sqlite3 *db, const char *path, int version, long long *found,
-                           struct error *err)
+bool sql_version(sqlite3 *db, const char *path, int version, long long *found, struct error *err)
 {
     if (!sql_number(db, found, 0, err, "PRAGMA user_version", ""))
         return error_prefix(err, "%s", path);
@@ -98,20 +97,25 @@ static bool make_schema(sqlite3 *db, const char *path, const char *schema, int v
                         struct error *err)
 {
     long long found;
-    if (!schema_version(db, path, version, &found, err) || found)
+    if (!sql_version(db, path, version, &found, err) || found)
         return found == version;
     char mark[64];
     snprintf(mark, sizeof mark, "PRAGMA user_version = %d", version);
     /* asked again inside the transaction: another process may have made it meanwhile */
     bool made = execute(db, "BEGIN IMMEDIATE", err) &&
-                schema_version(db, path, version, &found, err) &&
+                sql_version(db, path, version, &found, err) &&
                 (found || (execute(db, schema, err) && execute(db, mark, err)));
     return made && execute(db, "COMMIT", err);
 }
 
+bool sql_load(struct error *err)
+{
+    return sqlite || (sqlite = module_load("sqlite", "sqlite_api", err));
+}
+
 sqlite3 *sql_open(const char *path, bool create, const char *schema, int version, struct error *err)
 {
-    if (!sqlite && !(sqlite = module_load("sqlite", "sqlite_api", err)))
+    if (!sql_load(err))
         return NULL;
     bool in_file = strcmp(path, SQL_IN_MEMORY) != 0;
     if (in_file &&

@@ -40,6 +40,11 @@ sqlite3_stmt *sql_query(sqlite3 *db, struct error *err, const char *text, const 
 /* Moves to the next row; *more is false behind the last. */
 bool sql_next(sqlite3 *db, sqlite3_stmt *rows, bool *more, struct error *err) MUST_CHECK;
 
+/* For sql_read.c: SQLite's functions are there; the database has this version, or is empty. */
+bool sql_load(struct error *err) MUST_CHECK;
+bool sql_version(sqlite3 *db, const char *path, int version, long long *found,
+                 struct error *err) MUST_CHECK;
+
 /* Runs a statement that gives no rows. */
 bool sql_run(sqlite3 *db, struct error *err, const char *text, const char *types, ...) MUST_CHECK;
 
