@@ -673,6 +673,31 @@ END
     assert_equal "$output" ""
 }
 
+@test "a key file that is named by a file: URI is read, or refused, as one that is named by its path" {
+    local key=$PWD/own.pem form
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out own.pem
+    openssl pkcs8 -topk8 -in own.pem -passout pass:secret -out locked.pem
+    openssl genrsa -out small.pem 1024
+    sed 5q "$RSA-key.pem" > cut.pem
+    echo '{"kty":"EC"}' > part.jwk
+    for form in "file:$key" "file://$key" "FILE://localhost$key" file:own.pem; do
+        assert_equal "$(otrp jwk --public --pem "$form")" "$(openssl pkey -in own.pem -pubout)"
+    done
+    assert_equal "$(otrp jwk --pem --passin pass:secret file:locked.pem)" "$(openssl pkey -in own.pem)"
+    for form in locked.pem 'locked.pem --passin pass:wrong' small.pem cut.pem part.jwk nowhere.pem .; do
+        # shellcheck disable=SC2086
+        run --separate-stderr otrp jwk $form
+        local plain="$status ${stderr%%$'\n'*}" named
+        # shellcheck disable=SC2086
+        run --separate-stderr otrp jwk file:$form
+        named="$status ${stderr%%$'\n'*}"
+        assert_equal "${named/ file:/ }" "$plain"
+    done
+    for form in file://elsewhere/key.pem file:- file:; do
+        refused 2 'names no file of this host' jwk "$form" < own.pem
+    done
+}
+
 # ---- files ----
 
 @test "missing and unreadable inputs are usage errors that name the file" {

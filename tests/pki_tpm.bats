@@ -119,3 +119,19 @@ END
     otrp verify -q --key $CA_CERT -o payload jws.json
     assert_equal "$(< payload)" 'made in a TPM'
 }
+
+@test "a key that a TPM has wrapped into a file signs, named by its path or a URI" {
+    openssl genpkey -provider tpm2 -provider default -algorithm EC -pkeyopt group:P-256 -out wrapped.pem
+    grep -q 'TSS2 PRIVATE KEY' wrapped.pem
+    openssl pkey -provider tpm2 -provider default -in wrapped.pem -pubout -out public.pem
+    local form
+    for form in wrapped.pem file:wrapped.pem "file://$PWD/wrapped.pem"; do
+        otrp sign --key "$form" --provider tpm2 -o jws.json <<< "$form"
+        otrp verify -q --key public.pem -o payload jws.json
+        assert_equal "$(< payload)" "$form"
+        rm jws.json payload
+    done
+    run --separate-stderr otrp sign --key wrapped.pem <<< text
+    assert_equal "$status" 6
+    assert_regex "$stderr" 'wrapped.pem: no key in it.*a file of a provider needs --provider'
+}

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -225,8 +226,8 @@ static bool add_der(key_set *set, struct span der, const char *name, const struc
     ERR_clear_error();
     if (add_certificate(set, der, name, how, err))
         return true;
-    return error_set(err, RC_MALFORMED, "%s: no key in it: neither PEM, DER, JWK nor certificate",
-                     name);
+    error_set(err, RC_MALFORMED, "%s: no key in it: neither PEM, DER, JWK nor certificate", name);
+    return error_cause(err, CAUSE_NO_KEY);
 }
 
 static bool check_kids(const key_set *set, struct error *err)
@@ -273,8 +274,9 @@ static bool check_part(const key_set *set, const char *name, enum key_part part,
 {
     if (set->count == 0) {
         error_set(err, RC_MALFORMED, "%s: no key in it", name);
+        error_cause(err, CAUSE_NO_KEY);
         return error_hint(err, "keys are PEM, DER, JWK, JWK set, PKCS#12 or, for a public key, a "
-                               "certificate");
+                               "certificate; a file of a provider needs --provider");
     }
     for (size_t i = 0; part == KEY_PRIVATE && i < set->count; i++)
         if (!set->keys[i]->private)
@@ -350,12 +352,46 @@ static key_set *load_uri(const char *uri, const struct key_how *how, struct erro
     return added && check_part(set, uri, how->part, err) ? TAKE(set) : NULL;
 }
 
+/* A file that is named by its path, or by a URI that is what messages call it. */
+static key_set *load_file(const char *path, const char *name, const struct key_how *how,
+                          struct error *err)
+{
+    AUTO(buffer) *text = input_read(path, LIMIT_KEY_BYTES, err);
+    key_set *set = text ? key_set_parse(buffer_span(text), name, how, err) : NULL;
+    if (set || err->cause != CAUSE_NO_KEY || path_is_standard(path))
+        return set;
+    struct error other; /* of a form that a provider has, such as a key that a TPM has wrapped */
+    return load_uri(path, how, &other);
+}
+
+/* The path in "file:PATH" or "file:///PATH" (RFC 8089), without escapes, as OpenSSL has it. */
+static const char *file_uri_path(const char *uri, struct error *err)
+{
+    static const char host[] = "//localhost/";
+    const char *path = uri + strlen("file:");
+    if (strncasecmp(path, host, strlen(host)) == 0)
+        path += strlen(host) - 1;
+    else if (strncmp(path, "///", 3) == 0)
+        path += 2;
+    if (strncmp(path, "//", 2) != 0 && !path_is_standard(path) && *path)
+        return path;
+    error_set(err, RC_USAGE, "%s: names no file of this host", uri);
+    error_hint(err, "its form is file:PATH");
+    return NULL;
+}
+
+static key_set *load_file_uri(const char *uri, const struct key_how *how, struct error *err)
+{
+    const char *path = file_uri_path(uri, err);
+    return path ? load_file(path, uri, how, err) : NULL;
+}
+
 key_set *key_set_load(const char *source, const struct key_how *how, struct error *err)
 {
-    if (scheme_length(source))
-        return load_uri(source, how, err);
-    AUTO(buffer) *text = input_read(source, LIMIT_KEY_BYTES, err);
-    return text ? key_set_parse(buffer_span(text), input_name(source), how, err) : NULL;
+    if (!scheme_length(source))
+        return load_file(source, input_name(source), how, err);
+    return strncasecmp(source, "file:", 5) == 0 ? load_file_uri(source, how, err)
+                                                : load_uri(source, how, err);
 }
 
 /* A set that could be read as both invites confusion: an RSA key is never an HMAC secret. */

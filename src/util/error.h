@@ -36,6 +36,7 @@ enum cause {
     CAUSE_UNREAD,      /* standard output that nobody reads any more */
     CAUSE_STALE,       /* an OCSP response past its nextUpdate */
     CAUSE_DENIED,      /* a file that this user may not open */
+    CAUSE_NO_KEY,      /* a file of keys in which none is known */
 };
 
 struct error {
