@@ -104,6 +104,15 @@ END
     otrp make-request get-device-state --tam-key "$TAM-key.pem" --tam-cert "$TAM-cert.pem" > request.json
     assert_equal "$(tbs request.json | jq -c .ocspdat)" '[]'
     assert_equal "$(jq '.[].header.x5c | length' request.json)" 1
+    # which lacks its CA, and that is said: for sure where the roots are known
+    local tam=(--tam-key "$TAM-key.pem" --tam-cert "$TAM-cert.pem" --ocsp "$TAM-ocsp.json")
+    run --separate-stderr otrp make-request get-device-state "${tam[@]}"
+    assert_regex "$stderr" "^otrp make-request: note: $TAM-cert.pem: only the certificate of CN=mytam,[^ ]*: that of its issuer, CN=TAM CA 1,"
+    run --separate-stderr otrp make-request get-device-state --pki "$P" "${tam[@]}"
+    assert_regex "$stderr" "^otrp make-request: warning: $TAM-cert.pem: the certificate of CN=TAM CA 1,.* is not in it: devices will refuse"
+    tam[3]=$TAM-cert-plus-intermediate-cert.pem
+    run --separate-stderr otrp make-request get-device-state --pki "$P" "${tam[@]}"
+    assert_equal "$stderr" ""
     run --separate-stderr otrp make-request get-device-state --pki "$P" --save-cek cek.jwk
     assert_equal "$status $output" "2 "
 }

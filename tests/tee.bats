@@ -95,6 +95,30 @@ setup() {
     done
 }
 
+@test "init says where a chain lacks a certificate on the way to a root" {
+    local device=(--tee-key "$TEE-key.pem" --tam-root "$P/tam/tam-rootca") firmware=(--tfw-key "$TFW-key.pem")
+    local whole=-cert-plus-intermediate-cert.pem
+    run --separate-stderr otrp tee-sim init --state whole "${device[@]}" --tee-cert "$TEE$whole" \
+        "${firmware[@]}" --tfw-cert "$TFW$whole" --tfw-root "$P/tfw/tfw-rootca"
+    assert_equal "$status $stderr" "0 otrp tee-sim init: device mytee in whole"
+    run --separate-stderr otrp tee-sim init --state lone "${device[@]}" --tee-cert "$TEE-cert.pem" --no-tfw
+    assert_equal "$status" 0
+    assert_regex "$stderr" "note: $TEE-cert.pem: only the certificate of CN=mytee,.*, CN=TEE CA 1,OU=TEE,O=OTrP, is needed"
+    run --separate-stderr otrp tee-sim init -q --state device "${device[@]}" --tee-cert "$TEE$whole" \
+        "${firmware[@]}" --tfw-cert "$TFW-cert.pem" --tfw-root "$P/tfw/tfw-rootca"
+    assert_equal "$status" 0
+    assert_regex "$stderr" "warning: $TFW-cert.pem: the certificate of CN=TFW CA 1,.*, which issued CN=mytee,.*ERR_TFW_NOT_TRUSTED"
+    assert_regex "$stderr" 'hint: a chain is the own certificate, then that of its issuer'
+    # and it does what was said
+    run otrp tee-sim process -q --state device -o state.json <(request get-device-state)
+    assert_equal "$status" 8
+    assert_output --partial ERR_TFW_NOT_TRUSTED
+    # under other roots
+    run --separate-stderr otrp tee-sim init -q --state other "${device[@]}" --tee-cert "$TEE$whole" \
+        "${firmware[@]}" --tfw-cert "$TFW$whole" --tfw-root "$P/tam/tam-rootca"
+    assert_regex "$stderr" "warning: .*: the certificate of CN=.*, which issued CN=TFW CA 1,.*, is not in it"
+}
+
 @test "commands on a folder that holds no device say so" {
     mkdir empty
     for what in show reset process 'query --spid a --taid b' 'export-ta --taid a'; do

@@ -6,6 +6,7 @@
 #include "jose/jwk.h"
 #include "otrp/error_code.h"
 #include "otrp/profile.h"
+#include "pki/chain.h"
 #include "pki/layout.h"
 #include "pki/staple.h"
 #include "util/terminal.h"
@@ -125,6 +126,30 @@ bool option_object(const char *option, const char *text, json_t **object, struct
     json_decref(*object);
     *object = NULL;
     return false;
+}
+
+void call_warn_of_gap(const struct applet_call *call, const char *path, const X509_stack *chain,
+                      const X509_stack *roots, const char *consequence)
+{
+    X509 *gap = path ? chain_gap(chain, roots) : NULL;
+    AUTO(char) *subject = gap ? cert_subject(gap) : NULL;
+    AUTO(char) *issuer = subject ? cert_issuer(gap) : NULL;
+    if (!issuer)
+        return;
+    if (!roots && gap == sk_X509_value(chain, 0))
+        say(call,
+            "note: %s: only the certificate of %s: that of its issuer, %s, is needed, too, unless "
+            "that is a root",
+            path, subject, issuer);
+    if (!roots)
+        return;
+    if (strcmp(subject, issuer) == 0)
+        warn(call, "warning: %s: %s is none of the roots: %s", path, subject, consequence);
+    else
+        warn(call, "warning: %s: the certificate of %s, which issued %s, is not in it: %s", path,
+             issuer, subject, consequence);
+    warn(call, "hint: a chain is the own certificate, then that of its issuer, and so on up to one "
+               "that a root issued");
 }
 
 const struct reading *call_reading(const struct applet_call *call, struct reading *storage,

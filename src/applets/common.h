@@ -68,6 +68,12 @@ bool tam_identity_load(const struct applet_call *call, const struct tam_options 
  * memory. */
 char *tam_staple_command(const struct tam_options *options);
 
+/* Warns of the chain in the file at path (NULL: of none) when it leads to none of roots, and what
+ * comes of it. Where the roots are not known (NULL), a lone certificate is noted: its issuer may be
+ * one. */
+void call_warn_of_gap(const struct applet_call *call, const char *path, const X509_stack *chain,
+                      const X509_stack *roots, const char *consequence);
+
 struct reading; /* otrp/foreign.h */
 struct foreign_row;
 

@@ -48,6 +48,16 @@ static void check_staple(const struct applet_call *call, const struct tam_option
         warn(call, "hint: '%s' makes a new one", command);
 }
 
+/* Its chain is in the request for who trusts its root alone. */
+static void check_chain(const struct applet_call *call, const request_materials *m)
+{
+    const struct make_request *o = call->options;
+    struct error ignored;
+    AUTO(X509_stack) *roots = o->pki ? layout_roots(o->pki, ROLE_TAM, &ignored) : NULL;
+    if (!profile_find(call->common->profile)->forms)
+        call_warn_of_gap(call, o->tam_cert, m->tam_chain, roots, "devices will refuse the request");
+}
+
 static bool load_tam(const struct applet_call *call, request_materials *m, struct error *err)
 {
     const struct make_request *o = call->options;
@@ -59,6 +69,7 @@ static bool load_tam(const struct applet_call *call, request_materials *m, struc
              "warning: no stapling set: a TEE that has not seen this TAM before will refuse it");
     if (m->ocsp)
         check_staple(call, &tam, m);
+    check_chain(call, m);
     m->tamid = o->tamid ? strdup(o->tamid) : cert_tamid(sk_X509_value(m->tam_chain, 0), err);
     return m->tamid != NULL;
 }

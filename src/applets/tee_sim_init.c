@@ -196,6 +196,18 @@ static void summarise(const struct applet_call *call, const units *u)
             u->units[u->count - 1].name);
 }
 
+/* Where files were given; a PKI has whole chains. */
+static void warn_of_chains(const struct applet_call *call, const units *u)
+{
+    const struct tee_init *o = call->options;
+    const struct unit *first = &u->units[0];
+    if (!profile_find(call->common->profile)->forms)
+        call_warn_of_gap(call, o->tee_cert, first->tee.chain, NULL, NULL);
+    if (first->tfw.key && u->tfw_roots)
+        call_warn_of_gap(call, o->tfw_cert, first->tfw.chain, u->tfw_roots,
+                         "the device will answer ERR_TFW_NOT_TRUSTED");
+}
+
 enum rc tee_init_run(const struct applet_call *call, struct error *err)
 {
     const struct tee_init *o = call->options;
@@ -207,6 +219,7 @@ enum rc tee_init_run(const struct applet_call *call, struct error *err)
     if (!units_load(call, name, u, err) || !read_algorithms(o->algorithms, u, err) ||
         !load_pinned(call, u, err) || !load_sp(call, u, err))
         return err->rc;
+    warn_of_chains(call, u);
     AUTO(buffer) *report = call->common->json ? make_report(o, u, err) : NULL;
     if ((call->common->json && !report) || !create(call, u, err))
         return err->rc;

@@ -337,10 +337,10 @@ char *cert_tamid(const X509 *cert, struct error *err)
     return tamid;
 }
 
-char *cert_subject(const X509 *cert)
+static char *line_of(const X509_NAME *name)
 {
     AUTO(BIO) *bio = BIO_new(BIO_s_mem());
-    if (!bio || X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0,
+    if (!bio || X509_NAME_print_ex(bio, name, 0,
                                    XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) < 0)
         return NULL;
     char *data;
@@ -352,4 +352,14 @@ char *cert_subject(const X509 *cert)
     if (asprintf(&text, "%.*s%s", (int)length, data, length < (size_t)size ? "..." : "") < 0)
         return NULL;
     return text;
+}
+
+char *cert_subject(const X509 *cert)
+{
+    return line_of(X509_get_subject_name(cert));
+}
+
+char *cert_issuer(const X509 *cert)
+{
+    return line_of(X509_get_issuer_name(cert));
 }

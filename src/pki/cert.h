@@ -45,6 +45,7 @@ char *cert_tamid(const X509 *cert, struct error *err) MUST_CHECK;
 
 /* "CN=mytam,O=..." (RFC 2253), UTF-8, for messages; owned by the caller, NULL without memory. */
 char *cert_subject(const X509 *cert);
+char *cert_issuer(const X509 *cert);
 
 static inline void x509_stack_free(X509_stack *stack)
 {

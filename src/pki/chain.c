@@ -92,6 +92,29 @@ static bool check_cas(const X509_stack *path, struct error *err)
     return true;
 }
 
+/* One of certs (NULL: none) that has issued cert; it may be cert itself. */
+static X509 *find_issuer(const X509_stack *certs, X509 *cert)
+{
+    for (int i = 0; i < sk_X509_num(certs); i++)
+        if (X509_check_issued(sk_X509_value(certs, i), cert) == X509_V_OK)
+            return sk_X509_value(certs, i);
+    return NULL;
+}
+
+X509 *chain_gap(const X509_stack *certs, const X509_stack *roots)
+{
+    X509 *cert = sk_X509_value(certs, 0);
+    for (int depth = 0; depth < LIMIT_CHAIN && !find_issuer(roots, cert); depth++) {
+        X509 *issuer = find_issuer(certs, cert);
+        if (issuer == cert)
+            return roots ? cert : NULL;
+        if (!issuer)
+            return cert;
+        cert = issuer;
+    }
+    return NULL;
+}
+
 static bool check_usage(X509 *leaf, enum pki_role role, struct error *err)
 {
     static const struct {

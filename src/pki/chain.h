@@ -28,4 +28,9 @@ struct chain_question {
  * certificate at fault and the reason; an expired one says when. */
 X509_stack *chain_verify(const struct chain_question *question, struct error *err) MUST_CHECK;
 
+/* On the way up from the first of certs through the others, the one whose issuer is neither among
+ * them nor among roots; borrowed. NULL when the way leads to one of roots, or, where these are not
+ * known (NULL), to a root among certs. Names are compared, signatures are not checked. */
+X509 *chain_gap(const X509_stack *certs, const X509_stack *roots);
+
 #endif
