@@ -513,3 +513,19 @@ END
         assert_regex "$stderr" 'hint: --passout encrypts it'
     done
 }
+
+@test "a result that cannot be written does not hide that the certificate is issued" {
+    local cert=pki/tee/tee/tee-new-ec-cert.pem
+    run --separate-stderr -1 bash -c '"$OTRP" pki-issue --pki pki --role tee --name new --alg ec-p256 > /dev/full'
+    verified tee $cert
+    assert_regex "$stderr" "error: $cert, serial number $(serial $cert): issued, but the result .*No space left on device"
+    assert_regex "$stderr" 'hint: it need not be issued again'
+    grep -q "^V.*$(serial $cert)" "$LEDGER"
+    run --separate-stderr -1 bash -c '"$OTRP" pki-issue --pki pki --role tee --kind ocsp-signer --alg ec-p256 > /dev/full'
+    cert=pki/tee/tee-ca/tee-ca-1-ec-ocsp-cert.pem
+    assert_regex "$stderr" "error: $cert, serial number $(serial $cert): issued, but"
+    { echo role,name,alg; rows tee ec-p256 1 2; } > units.csv
+    run --separate-stderr -1 bash -c '"$OTRP" pki-issue --pki pki --manifest units.csv --out out > /dev/full'
+    assert_regex "$stderr" 'the batch is done, but its result is not written: .*No space left on device.*hint: out/units.result.csv has it'
+    assert_equal "$(column status out/units.result.csv)" $'issued\nissued'
+}

@@ -97,6 +97,16 @@ static bool any_in_token(const struct station *s)
     return any;
 }
 
+static bool print_result(const struct applet_call *call, const char *path, struct error *err)
+{
+    if (issued_print(call, path, err))
+        return true;
+    if (err->cause == CAUSE_UNREAD) /* who read it has seen enough */
+        return false;
+    error_prefix(err, "the batch is done, but its result is not written");
+    return error_hint(err, "%s has it", path);
+}
+
 static void say_done(const struct applet_call *call, const char *path, const struct dispatched *how)
 {
     if (how->kept)
@@ -120,7 +130,7 @@ static enum rc conclude(const struct applet_call *call, const struct batch *b,
         error_hint(err, "--resume goes on with the others");
         return RC_PARTIAL;
     }
-    if (!journal_tidy(b->journal, err) || !issued_print(call, journal_path(b->journal), err))
+    if (!journal_tidy(b->journal, err) || !print_result(call, journal_path(b->journal), err))
         return err->rc;
     if (!how->failed) {
         say_done(call, journal_path(b->journal), how);

@@ -267,6 +267,19 @@ static bool enter(const struct station *s, const entity *e, struct error *err)
            ledger_append(s->ca[e->role].ca->ledger_path, buffer_span(row), err);
 }
 
+bool issued_unprinted(const buffer *result, struct error *err)
+{
+    struct error ignored;
+    struct csv_record row;
+    AUTO(csv) *table = csv_open_text(buffer_span(result), "result", &ignored);
+    if (!table || csv_next(table, &row, &ignored) != CSV_RECORD ||
+        csv_next(table, &row, &ignored) != CSV_RECORD || !result_is_row(&row))
+        return false;
+    error_prefix(err, "%s, serial number %s: issued, but the result is not written",
+                 row.fields[RESULT_CERT], row.fields[RESULT_SERIAL]);
+    return error_hint(err, "it need not be issued again: 'otrp inspect' shows it");
+}
+
 static entity *read_one(const struct pki_issue *o, struct error *err)
 {
     char days[24] = "";
@@ -346,7 +359,7 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
     if (!issued_put_entity(result, s, e, 1, NULL, err) || !put_files(outputs, s, e, err) ||
         !put_staple(call, outputs, s, e, err) || !enter(s, e, err) || !output_commit(outputs, err))
         return err->rc;
-    return issued_print_text(call, result, err) ? RC_OK : err->rc;
+    return issued_print_text(call, result, err) || issued_unprinted(result, err) ? RC_OK : err->rc;
 }
 
 static bool is_service(const struct pki_issue *o)

@@ -40,4 +40,8 @@ bool issued_print(const struct applet_call *call, const char *path, struct error
 bool issued_print_text(const struct applet_call *call, const buffer *result,
                        struct error *err) MUST_CHECK;
 
+/* Adds to the error of a result of one row that could not be written that its certificate is issued
+ * all the same. Always returns false. */
+bool issued_unprinted(const buffer *result, struct error *err);
+
 #endif

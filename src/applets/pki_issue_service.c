@@ -146,7 +146,8 @@ enum rc issue_service(const struct applet_call *call, const struct station *s, s
         buffer_put_text(result, ISSUED_HEADER);
     if (made && e->private)
         issue_warn_of_clear(call, s, v.issuer->key_path);
-    done = made && service_put(s, &v, e, made, result, err) && issued_print_text(call, result, err);
+    done = made && service_put(s, &v, e, made, result, err) &&
+           (issued_print_text(call, result, err) || issued_unprinted(result, err));
     service_close(&v);
     return done ? RC_OK : err->rc;
 }
