@@ -529,3 +529,44 @@ END
     assert_regex "$stderr" 'the batch is done, but its result is not written: .*No space left on device.*hint: out/units.result.csv has it'
     assert_equal "$(column status out/units.result.csv)" $'issued\nissued'
 }
+
+@test "a key that another name has is told, and one that is compromised gets no certificate" {
+    local what='its key is that of pki/tee/tee/tee-one-ec-cert.pem, too' id
+    openssl ecparam -name prime256v1 -genkey -noout -out own.key
+    openssl req -new -key own.key -subj /CN=x -out own.csr
+    openssl ec -in own.key -conv_form compressed -out short.key 2> /dev/null
+    openssl req -new -key short.key -subj /CN=x -out short.csr
+    run --separate-stderr otrp pki-issue --pki pki --role tee --name one --csr own.csr
+    assert_equal "$stderr" ""
+    run --separate-stderr otrp pki-issue --pki pki --role tfw --name one --csr own.csr # of the same device
+    assert_equal "$stderr" ""
+    run --separate-stderr otrp pki-issue --pki pki --role tee --name two --csr short.csr # however it is written
+    assert_equal "$status" 0
+    assert_regex "$stderr" "warning: short.csr: $what"
+    run --separate-stderr otrp pki-issue --pki pki --role sp --name three --key own.key
+    assert_equal "$status" 0
+    assert_regex "$stderr" "warning: own.key: its key is that of pki/t.*-cert.pem, too"
+    run --separate-stderr otrp pki-issue --pki pki --role tee --name one --renew
+    assert_equal "$status" 0
+    # one of them is lost to others, and with it the key
+    id=$(serial pki/tee/tee/tee-two-ec-cert.pem)
+    otrp pki-revoke -q --pki pki --reason keyCompromise pki/tee/tee/tee-two-ec-cert.pem
+    refused 4 "own.csr: its key is compromised: certificate $id of CN=two,.*RFC 5280 section 5.3.1.*needs a new key" \
+        --role tam --name other --csr own.csr
+    refused 4 'short.key: its key is compromised' --role tee --name other --key short.key
+    refused 4 'one: its key is compromised' --role tee --name one --renew
+    issue --role tee --name one --renew --alg ec-p256 > /dev/null
+    # superseded is not lost
+    otrp pki-revoke -q --pki pki --reason superseded pki/sp/sp/sp-xbank-ec-cert.pem
+    issue --role sp --name xbank --renew > /dev/null
+    # the key of a CA, and one whose certificate went to another folder
+    otrp pki-revoke -q --pki pki --reason CACompromise pki/sp/sp-ca/sp-ca-1-ec-cert.pem
+    refused 4 'its key is compromised: certificate .* of CN=SP CA 1' --role sp --kind ca --renew
+    issue --role sp --kind ca --renew --alg ec-p256 > /dev/null
+    openssl req -new -newkey rsa:2048 -nodes -keyout far.key -out far.csr -subj /CN=x 2> /dev/null
+    issue --role tee --name far --csr far.csr --out out > /dev/null
+    run --separate-stderr otrp pki-issue --pki pki --role tee --name farther --csr far.csr --out out
+    assert_regex "$stderr" 'warning: far.csr: its key is that of out/tee/../tee-far-rsa-cert.pem, too'
+    otrp pki-revoke -q --pki pki --reason keyCompromise out/tee/*/tee-far-rsa-cert.pem
+    refused 4 'far.csr: its key is compromised' --role tee --name farthest --csr far.csr --out out
+}

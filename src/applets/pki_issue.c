@@ -8,6 +8,7 @@
 
 #include "jose/jwk.h"
 #include "pki/files.h"
+#include "pki/key_owner.h"
 #include "pki/layout.h"
 #include "pki/result.h"
 #include "pki/staple.h"
@@ -59,6 +60,45 @@ bool issue_take_key(const struct applet_call *call, entity *e, const char *sourc
     /* what is in a token stays there */
     bool exportable = keys->keys[0]->private && !strchr(source, ':');
     return entity_set_key(e, pkey, exportable, source, err);
+}
+
+bool issue_check_compromise(const struct station *s, const entity *e, const char *what,
+                            struct error *err)
+{
+    AUTO(X509_stack) *lost = e->pkey ? certs_compromised(s->pki, s->out, err) : NULL;
+    if (e->pkey && !lost)
+        return false;
+    for (int i = 0; i < sk_X509_num(lost); i++) {
+        X509 *cert = sk_X509_value(lost, i);
+        if (EVP_PKEY_eq(X509_get0_pubkey(cert), e->pkey) != 1)
+            continue;
+        AUTO(char) *subject = cert_subject(cert);
+        AUTO(char) *serial = ledger_serial(cert);
+        error_set(err, RC_UNTRUSTED,
+                  "%s: its key is compromised: certificate %s of %s was revoked for that", what,
+                  serial ? serial : "", subject ? subject : "another");
+        error_rule(err, "RFC 5280 section 5.3.1");
+        return error_hint(err, "a new certificate needs a new key");
+    }
+    return true;
+}
+
+/* A key that somebody brings is to be his own alone, and nobody else's. */
+static bool check_brought_key(const struct applet_call *call, const struct station *s,
+                              const entity *e, struct error *err)
+{
+    const struct pki_issue *o = call->options;
+    const char *what = o->csr ? o->csr : o->key ? o->key : e->name;
+    if (!e->pkey)
+        return true;
+    if (!issue_check_compromise(s, e, what, err))
+        return false;
+    AUTO(char) *owner = key_owner_path(s->pki, s->out, e->pkey, e->name);
+    if (!owner)
+        return true;
+    warn(call, "warning: %s: its key is that of %s, too", what, owner);
+    warn(call, "hint: who has the one private key can pass for the other: each is to have its own");
+    return true;
 }
 
 bool issue_make_key(const struct applet_call *call, entity *e, struct error *err)
@@ -321,7 +361,7 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
     X509_stack *replaced = NULL;
     bool taken = !o->renew || take_old(call, s, e, &replaced, err);
     AUTO(X509_stack) *old = replaced;
-    if (!taken || !check_tamid(s, e, err))
+    if (!taken || !check_tamid(s, e, err) || !check_brought_key(call, s, e, err))
         return err->rc;
     AUTO(key_set) *ca_keys = authority_keys(call, s->ca[e->role].ca, o->ca_key, err);
     AUTO(output_set) *outputs = ca_keys ? output_set_new(o->renew) : NULL;

@@ -32,6 +32,11 @@ void issue_warn_of_clear(const struct applet_call *call, const struct station *s
 bool issue_take_key(const struct applet_call *call, entity *e, const char *source,
                     struct error *err) MUST_CHECK;
 
+/* Refuses the key of e (NULL: none), which the user names as what, where a certificate for it was
+ * revoked because others know it: RC_UNTRUSTED. */
+bool issue_check_compromise(const struct station *s, const entity *e, const char *what,
+                            struct error *err) MUST_CHECK;
+
 /* Gives it a new key, unless it has one. */
 bool issue_make_key(const struct applet_call *call, entity *e, struct error *err) MUST_CHECK;
 

@@ -139,7 +139,8 @@ enum rc issue_service(const struct applet_call *call, const struct station *s, s
     AUTO(entity) *e = entity_read(&text, err);
     AUTO(buffer) *result = buffer_new(512);
     bool done = e && result && service_open(o, e->role, &v, err) && service_key(call, &v, e, err) &&
-                service_check_key(call, &v, e, err);
+                service_check_key(call, &v, e, err) &&
+                issue_check_compromise(s, e, v.cert_path, err);
     AUTO(key_set) *keys = done ? authority_keys(call, v.issuer, o->ca_key, err) : NULL;
     AUTO(X509) *made = keys ? service_cert(s, &v, e, keys->keys[0]->pkey, err) : NULL;
     if (result)

@@ -112,19 +112,6 @@ void audit_check_chain(const struct walk *w, X509 *cert, const struct issuer *is
                          path, &why);
 }
 
-/* CN=NAME; owned by the caller. */
-static char *common_name(const X509 *cert)
-{
-    const X509_NAME *subject = X509_get_subject_name(cert);
-    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    const X509_NAME_ENTRY *entry = at < 0 ? NULL : X509_NAME_get_entry(subject, at);
-    unsigned char *text = NULL;
-    int size = entry ? ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry)) : -1;
-    char *name = size < 0 ? NULL : strndup((const char *)text, (size_t)size);
-    OPENSSL_free(text);
-    return name;
-}
-
 void audit_check_shared(struct walk *w, X509 *cert, const char *path)
 {
     struct holders *h = w->holders;
@@ -132,7 +119,7 @@ void audit_check_shared(struct walk *w, X509 *cert, const char *path)
     struct holder *list = realloc(h->list, (h->count + 1) * sizeof *list);
     if (list)
         h->list = list;
-    AUTO(char) *name = list ? common_name(cert) : NULL;
+    AUTO(char) *name = list ? cert_common_name(cert) : NULL;
     AUTO(char) *own = name ? strdup(path) : NULL;
     EVP_PKEY *pkey = X509_get0_pubkey(cert);
     struct error ignored;

@@ -363,3 +363,15 @@ char *cert_issuer(const X509 *cert)
 {
     return line_of(X509_get_issuer_name(cert));
 }
+
+char *cert_common_name(const X509 *cert)
+{
+    const X509_NAME *subject = X509_get_subject_name(cert);
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    const X509_NAME_ENTRY *entry = at < 0 ? NULL : X509_NAME_get_entry(subject, at);
+    unsigned char *text = NULL;
+    int size = entry ? ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry)) : -1;
+    char *name = size < 0 ? NULL : strndup((const char *)text, (size_t)size);
+    OPENSSL_free(text);
+    return name;
+}

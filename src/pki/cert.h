@@ -46,6 +46,8 @@ char *cert_tamid(const X509 *cert, struct error *err) MUST_CHECK;
 /* "CN=mytam,O=..." (RFC 2253), UTF-8, for messages; owned by the caller, NULL without memory. */
 char *cert_subject(const X509 *cert);
 char *cert_issuer(const X509 *cert);
+/* CN=NAME in its subject; owned by the caller, NULL when there is none, or without memory. */
+char *cert_common_name(const X509 *cert);
 
 static inline void x509_stack_free(X509_stack *stack)
 {
