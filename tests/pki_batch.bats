@@ -229,7 +229,8 @@ whole() {
 
 @test "a CSR is for one device: a second row with its key fails" {
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout a.key -subj /CN=a -out a.csr 2> /dev/null
-    openssl req -new -key a.key -subj /CN=again -outform DER -out again.csr
+    openssl ec -in a.key -conv_form compressed -out short.key 2> /dev/null # the same key, written shorter
+    openssl req -new -key short.key -subj /CN=again -outform DER -out again.csr
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout b.key -subj /CN=b -out b.csr 2> /dev/null
     printf 'role,name,csr\ntee,a,a.csr\ntee,b,b.csr\ntee,c,a.csr\ntfw,d,again.csr\ntee,e,\n' > units.csv
     local resume=()

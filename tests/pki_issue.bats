@@ -543,6 +543,8 @@ END
     run --separate-stderr otrp pki-issue --pki pki --role tee --name two --csr short.csr # however it is written
     assert_equal "$status" 0
     assert_regex "$stderr" "warning: short.csr: $what"
+    # which nobody has to be able to read (RFC 5480 section 2.2)
+    assert_equal "$(openssl x509 -in pki/tee/tee/tee-two-ec-cert.pem -noout -pubkey)" "$(openssl pkey -in own.key -pubout)"
     run --separate-stderr otrp pki-issue --pki pki --role sp --name three --key own.key
     assert_equal "$status" 0
     assert_regex "$stderr" "warning: own.key: its key is that of pki/t.*-cert.pem, too"

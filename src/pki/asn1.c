@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 
 #include "util/provider.h"
 
@@ -57,4 +58,12 @@ bool signature_is_strong(int nid)
         return true;
     const EVP_MD *digest = EVP_get_digestbynid(digest_nid);
     return digest && EVP_MD_get_size(digest) >= 28;
+}
+
+void ec_key_uncompress(EVP_PKEY *pkey)
+{
+    if (EVP_PKEY_is_a(pkey, "EC") &&
+        !EVP_PKEY_set_utf8_string_param(pkey, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                        OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED))
+        ERR_clear_error(); /* a key in a token */
 }

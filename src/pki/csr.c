@@ -69,6 +69,8 @@ EVP_PKEY *csr_peek_key(const char *path)
         EVP_PKEY_free(pkey);
         pkey = NULL;
     }
+    if (pkey)
+        ec_key_uncompress(pkey);
     ERR_clear_error();
     return pkey;
 }
