@@ -227,6 +227,37 @@ whole() {
     assert_regex "$output" 'thief,.*not signed with the key that it is for'
 }
 
+@test "a CSR is read once: what is checked is what is certified" {
+    local name
+    for name in first second; do
+        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $name.key -out $name.csr -subj /CN=x 2> /dev/null
+    done
+    "${CC:-cc}" -D_GNU_SOURCE -shared -fPIC -w -o replace.so "$ROOT/tests/pki/replace.c" || skip 'there is no compiler'
+    printf 'role,name,csr\ntee,own,first.csr\n' > units.csv
+    ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 LD_PRELOAD=$PWD/replace.so \
+        run "$OTRP" pki-issue -q --pki pki --manifest units.csv --out out
+    assert_success
+    assert [ ! -e second.csr ]
+    assert_equal "$(openssl x509 -noout -pubkey -in out/tee/*/tee-own-ec-cert.pem)" "$(openssl pkey -in first.key -pubout)"
+}
+
+@test "a CSR that is too large, or with a key that is compromised, gets no certificate" {
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout a.key -subj /CN=a -out a.csr 2> /dev/null
+    printf 'role,name,csr\ntee,a,a.csr\n' > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out > result.csv
+    otrp pki-revoke -q --pki pki --reason keyCompromise out/tee/*/tee-a-ec-cert.pem
+    { cat a.csr; head -c 40000 /dev/zero | tr '\0' '\n'; } > large.csr
+    : > empty.csr
+    printf 'role,name,csr\ntee,b,a.csr\ntee,c,large.csr\ntee,d,empty.csr\n' > more.csv
+    run --separate-stderr otrp pki-issue --pki pki --manifest more.csv --out out
+    assert_equal "$status" 9
+    assert_equal "$(cut -d, -f3,9,10 <<< "$output" | tail -n +2)" "b,failed,a.csr: its key is compromised: a certificate was revoked for that
+c,failed,large.csr: more than the 32768 bytes allowed
+d,failed,empty.csr: empty"
+    run find out -name '*-[bcd]-*'
+    assert_output ""
+}
+
 @test "a CSR is for one device: a second row with its key fails" {
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout a.key -subj /CN=a -out a.csr 2> /dev/null
     openssl ec -in a.key -conv_form compressed -out short.key 2> /dev/null # the same key, written shorter

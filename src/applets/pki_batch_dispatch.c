@@ -8,9 +8,9 @@
 
 #include "applets/pki_batch_crew.h"
 #include "pki/batch_commit.h"
+#include "pki/batch_csr.h"
 #include "pki/batch_earlier.h"
 #include "pki/issued.h"
-#include "pki/key_index.h"
 #include "util/terminal.h"
 #include "util/text_hash.h"
 
@@ -20,8 +20,8 @@
 struct slot {
     bool done;
     uint64_t row;
-    uint64_t name; /* hash of role and name: one after the other */
-    buffer *columns;
+    uint64_t name;  /* hash of role and name: one after the other */
+    buffer *packed; /* batch_row_pack */
     bool issued, adopted;
     enum pki_role role;
     buffer *entry, *line; /* of ledger and result */
@@ -31,8 +31,7 @@ struct dispatcher {
     const struct batch *batch;
     manifest *manifest;
     struct batch_earlier earlier;
-    key_index *keys; /* of the CSRs: which row has a key first */
-    char same_key[96];
+    struct batch_csr csr; /* of row */
     struct crew crew;
     struct batch_commit commit;
     struct slot slots[WINDOW];
@@ -74,13 +73,12 @@ static void enter(struct dispatcher *d, struct slot *slot)
     bool in_ledger = false;
     if (slot->issued && slot->adopted &&
         !batch_earlier_adopt(&d->earlier, slot->role, slot->entry, &in_ledger)) {
-        const char *text[MANIFEST_COLUMNS];
-        columns_unpack((const char *)slot->columns->data, text);
+        const struct batch_row row = batch_row_unpack(buffer_span(slot->packed));
         slot->issued = false;
         slot->line->size = 0;
         issued_put(slot->line, &(struct issued){.row = slot->row,
-                                                .role = text[MANIFEST_ROLE],
-                                                .name = text[MANIFEST_NAME],
+                                                .role = row.text[MANIFEST_ROLE],
+                                                .name = row.text[MANIFEST_NAME],
                                                 .status = ISSUED_FAILED,
                                                 .message = "the name is taken by an earlier row"});
     }
@@ -93,7 +91,7 @@ static void enter(struct dispatcher *d, struct slot *slot)
 
 static void slot_clear(struct slot *slot)
 {
-    buffer_free(slot->columns);
+    buffer_free(slot->packed);
     buffer_free(slot->entry);
     buffer_free(slot->line);
     *slot = (struct slot){.done = false};
@@ -116,20 +114,6 @@ static void enter_done(struct dispatcher *d, bool all)
     progress_update(&d->progress, d->how->done + d->how->kept, d->how->total);
 }
 
-/* A key is one device's: a second row with the CSR of another fails. */
-static bool check_csr(struct dispatcher *d, struct error *err)
-{
-    EVP_PKEY *pkey = d->row.fault ? NULL : batch_csr_key(d->batch, d->row.text);
-    size_t first = d->row.number;
-    bool entered = !pkey || key_index_enter(d->keys, pkey, d->row.number, &first, err);
-    EVP_PKEY_free(pkey);
-    if (!entered || first == d->row.number)
-        return entered;
-    snprintf(d->same_key, sizeof d->same_key, "its CSR has the key of that of row %zu", first);
-    d->row.fault = d->same_key;
-    return true;
-}
-
 /* Reads on to a row that has to be made. */
 static bool read_ahead(struct dispatcher *d, struct error *err)
 {
@@ -144,7 +128,7 @@ static bool read_ahead(struct dispatcher *d, struct error *err)
         if (!*d->row.text[MANIFEST_ROLE] && d->batch->order->role)
             d->row.text[MANIFEST_ROLE] = d->batch->order->role;
         enum batch_earlier_row what;
-        if (!check_csr(d, err) ||
+        if (!batch_csr_read(&d->csr, &d->row, err) ||
             !batch_earlier_has(&d->earlier, d->row.number, d->row.text, &what, err))
             return false;
         d->how->kept += what == EARLIER_KEPT;
@@ -181,6 +165,16 @@ static void settle_row(struct dispatcher *d, struct slot *slot)
         issued_put(slot->line, line);
 }
 
+static buffer *pack_row(const struct dispatcher *d)
+{
+    struct batch_row row = {.csr = buffer_span(d->csr.text)};
+    memcpy(row.text, d->row.text, sizeof row.text);
+    AUTO(buffer) *packed = buffer_new(128 + row.csr.size);
+    if (packed)
+        batch_row_pack(packed, &row);
+    return packed && !packed->failed ? TAKE(packed) : NULL;
+}
+
 /* Hands out one row; false when there is none, or nobody to take it now. */
 static bool hand_out(struct dispatcher *d)
 {
@@ -200,9 +194,7 @@ static bool hand_out(struct dispatcher *d)
         return false;
     struct slot *slot = &d->slots[d->next % WINDOW];
     *slot = (struct slot){.row = d->row.number, .name = name};
-    slot->columns = buffer_new(128);
-    if (slot->columns)
-        columns_pack(slot->columns, d->row.text);
+    slot->packed = pack_row(d);
     d->row_ready = false;
     d->next++;
     if (d->row.fault || d->settled) {
@@ -210,14 +202,14 @@ static bool hand_out(struct dispatcher *d)
         return true;
     }
     struct frame head = {.kind = FRAME_ROW, .row = d->row.number};
-    if (!slot->columns || slot->columns->failed) {
+    if (!slot->packed) {
         error_memory(&why);
         break_off(d, &why);
         return false;
     }
-    frame_put(&worker->channel, head, buffer_span(slot->columns), SPAN(NULL, 0));
+    frame_put(&worker->channel, head, buffer_span(slot->packed), SPAN(NULL, 0));
     worker->ahead++;
-    worker->ahead_bytes += slot->columns->size;
+    worker->ahead_bytes += slot->packed->size;
     return true;
 }
 
@@ -241,30 +233,24 @@ static struct slot *slot_of(struct dispatcher *d, uint64_t row)
     return NULL;
 }
 
-/* Gives e the key that a worker has made, or compares it with that of the CSR, which the worker has
- * read before. */
-static bool check_key(entity *e, const char *csr, struct span spki, struct error *err)
+/* Gives e the key that a worker has made; that of a CSR it has. */
+static bool take_key(entity *e, struct span spki, struct error *err)
 {
     const unsigned char *p = spki.data;
-    EVP_PKEY *pkey = d2i_PUBKEY(NULL, &p, (long)spki.size);
-    if (!*csr)
-        return entity_set_key(e, pkey, false, "the new key", err);
-    bool same = pkey && EVP_PKEY_eq(e->pkey, pkey) == 1;
-    EVP_PKEY_free(pkey);
-    return same ||
-           error_set(err, RC_USAGE, "%s: its key has changed while the batch was running", csr);
+    EVP_PKEY *pkey = e->pkey ? NULL : d2i_PUBKEY(NULL, &p, (long)spki.size);
+    if (e->pkey || pkey)
+        return e->pkey || entity_set_key(e, pkey, false, "the new key", err);
+    return error_set(err, RC_INTERNAL, "a worker's key cannot be read");
 }
 
 /* Signs for a worker: the key is in a token, which one process talks to. */
 static bool sign_for(struct dispatcher *d, struct worker *worker, const struct slot *slot,
                      struct span spki)
 {
-    const char *text[MANIFEST_COLUMNS];
     struct error why = {.rc = RC_INTERNAL};
-    columns_unpack((const char *)slot->columns->data, text);
-    AUTO(entity) *e = batch_read_row(d->batch, text, &why);
-    bool keyed = e && check_key(e, text[MANIFEST_CSR], spki, &why);
-    bool signed_ = keyed && station_issue(d->batch->station, e, &why);
+    const struct batch_row row = batch_row_unpack(buffer_span(slot->packed));
+    AUTO(entity) *e = batch_read_row(d->batch, &row, &why);
+    bool signed_ = e && take_key(e, spki, &why) && station_issue(d->batch->station, e, &why);
     struct frame head = {.kind = FRAME_CERT, .row = slot->row, .rc = signed_ ? RC_OK : why.rc};
     return frame_send(&worker->channel, head,
                       signed_ ? buffer_span(e->der) : span_text(why.message), SPAN(NULL, 0));
@@ -279,7 +265,7 @@ static bool take_report(struct dispatcher *d, struct worker *worker, const struc
     if (head->kind == FRAME_SIGN)
         return sign_for(d, worker, slot, body);
     worker->ahead--;
-    worker->ahead_bytes -= slot->columns->size;
+    worker->ahead_bytes -= slot->packed->size;
     if (head->kind == FRAME_BROKEN) {
         struct error why;
         error_set(&why, (enum rc)head->rc, "%.*s", (int)body.size, (const char *)body.data);
@@ -365,17 +351,14 @@ static bool dispatcher_open(struct dispatcher *d, const struct batch *b, struct 
     d->err = err;
     d->how->total = count_rows(b->order->manifest);
     d->manifest = manifest_open(b->order->manifest, err);
-    d->keys = key_index_new();
-    if (!d->keys)
-        return error_memory(err);
-    return d->manifest && batch_earlier_open(&d->earlier, b, err) &&
-           batch_commit_open(&d->commit, b, err);
+    return d->manifest && batch_csr_open(&d->csr, b, err) &&
+           batch_earlier_open(&d->earlier, b, err) && batch_commit_open(&d->commit, b, err);
 }
 
 static void dispatcher_close(struct dispatcher *d)
 {
     manifest_free(d->manifest);
-    key_index_free(d->keys);
+    batch_csr_close(&d->csr);
     batch_earlier_close(&d->earlier);
     batch_commit_close(&d->commit);
 }

@@ -3,10 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "pki/issued.h"
-#include "util/file.h"
 #include "util/output_set.h"
 
 #define TICK_NS 20000000 /* longer than a tick of the file system's clock */
@@ -66,65 +64,40 @@ void batch_close(struct batch *b)
     free(b->manifest_folder);
 }
 
-/* A CSR stands where the manifest says, or beside the manifest. */
-static char *csr_path(const struct batch *b, const char *text)
+entity *batch_read_row(const struct batch *b, const struct batch_row *row, struct error *err)
 {
-    if (!*text || *text == '/' || path_exists(text))
-        return strdup(text);
-    AUTO(char) *beside = path_join(b->manifest_folder, text);
-    return beside && path_exists(beside) ? TAKE(beside) : strdup(text);
-}
-
-/* A device, a pipe or standard input would keep a whole batch waiting. */
-static bool may_be_read(const char *csr, struct error *err)
-{
-    struct stat found;
-    if (!*csr || (strcmp(csr, "-") != 0 && (stat(csr, &found) != 0 || S_ISREG(found.st_mode))))
-        return true;
-    return error_set(err, RC_USAGE, "%s: the signing request of a manifest is to be a file", csr);
-}
-
-EVP_PKEY *batch_csr_key(const struct batch *b, const char *const text[MANIFEST_COLUMNS])
-{
-    AUTO(char) *path = *text[MANIFEST_CSR] ? csr_path(b, text[MANIFEST_CSR]) : NULL;
-    struct error ignored;
-    return path && may_be_read(path, &ignored) ? csr_peek_key(path) : NULL;
-}
-
-entity *batch_read_row(const struct batch *b, const char *const text[MANIFEST_COLUMNS],
-                       struct error *err)
-{
+    const char *const *text = row->text;
     char days[24] = "";
     if (b->order->days)
         snprintf(days, sizeof days, "%ld", b->order->days);
-    AUTO(char) *csr = csr_path(b, text[MANIFEST_CSR]);
-    if (!csr) {
-        error_memory(err);
-        return NULL;
-    }
-    if (!may_be_read(csr, err))
-        return NULL;
+    const char *csr = text[MANIFEST_CSR];
     const char *alg = *csr || !b->order->alg ? "" : b->order->alg;
     return entity_read(
         &(struct entity_text){.role = text[MANIFEST_ROLE],
                               .name = text[MANIFEST_NAME],
                               .alg = *text[MANIFEST_ALG] ? text[MANIFEST_ALG] : alg,
                               .csr = csr,
+                              .csr_text = row->csr,
                               .tamid = text[MANIFEST_TAMID],
                               .days = *text[MANIFEST_DAYS] ? text[MANIFEST_DAYS] : days},
         err);
 }
 
-void columns_pack(buffer *out, const char *const text[MANIFEST_COLUMNS])
+void batch_row_pack(buffer *out, const struct batch_row *row)
 {
     for (size_t i = 0; i < MANIFEST_COLUMNS; i++)
-        buffer_put(out, text[i], strlen(text[i]) + 1);
+        buffer_put(out, row->text[i], strlen(row->text[i]) + 1);
+    buffer_put_span(out, row->csr);
 }
 
-void columns_unpack(const char *packed, const char *text[MANIFEST_COLUMNS])
+struct batch_row batch_row_unpack(struct span packed)
 {
+    struct batch_row row;
+    const char *at = (const char *)packed.data, *end = at + packed.size;
     for (size_t i = 0; i < MANIFEST_COLUMNS; i++) {
-        text[i] = packed;
-        packed += strlen(packed) + 1;
+        row.text[i] = at;
+        at += strlen(at) + 1;
     }
+    row.csr = SPAN(at, (size_t)(end - at));
+    return row;
 }

@@ -11,7 +11,7 @@
  * wait for one another), and enters what they have made in the ledgers and in the result, in the
  * order of the rows and many at a time. A worker's life is batch_worker.h and what it does for a
  * row batch_row.h; they talk in the frames of batch_channel.h. What is entered becomes durable by
- * batch_commit.h, and batch_earlier.h knows what an earlier run has done.
+ * batch_commit.h; batch_earlier.h knows what an earlier run has done, and batch_csr.h reads CSRs.
  *
  * The order that a kill at any moment respects: a row's files (the certificate as the last), then
  * all of a group's files made durable, then its rows in the ledger, then those in the result. So
@@ -51,17 +51,18 @@ bool batch_open(struct batch *b, struct station *station, const struct batch_ord
                 struct error *err) MUST_CHECK;
 void batch_close(struct batch *b);
 
-/* The entity that a row of the manifest asks for, the order's words where the row has none. As
- * entity_read. */
-entity *batch_read_row(const struct batch *b, const char *const text[MANIFEST_COLUMNS],
+/* A row as it is handed out: its columns, and what is in its CSR. */
+struct batch_row {
+    const char *text[MANIFEST_COLUMNS];
+    struct span csr;
+};
+
+/* The entity that a row asks for, the order's words where the row has none. As entity_read. */
+entity *batch_read_row(const struct batch *b, const struct batch_row *row,
                        struct error *err) MUST_CHECK;
 
-/* The public key of a row's CSR, owned by the caller; NULL where there is none to be read. */
-EVP_PKEY *batch_csr_key(const struct batch *b, const char *const text[MANIFEST_COLUMNS]);
-
-/* The columns of a row, packed: each with its NUL. */
-void columns_pack(buffer *out, const char *const text[MANIFEST_COLUMNS]);
-/* text borrows from packed. */
-void columns_unpack(const char *packed, const char *text[MANIFEST_COLUMNS]);
+/* A row, packed: each column with its NUL, then the CSR. The unpacked one borrows from packed. */
+void batch_row_pack(buffer *out, const struct batch_row *row);
+struct batch_row batch_row_unpack(struct span packed);
 
 #endif

@@ -87,21 +87,20 @@ static bool report(const struct worker *w, uint64_t row, const entity *e, bool a
 
 static bool work_row(const struct worker *w, const struct frame *head, struct span body)
 {
-    const char *text[MANIFEST_COLUMNS];
     struct error err = {.rc = RC_INTERNAL};
     bool adopted = false;
-    AUTO(buffer) *columns = buffer_copy(body); /* a signature may come in its place */
-    if (!columns)
+    AUTO(buffer) *packed = buffer_copy(body); /* a signature may come in its place */
+    if (!packed)
         return false;
-    columns_unpack((const char *)columns->data, text);
-    AUTO(entity) *e = batch_read_row(w->batch, text, &err);
+    const struct batch_row row = batch_row_unpack(buffer_span(packed));
+    AUTO(entity) *e = batch_read_row(w->batch, &row, &err);
     struct batch_bench bench = {.keys = w->keys,
                                 .issue = w->batch->order->token ? issue_elsewhere : NULL,
                                 .context = &(struct worker_row){w, head->row}};
     if (e && batch_row_make(w->batch, e, &bench, &adopted, &err) &&
         report(w, head->row, e, adopted, &err))
         return true;
-    return report_failure(w, head->row, text, &err);
+    return report_failure(w, head->row, row.text, &err);
 }
 
 static volatile sig_atomic_t dismissed;

@@ -44,26 +44,27 @@ static bool check(X509_REQ *csr, const char *path, struct error *err)
     return error_rule(err, "RFC 2986 section 4.2");
 }
 
-X509_REQ *csr_load(const char *path, struct error *err)
+X509_REQ *csr_parse(struct span text, const char *name, struct error *err)
 {
-    AUTO(buffer) *text = input_read(path, LIMIT_KEY_BYTES, err);
-    if (!text)
-        return NULL;
     ERR_clear_error();
-    AUTO(X509_REQ) *csr = parse(buffer_span(text));
+    AUTO(X509_REQ) *csr = parse(text);
     if (!csr) {
-        error_openssl(err, RC_MALFORMED, "%s: no certificate signing request", input_name(path));
+        error_openssl(err, RC_MALFORMED, "%s: no certificate signing request", name);
         error_rule(err, "RFC 2986");
         return NULL;
     }
-    return check(csr, input_name(path), err) ? TAKE(csr) : NULL;
+    return check(csr, name, err) ? TAKE(csr) : NULL;
 }
 
-EVP_PKEY *csr_peek_key(const char *path)
+X509_REQ *csr_load(const char *path, struct error *err)
 {
-    struct error ignored;
-    AUTO(buffer) *text = input_read(path, LIMIT_KEY_BYTES, &ignored);
-    AUTO(X509_REQ) *csr = text ? parse(buffer_span(text)) : NULL;
+    AUTO(buffer) *text = input_read(path, LIMIT_KEY_BYTES, err);
+    return text ? csr_parse(buffer_span(text), input_name(path), err) : NULL;
+}
+
+EVP_PKEY *csr_peek_key(struct span text)
+{
+    AUTO(X509_REQ) *csr = parse(text);
     EVP_PKEY *pkey = csr ? X509_REQ_get_pubkey(csr) : NULL;
     if (pkey && X509_REQ_verify(csr, pkey) != 1) {
         EVP_PKEY_free(pkey);

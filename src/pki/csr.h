@@ -16,14 +16,15 @@
 
 typedef STACK_OF(X509_EXTENSION) X509_extensions;
 
-/* PEM or DER, from a file or "-". RC_USAGE when it cannot be read; RC_MALFORMED when it is no
- * request or its key is none that keygen.h knows; RC_SIGNATURE when who asks does not hold the
- * private key. */
+/* PEM or DER, from a file or "-", or from memory. RC_USAGE when it cannot be read; RC_MALFORMED
+ * when it is no request or its key is none that keygen.h knows; RC_SIGNATURE when who asks does not
+ * hold the private key. */
 X509_REQ *csr_load(const char *path, struct error *err) MUST_CHECK;
+X509_REQ *csr_parse(struct span text, const char *name, struct error *err) MUST_CHECK;
 
 /* The public key of a request whose asker holds the private key, owned by the caller; NULL for any
- * other: why, csr_load says. */
-EVP_PKEY *csr_peek_key(const char *path);
+ * other: why, csr_parse says. */
+EVP_PKEY *csr_peek_key(struct span text);
 
 /* The extensions that it asks for, owned by the caller; *extensions NULL: none. */
 bool csr_extensions(X509_REQ *csr, X509_extensions **extensions, struct error *err) MUST_CHECK;

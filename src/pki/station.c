@@ -65,9 +65,9 @@ static bool read_tamid(const char *text, entity *e, struct error *err)
     return name != NULL;
 }
 
-static bool read_csr(const char *path, entity *e, struct error *err)
+static bool read_csr(const char *path, struct span text, entity *e, struct error *err)
 {
-    AUTO(X509_REQ) *csr = csr_load(path, err);
+    AUTO(X509_REQ) *csr = text.size ? csr_parse(text, path, err) : csr_load(path, err);
     if (!csr || !csr_extensions(csr, &e->requested, err))
         return false;
     EVP_PKEY *pkey = X509_REQ_get_pubkey(csr);
@@ -87,7 +87,7 @@ entity *entity_read(const struct entity_text *text, struct error *err)
         (given(text->alg) && !key_alg_parse(text->alg, "alg", &e->alg, err)))
         return NULL;
     enum key_alg wanted = e->alg;
-    if (given(text->csr) && !read_csr(text->csr, e, err))
+    if (given(text->csr) && !read_csr(text->csr, text->csr_text, e, err))
         return NULL;
     if (!given(text->csr) || !given(text->alg) || wanted == e->alg)
         return TAKE(e);

@@ -26,6 +26,7 @@
 /* An entity as texts; NULL and "" are the same: not given. */
 struct entity_text {
     const char *role, *name, *alg, *csr, *tamid, *days;
+    struct span csr_text; /* what is in csr; of no bytes: it is read */
 };
 
 typedef struct entity {
