@@ -190,6 +190,14 @@ setup() {
     assert_equal "$status" 1
     assert_regex "$stderr" 'hint: its last changes are in copy/state.db-wal'
     chmod 700 copy
+    chmod 600 copy/*
+    sqlite3 copy/state.db 'PRAGMA user_version = 99'
+    touch copy/state.db-wal
+    chmod 400 copy/state.db
+    run --separate-stderr reader "$OTRP" tee-sim show --state copy
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'copy/state.db: .*99'
+    refute_output
     chmod 000 copy/state.db
     run --separate-stderr reader "$OTRP" tee-sim show --state copy
     assert_equal "$status" 2

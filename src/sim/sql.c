@@ -108,15 +108,22 @@ static bool make_schema(sqlite3 *db, const char *path, const char *schema, int v
     return made && execute(db, "COMMIT", err);
 }
 
-bool sql_load(struct error *err)
+sqlite3 *sql_connect(const char *name, int flags, const char *path, struct error *err)
 {
-    return sqlite || (sqlite = module_load("sqlite", "sqlite_api", err));
+    sqlite3 *db = NULL;
+    if (!sqlite && !(sqlite = module_load("sqlite", "sqlite_api", err)))
+        return NULL;
+    bool opened = sqlite->open_v2(name, &db, flags | SQLITE_OPEN_FULLMUTEX, NULL) == SQLITE_OK;
+    if (opened ? connection_add(db, err) : fault(db, path, err)) {
+        sqlite->busy_timeout(db, SQL_BUSY_MS);
+        return db;
+    }
+    sql_close(db);
+    return NULL;
 }
 
 sqlite3 *sql_open(const char *path, bool create, const char *schema, int version, struct error *err)
 {
-    if (!sql_load(err))
-        return NULL;
     bool in_file = strcmp(path, SQL_IN_MEMORY) != 0;
     if (in_file &&
         create) { /* private from the first byte; SQLite keeps the mode for its journal */
@@ -130,16 +137,10 @@ sqlite3 *sql_open(const char *path, bool create, const char *schema, int version
         error_errno(err, RC_USAGE, "%s: cannot open", path);
         return NULL;
     }
-    sqlite3 *db = NULL;
-    if (sqlite->open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
-        SQLITE_OK) {
-        fault(db, path, err);
-        sql_close(db);
+    sqlite3 *db = sql_connect(path, SQLITE_OPEN_READWRITE, path, err);
+    if (!db)
         return NULL;
-    }
-    sqlite->busy_timeout(db, SQL_BUSY_MS);
-    if (connection_add(db, err) &&
-        execute(db,
+    if (execute(db,
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
                 "PRAGMA secure_delete = ON",
                 err) &&

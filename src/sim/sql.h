@@ -40,8 +40,9 @@ sqlite3_stmt *sql_query(sqlite3 *db, struct error *err, const char *text, const 
 /* Moves to the next row; *more is false behind the last. */
 bool sql_next(sqlite3 *db, sqlite3_stmt *rows, bool *more, struct error *err) MUST_CHECK;
 
-/* For sql_read.c: SQLite's functions are there; the database has this version, or is empty. */
-bool sql_load(struct error *err) MUST_CHECK;
+/* For sql_read.c: a connection to the database that SQLite has by that name, with its flags; path
+ * is for messages. And whether a database has this version, or is empty. */
+sqlite3 *sql_connect(const char *name, int flags, const char *path, struct error *err) MUST_CHECK;
 bool sql_version(sqlite3 *db, const char *path, int version, long long *found,
                  struct error *err) MUST_CHECK;
 

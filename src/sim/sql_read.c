@@ -11,11 +11,8 @@
 static bool open_name(struct sql_reading *r, const char *name, int version, struct error *err)
 {
     long long found;
-    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_URI;
-    if (sqlite->open_v2(name, &r->db, flags, NULL) != SQLITE_OK)
-        error_set(err, RC_INTERNAL, "%s: %s", r->path, r->db ? sqlite->errmsg(r->db) : "no memory");
-    else if (sqlite->busy_timeout(r->db, SQL_BUSY_MS) == SQLITE_OK &&
-             sql_version(r->db, r->path, version, &found, err))
+    r->db = sql_connect(name, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, r->path, err);
+    if (r->db && sql_version(r->db, r->path, version, &found, err))
         return true;
     sql_close(r->db);
     r->db = NULL;
@@ -58,16 +55,16 @@ bool sql_read_open(struct sql_reading *r, const char *path, int version, struct 
     }
     if (access(path, R_OK) != 0)
         return error_errno(err, RC_USAGE, "%s: cannot open", path);
-    if (!sql_load(err))
-        return false;
     if (!path_exists(journal))
         return open_alone(r, version, err);
     AUTO(char) *uri = uri_of(path, "?mode=ro");
     if (!uri)
         return error_memory(err);
-    return open_name(r, uri, version, err) || err->rc != RC_INTERNAL ||
-           error_hint(err, "its last changes are in %s, which only who may write there can read",
-                      journal);
+    bool opened = open_name(r, uri, version, err);
+    if (!opened && err->rc == RC_INTERNAL)
+        error_hint(err, "its last changes are in %s, which only who may write there can read",
+                   journal);
+    return opened;
 }
 
 bool sql_read_holds(const struct sql_reading *r, struct error *err)

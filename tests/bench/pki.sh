@@ -25,8 +25,10 @@ median() {
 
 verdict() {
     awk -v what="$1" -v value="$2" -v sense="$3" -v limit="$4" 'BEGIN {
-        met = sense == "at least" ? value >= limit : value <= limit
-        printf "    %s: %.3f, target %s %s: %s\n", what, value, sense, limit, met ? "met" : "missed" }'
+        met = (sense == "at least" ? value >= limit : value <= limit) ? "met" : "missed"
+        if (value !~ /^[0-9]/)
+            met = "not measured"
+        printf "    %s: %.3f, target %s %s: %s\n", what, value, sense, limit, met }'
 }
 
 echo "pki-issue: $rows devices with P-256 keys, ledger and files included, and the bare work"
