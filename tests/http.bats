@@ -5,10 +5,10 @@
 
 # shellcheck disable=SC2030,SC2031,SC2154
 
-bats_require_minimum_version 1.5.0
+load test_helper
 
 setup_file() {
-    local root=${BATS_TEST_DIRNAME}/.. variant=${VARIANT:-release} cc=${CC:-cc}
+    local root=${BATS_TEST_DIRNAME}/.. variant=${VARIANT:-release}
     local flags=(-O2)
     # shellcheck disable=SC2054
     [[ $variant != asan ]] || flags=(-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all)
@@ -19,7 +19,7 @@ setup_file() {
     export DRIVER=$root/build/$variant/http-driver
     local new=$DRIVER.$$
     # shellcheck disable=SC2046
-    "$cc" "${flags[@]}" -std=gnu17 -D_GNU_SOURCE -I"$root/src" -Wall -Wextra -Werror -o "$new" \
+    compile "${flags[@]}" -std=gnu17 -D_GNU_SOURCE -I"$root/src" -Wall -Wextra -Werror -o "$new" \
         "$root/tests/http/driver.c" "$root/src/net/transcript.c" \
         "$root"/src/util/{error,buffer,base64,base64_simd,clock}.c $(pkg-config --cflags --libs libcrypto) -pthread
     mv "$new" "$DRIVER"
@@ -30,8 +30,6 @@ setup_file() {
 }
 
 setup() {
-    bats_load_library bats-support
-    bats_load_library bats-assert
     cd "$BATS_TEST_TMPDIR" || return
     unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY
     STARTED=()

@@ -89,7 +89,7 @@ setup() {
     for name in first second; do
         openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $name.key -out $name.csr -subj /CN=x 2> /dev/null
     done
-    "${CC:-cc}" -D_GNU_SOURCE -shared -fPIC -w -o replace.so "$ROOT/tests/pki/replace.c" || skip 'there is no compiler'
+    compile -D_GNU_SOURCE -shared -fPIC -w -o replace.so "$ROOT/tests/pki/replace.c" || skip 'there is no compiler'
     printf 'role,name,csr\ntee,own,first.csr\n' > units.csv
     ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 LD_PRELOAD=$PWD/replace.so \
         run "$OTRP" pki-issue -q --pki pki --manifest units.csv --out out "${TOKEN[@]}"

@@ -19,6 +19,13 @@ otrp() {
     "$OTRP" "$@"
 }
 
+# The compiler of make, which may be more than a word: CC="ccache gcc".
+compile() {
+    local cc
+    read -ra cc <<< "${CC:-cc}"
+    "${cc[@]}" "$@"
+}
+
 # flip_last_byte_of PATH: the JSON on standard input with the last byte of the base64url value at a
 # path of jq's changed in one bit. What the last character does not say of that byte stays zero.
 flip_last_byte_of() {

@@ -88,7 +88,7 @@ statuses() {
 # for 127.0.0.1, in the folder of the file.
 build_fake_tam() {
     export FAKE_TAM=$BATS_FILE_TMPDIR/fake_tam
-    "${CC:-cc}" -O2 -Wall -Wextra -Werror -o "$FAKE_TAM" "$BATS_TEST_DIRNAME/tam/fake_tam.c"
+    compile -O2 -Wall -Wextra -Werror -o "$FAKE_TAM" "$BATS_TEST_DIRNAME/tam/fake_tam.c"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=tam \
         -addext subjectAltName=IP:127.0.0.1 -keyout "$BATS_FILE_TMPDIR/tls-key.pem" \
         -out "$BATS_FILE_TMPDIR/tls.pem" 2> /dev/null
