@@ -4,6 +4,7 @@
 # shellcheck disable=SC2154 # stderr is set by run --separate-stderr
 
 load test_helper
+load pki/helper
 
 setup_file() {
     export FRESH="$BATS_FILE_TMPDIR/fresh"
@@ -228,17 +229,7 @@ whole() {
 }
 
 @test "a CSR is read once: what is checked is what is certified" {
-    local name
-    for name in first second; do
-        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $name.key -out $name.csr -subj /CN=x 2> /dev/null
-    done
-    compile -D_GNU_SOURCE -shared -fPIC -w -o replace.so "$ROOT/tests/pki/replace.c" || skip 'there is no compiler'
-    printf 'role,name,csr\ntee,own,first.csr\n' > units.csv
-    ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 LD_PRELOAD=$PWD/replace.so \
-        run "$OTRP" pki-issue -q --pki pki --manifest units.csv --out out
-    assert_success
-    assert [ ! -e second.csr ]
-    assert_equal "$(openssl x509 -noout -pubkey -in out/tee/*/tee-own-ec-cert.pem)" "$(openssl pkey -in first.key -pubout)"
+    certifies_what_was_checked
 }
 
 @test "a CSR that is too large, or with a key that is compromised, gets no certificate" {
