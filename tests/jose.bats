@@ -698,6 +698,18 @@ END
     done
 }
 
+@test "a pipe without a key is read once" {
+    mkfifo pipe
+    local form
+    for form in pipe file:pipe; do
+        echo 'no key' > pipe &
+        run --separate-stderr timeout 60 "$OTRP" jwk "$form"
+        assert_equal "$status" 6
+        assert_regex "$stderr" "$form: no key in it"
+        wait
+    done
+}
+
 # ---- files ----
 
 @test "missing and unreadable inputs are usage errors that name the file" {

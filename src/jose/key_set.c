@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -352,13 +353,21 @@ static key_set *load_uri(const char *uri, const struct key_how *how, struct erro
     return added && check_part(set, uri, how->part, err) ? TAKE(set) : NULL;
 }
 
+/* Whether a provider may look for its own forms there: not in a pipe, of which what it had has been
+ * read, and not by a name that is a URI to it. */
+static bool may_be_wrapped(const char *path)
+{
+    struct stat found;
+    return !scheme_length(path) && stat(path, &found) == 0 && S_ISREG(found.st_mode);
+}
+
 /* A file that is named by its path, or by a URI that is what messages call it. */
 static key_set *load_file(const char *path, const char *name, const struct key_how *how,
                           struct error *err)
 {
     AUTO(buffer) *text = input_read(path, LIMIT_KEY_BYTES, err);
     key_set *set = text ? key_set_parse(buffer_span(text), name, how, err) : NULL;
-    if (set || err->cause != CAUSE_NO_KEY || path_is_standard(path))
+    if (set || err->cause != CAUSE_NO_KEY || path_is_standard(path) || !may_be_wrapped(path))
         return set;
     struct error other; /* of a form that a provider has, such as a key that a TPM has wrapped */
     return load_uri(path, how, &other);
@@ -386,12 +395,21 @@ static key_set *load_file_uri(const char *uri, const struct key_how *how, struct
     return path ? load_file(path, uri, how, err) : NULL;
 }
 
+static bool is_file_uri(const char *source)
+{
+    return strncasecmp(source, "file:", 5) == 0;
+}
+
+bool key_source_is_file(const char *source)
+{
+    return !scheme_length(source) || is_file_uri(source);
+}
+
 key_set *key_set_load(const char *source, const struct key_how *how, struct error *err)
 {
     if (!scheme_length(source))
         return load_file(source, input_name(source), how, err);
-    return strncasecmp(source, "file:", 5) == 0 ? load_file_uri(source, how, err)
-                                                : load_uri(source, how, err);
+    return is_file_uri(source) ? load_file_uri(source, how, err) : load_uri(source, how, err);
 }
 
 /* A set that could be read as both invites confusion: an RSA key is never an HMAC secret. */

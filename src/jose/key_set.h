@@ -29,6 +29,9 @@ struct key_how {
  * when there is no key in it or a key is unfit. */
 key_set *key_set_load(const char *source, const struct key_how *how, struct error *err) MUST_CHECK;
 
+/* Whether that reads source from a file or standard input, rather than from a token. */
+bool key_source_is_file(const char *source);
+
 /* As key_set_load from memory. */
 key_set *key_set_parse(struct span text, const char *name, const struct key_how *how,
                        struct error *err) MUST_CHECK;
