@@ -208,6 +208,19 @@ notAfter=$(gmt $((at + 10 * 86400)))"
     assert [ ! -e pki/sp/sp/sp-t-ec-key.pem ]
 }
 
+@test "a private key in a file is written beside its certificate, however the file is named" {
+    local form name=a
+    mkdir its:keys
+    for form in own.key ./its:keys/own.key ./its:own.key file:own.key "FILE://$PWD/its:keys/own.key"; do
+        openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out own.key
+        cp own.key its:keys/
+        cp own.key its:own.key
+        issue --role sp --name $name --key "$form" > /dev/null
+        assert_equal "$(openssl pkey -in pki/sp/sp/sp-$name-ec-key.pem)" "$(openssl pkey -in own.key)"
+        name+=a
+    done
+}
+
 @test "--passout encrypts the private key, and no JWK gives it away" {
     issue --role tee --name device1 --alg ec-p256 --passout pass:secret > /dev/null
     local base=pki/tee/tee/tee-device1-ec

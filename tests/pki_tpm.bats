@@ -106,6 +106,13 @@ setup() {
         assert_equal "$(< payload)" "$form"
         rm jws.json payload
     done
+    # it stays where it is when it is certified
+    "$OTRP" pki-init -q --out other --alg ec-p256 --ca-alg ec-p256 --root-alg ec-p256
+    for form in wrapped.pem file:wrapped.pem; do
+        "$OTRP" pki-issue --pki other --role sp --name "${form%%:*}" --key "$form" --provider tpm2 > result.csv
+        assert_equal "$(openssl x509 -in "other/sp/sp/sp-${form%%:*}-ec-cert.pem" -noout -pubkey)" "$(< public.pem)"
+        assert [ ! -e "other/sp/sp/sp-${form%%:*}-ec-key.pem" ]
+    done
     run --separate-stderr otrp sign --key wrapped.pem <<< text
     assert_equal "$status" 6
     assert_regex "$stderr" 'wrapped.pem: no key in it.*a file of a provider needs --provider'

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+
 #include "jose/jwk.h"
 #include "pki/files.h"
 #include "pki/key_owner.h"
@@ -46,6 +49,20 @@ static const struct option_row options[] = {
     OPT_TEXT(pki_issue, templates, 0, "DIR", OPT_DIR, "folder of the X.509 templates"),
     OPT_END};
 
+/* What is in a token stays there, and what only a provider can use, such as a key that a TPM has
+ * wrapped, in its file. */
+static bool is_exportable(const key *k, const char *source)
+{
+    const char *secret = EVP_PKEY_is_a(k->pkey, "EC") ? OSSL_PKEY_PARAM_PRIV_KEY
+                                                      : OSSL_PKEY_PARAM_RSA_D;
+    BIGNUM *number = NULL;
+    bool readable = k->private && key_source_is_file(source) &&
+                    EVP_PKEY_get_bn_param(k->pkey, secret, &number) == 1;
+    BN_clear_free(number);
+    ERR_clear_error();
+    return readable;
+}
+
 bool issue_take_key(const struct applet_call *call, entity *e, const char *source,
                     struct error *err)
 {
@@ -57,9 +74,7 @@ bool issue_take_key(const struct applet_call *call, entity *e, const char *sourc
     EVP_PKEY *pkey = keys->keys[0]->pkey;
     if (!EVP_PKEY_up_ref(pkey))
         return error_memory(err);
-    /* what is in a token stays there */
-    bool exportable = keys->keys[0]->private && !strchr(source, ':');
-    return entity_set_key(e, pkey, exportable, source, err);
+    return entity_set_key(e, pkey, is_exportable(keys->keys[0], source), source, err);
 }
 
 bool issue_check_compromise(const struct station *s, const entity *e, const char *what,
