@@ -253,8 +253,10 @@ d,failed,empty.csr: empty"
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout a.key -subj /CN=a -out a.csr 2> /dev/null
     openssl ec -in a.key -conv_form compressed -out short.key 2> /dev/null # the same key, written shorter
     openssl req -new -key short.key -subj /CN=again -outform DER -out again.csr
+    openssl ec -in a.key -param_enc explicit -out spelt.key 2> /dev/null # with the numbers of its curve
+    openssl req -new -key spelt.key -subj /CN=spelt -out spelt.csr
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout b.key -subj /CN=b -out b.csr 2> /dev/null
-    printf 'role,name,csr\ntee,a,a.csr\ntee,b,b.csr\ntee,c,a.csr\ntfw,d,again.csr\ntee,e,\n' > units.csv
+    printf 'role,name,csr\ntee,a,a.csr\ntee,b,b.csr\ntee,c,a.csr\ntfw,d,again.csr\ntee,f,spelt.csr\ntee,e,\n' > units.csv
     local resume=()
     for _ in 1 2; do
         run --separate-stderr otrp pki-issue --pki pki --manifest units.csv --alg ec-p256 --out out --jobs 4 "${resume[@]}"
@@ -263,10 +265,25 @@ d,failed,empty.csr: empty"
 tee,b,issued,
 tee,c,failed,its CSR has the key of that of row 1
 tfw,d,failed,its CSR has the key of that of row 1
+tee,f,failed,its CSR has the key of that of row 1
 tee,e,issued,"
         resume=(--resume)
     done
     assert_equal "$(grep -c '^V' "$LEDGER")" 4
+}
+
+@test "a key that comes with the numbers of its curve is certified with the name of that" {
+    openssl ecparam -name prime256v1 -genkey -noout -param_enc explicit -out spelt.key
+    openssl req -new -key spelt.key -subj /CN=x -out spelt.csr
+    openssl ec -in spelt.key -param_enc named_curve -out named.key 2> /dev/null
+    printf 'role,name,alg,csr\ntee,a,ec-p256,\ntee,b,,spelt.csr\ntee,c,ec-p256,\n' > units.csv
+    otrp pki-issue -q --pki pki --manifest units.csv --out out --jobs 1 > result.csv
+    assert_equal "$(openssl x509 -in out/tee/*/tee-b-ec-cert.pem -noout -pubkey)" "$(openssl pkey -in named.key -pubout)"
+    otrp pki-revoke -q --pki pki --reason keyCompromise out/tee/*/tee-b-ec-cert.pem
+    printf 'role,name,csr\ntee,d,spelt.csr\n' > more.csv
+    run --separate-stderr otrp pki-issue --pki pki --manifest more.csv --out out
+    assert_equal "$status" 9
+    assert_regex "$output" 'spelt.csr: its key is compromised'
 }
 
 @test "an interrupt ends a batch cleanly, and --resume goes on" {

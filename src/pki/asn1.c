@@ -60,10 +60,13 @@ bool signature_is_strong(int nid)
     return digest && EVP_MD_get_size(digest) >= 28;
 }
 
-void ec_key_uncompress(EVP_PKEY *pkey)
+void ec_key_normalise(EVP_PKEY *pkey)
 {
-    if (EVP_PKEY_is_a(pkey, "EC") &&
-        !EVP_PKEY_set_utf8_string_param(pkey, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
-                                        OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED))
-        ERR_clear_error(); /* a key in a token */
+    static const char *const forms[][2] = {
+        {OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+         OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED},
+        {OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_GROUP}};
+    for (size_t i = 0; EVP_PKEY_is_a(pkey, "EC") && i < COUNT(forms); i++)
+        if (!EVP_PKEY_set_utf8_string_param(pkey, forms[i][0], forms[i][1]))
+            ERR_clear_error(); /* a key in a token */
 }

@@ -31,9 +31,10 @@ EVP_MD_CTX *signature_begin(EVP_PKEY *key);
 /* Whether signature algorithm nid hashes with 112 bits of strength or more (no SHA-1, no MD5). */
 bool signature_is_strong(int nid);
 
-/* Has an EC key encoded from now on with its whole point, the form that everybody reads (RFC 5480
- * section 2.2), and in which a key is always the same bytes. Other keys stay as they are. */
-void ec_key_uncompress(EVP_PKEY *pkey);
+/* Has an EC key encoded from now on with its whole point and the name of its curve, the form that
+ * everybody reads (RFC 5480 sections 2.1.1 and 2.2), and in which a key is always the same bytes.
+ * Other keys stay as they are. */
+void ec_key_normalise(EVP_PKEY *pkey);
 
 AUTO_DEFINE(ASN1_INTEGER, ASN1_INTEGER_free)
 AUTO_DEFINE(ASN1_ENUMERATED, ASN1_ENUMERATED_free)

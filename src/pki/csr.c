@@ -71,7 +71,7 @@ EVP_PKEY *csr_peek_key(struct span text)
         pkey = NULL;
     }
     if (pkey)
-        ec_key_uncompress(pkey);
+        ec_key_normalise(pkey);
     ERR_clear_error();
     return pkey;
 }

@@ -122,7 +122,7 @@ bool entity_set_key(entity *e, EVP_PKEY *pkey, bool private, const char *what, s
     EVP_PKEY_free(e->pkey);
     e->pkey = pkey;
     e->private = private;
-    ec_key_uncompress(pkey);
+    ec_key_normalise(pkey);
     if (key_alg_of(pkey, &e->alg))
         return true;
     error_set(err, RC_USAGE, "%s: a key that is not served here", what);
