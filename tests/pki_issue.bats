@@ -585,3 +585,14 @@ END
     otrp pki-revoke -q --pki pki --reason keyCompromise out/tee/*/tee-far-rsa-cert.pem
     refused 4 'far.csr: its key is compromised' --role tee --name farthest --csr far.csr --out out
 }
+
+@test "a certificate in another folder is found by its name, wherever that stands in the subject" {
+    cp -r "$ROOT/pki-templates" looks
+    sed -i -e '/^CN = {name}$/d' -e 's/^O  = OTrP$/CN = {name}\nO = OTrP/' looks/tee.cnf
+    openssl req -new -newkey rsa:2048 -nodes -keyout far.key -out far.csr -subj /CN=x 2> /dev/null
+    issue --role tee --name far --csr far.csr --out out --templates looks > /dev/null
+    assert_equal "$(openssl x509 -in out/tee/*/tee-far-rsa-cert.pem -noout -subject -nameopt RFC2253)" 'subject=OU=TEE,O=OTrP,CN=far'
+    refused 2 "has no trusted.* 'far'.*name that with --out" --role tee --name far --renew
+    otrp pki-revoke -q --pki pki --reason keyCompromise out/tee/*/tee-far-rsa-cert.pem
+    refused 4 'far.csr: its key is compromised' --role tee --name farther --csr far.csr --out out
+}

@@ -135,8 +135,8 @@ static bool is_elsewhere(const struct station *s, const entity *e)
         if (!ledger_row(l, i, &entry, &ignored) || entry.revoked || !entry.file ||
             strcmp(entry.file, "unknown") != 0)
             continue;
-        const char *name = strstr(entry.subject, "/CN=");
-        if (name && strcmp(name + strlen("/CN="), e->name) == 0)
+        AUTO(char) *name = ledger_common_name(&entry);
+        if (name && strcmp(name, e->name) == 0)
             return true;
     }
     return false;

@@ -23,12 +23,11 @@ static char *path_of(const char *pki, const char *out, enum pki_role role, const
 {
     if (entry->file && strcmp(entry->file, "unknown") != 0)
         return path_join(pki, entry->file);
-    const char *name = out && entry->subject ? strstr(entry->subject, "/CN=") : NULL;
-    struct layout_sharded e = {
-        .role = role, .name = name ? name + strlen("/CN=") : NULL, .family = family};
+    AUTO(char) *name = out ? ledger_common_name(entry) : NULL;
+    struct layout_sharded e = {.role = role, .name = name, .family = family};
     struct error ignored;
-    return name && layout_shard(e.name, &e.shard, &ignored) ? layout_shard_path(out, &e, "cert.pem")
-                                                            : NULL;
+    return name && layout_shard(name, &e.shard, &ignored) ? layout_shard_path(out, &e, "cert.pem")
+                                                          : NULL;
 }
 
 /* Adds the certificate at path, if it is that of the row. */

@@ -406,6 +406,13 @@ bool ledger_row(const ledger *l, size_t index, struct ledger_entry *entry, struc
     return true;
 }
 
+char *ledger_common_name(const struct ledger_entry *entry)
+{
+    static const char type[] = "/CN=";
+    const char *name = entry->subject ? strstr(entry->subject, type) : NULL;
+    return name ? strndup(name + strlen(type), strcspn(name + strlen(type), "/")) : NULL;
+}
+
 bool ledger_revoke(ledger *l, size_t index, time_t at, int reason, struct error *err)
 {
     char **row = sk_OPENSSL_PSTRING_value(l->db->data, (int)index);

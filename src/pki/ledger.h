@@ -67,6 +67,10 @@ size_t ledger_count(const ledger *l);
 bool ledger_row(const ledger *l, size_t index, struct ledger_entry *entry,
                 struct error *err) MUST_CHECK;
 
+/* The common name in a row's subject, wherever it stands there; owned by the caller, NULL when it
+ * has none. */
+char *ledger_common_name(const struct ledger_entry *entry);
+
 /* What the ledger says of a certificate of its CA. RC_MALFORMED when its row makes no sense. */
 bool ledger_find(const ledger *l, const X509 *cert, struct ledger_entry *entry,
                  struct error *err) MUST_CHECK;
