@@ -286,6 +286,20 @@ tee,e,issued,"
     assert_regex "$output" 'spelt.csr: its key is compromised'
 }
 
+@test "a request for an extension with which nobody accepts a certificate fails, in any row" {
+    cp -r "$ROOT/pki-templates" look
+    sed -i '0,/^\[profile\]/s//[profile]\nrequested = tlsfeature/' look/tee.cnf
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout a.key -subj /CN=a \
+        -addext 'tlsfeature = critical, status_request' -out a.csr 2> /dev/null
+    printf 'role,name,alg,csr\ntee,a,ec-p256,\ntee,b,,a.csr\ntee,c,ec-p256,\n' > units.csv
+    run --separate-stderr otrp pki-issue --pki pki --templates look --manifest units.csv --out out --jobs 1
+    assert_equal "$status" 9
+    assert_equal "$(cut -d, -f3,9 <<< "$output" | tail -n +2 | tr '\n' ' ')" "a,issued b,failed c,issued "
+    assert_regex "$output" 'CN=b,.*unhandled critical extension'
+    run find out -name '*-b-*'
+    assert_output ""
+}
+
 @test "an interrupt ends a batch cleanly, and --resume goes on" {
     manifest 1 4000 rsa-2048 > units.csv
     "$OTRP" pki-issue -q --pki pki --manifest units.csv --out out --jobs 2 > result.csv 2> errors.txt &

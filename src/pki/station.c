@@ -181,13 +181,25 @@ static bool is_plain(const entity *e)
     return !e->tamid && !e->requested && e->point.size;
 }
 
+/* Whether its certificate has extensions that it asks for. */
+static bool is_extended(const struct station_ca *at, const entity *e)
+{
+    bool allowed = false;
+    for (int i = 0; !allowed && i < sk_X509_EXTENSION_num(e->requested); i++) {
+        X509_EXTENSION *extension = sk_X509_EXTENSION_value(e->requested, i);
+        allowed = template_allows(at->template, e->role,
+                                  OBJ_obj2nid(X509_EXTENSION_get_object(extension)));
+    }
+    return allowed;
+}
+
 /* What a template makes has to be accepted in its role: looked at once for each kind of key, as all
- * certificates of a kind differ in nothing that counts here. */
+ * certificates of a kind differ in nothing that counts here but the extensions of a request. */
 static bool check_chain(struct station *s, const entity *e, struct error *err)
 {
     struct station_ca *at = &s->ca[e->role];
     bool *tried = &at->tried[is_ec(e)];
-    if (*tried)
+    if (*tried && !is_extended(at, e))
         return true;
     AUTO(X509) *leaf = cert_from_der(buffer_span(e->der), "the new certificate", err);
     AUTO(X509_stack) *anchors = leaf ? layout_roots(s->pki, e->role, err) : NULL;
