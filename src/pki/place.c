@@ -103,8 +103,10 @@ static void draft_drop(struct draft *draft)
 static bool draft_replace(struct draft *draft, const char *path)
 {
     AUTO(char) *beside = NULL;
-    if (asprintf(&beside, "%s.new", path) < 0)
+    if (asprintf(&beside, "%s.new", path) < 0) {
+        beside = NULL;
         return false;
+    }
     if (unlink(beside) != 0 && errno != ENOENT)
         return false;
     return draft_name(draft, beside) && rename(beside, path) == 0;
