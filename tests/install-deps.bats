@@ -26,7 +26,7 @@ script() {
 manager() {
     script "$1" "echo \"$1 \$*\" >> asked" "${@:2}" \
         'printf "#!/bin/sh\necho /lib/found\n" > tools/gcc && chmod +x tools/gcc' \
-        'for c in make pkg-config clang clang-format cppcheck shellcheck mandoc bash zsh bats parallel jose openssl jq sqlite3 curl valgrind xmllint xxd diff swtpm tpm2_evictcontrol; do ln -sf ../tools/gcc "tools/$c"; done'
+        'for c in make pkg-config clang clang-format cppcheck shellcheck mandoc bash zsh bats parallel jose openssl jq sqlite3 curl valgrind xmllint xxd diff bzip2 xz strace swtpm tpm2_evictcontrol; do ln -sf ../tools/gcc "tools/$c"; done'
 }
 
 install_deps() {
