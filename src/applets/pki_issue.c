@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otrp pki-issue: certificates for end entities, one or as many as a manifest lists. */
 #include "applets/pki_issue.h"
-#include "applets/words.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
-#include <openssl/err.h>
-
+#include "applets/words.h"
 #include "jose/jwk.h"
 #include "pki/files.h"
-#include "pki/key_owner.h"
 #include "pki/layout.h"
 #include "pki/result.h"
 #include "pki/staple.h"
@@ -49,83 +45,7 @@ static const struct option_row options[] = {
     OPT_TEXT(pki_issue, templates, 0, "DIR", OPT_DIR, "folder of the X.509 templates"),
     OPT_END};
 
-/* What is in a token stays there, and what only a provider can use, such as a key that a TPM has
- * wrapped, in its file. */
-static bool is_exportable(const key *k, const char *source)
-{
-    const char *secret = EVP_PKEY_is_a(k->pkey, "EC") ? OSSL_PKEY_PARAM_PRIV_KEY
-                                                      : OSSL_PKEY_PARAM_RSA_D;
-    BIGNUM *number = NULL;
-    bool readable = k->private && key_source_is_file(source) &&
-                    EVP_PKEY_get_bn_param(k->pkey, secret, &number) == 1;
-    BN_clear_free(number);
-    ERR_clear_error();
-    return readable;
-}
-
-bool issue_take_key(const struct applet_call *call, entity *e, const char *source,
-                    struct error *err)
-{
-    AUTO(key_set) *keys = call_keys(call, source, KEY_PUBLIC, err);
-    if (!keys)
-        return false;
-    if (keys->count != 1 || !keys->keys[0]->pkey)
-        return error_set(err, RC_USAGE, "%s: one key is needed, RSA or EC", source);
-    EVP_PKEY *pkey = keys->keys[0]->pkey;
-    if (!EVP_PKEY_up_ref(pkey))
-        return error_memory(err);
-    return entity_set_key(e, pkey, is_exportable(keys->keys[0], source), source, err);
-}
-
-bool issue_check_compromise(const struct station *s, const entity *e, const char *what,
-                            struct error *err)
-{
-    AUTO(X509_stack) *lost = e->pkey ? certs_compromised(s->pki, s->out, err) : NULL;
-    if (e->pkey && !lost)
-        return false;
-    for (int i = 0; i < sk_X509_num(lost); i++) {
-        X509 *cert = sk_X509_value(lost, i);
-        if (EVP_PKEY_eq(X509_get0_pubkey(cert), e->pkey) != 1)
-            continue;
-        AUTO(char) *subject = cert_subject(cert);
-        AUTO(char) *serial = ledger_serial(cert);
-        error_set(err, RC_UNTRUSTED,
-                  "%s: its key is compromised: certificate %s of %s was revoked for that", what,
-                  serial ? serial : "", subject ? subject : "another");
-        error_rule(err, "RFC 5280 section 5.3.1");
-        return error_hint(err, "a new certificate needs a new key");
-    }
-    return true;
-}
-
-/* A key that somebody brings is to be his own alone, and nobody else's. */
-static bool check_brought_key(const struct applet_call *call, const struct station *s,
-                              const entity *e, struct error *err)
-{
-    const struct pki_issue *o = call->options;
-    const char *what = o->csr ? o->csr : o->key ? o->key : e->name;
-    if (!e->pkey)
-        return true;
-    if (!issue_check_compromise(s, e, what, err))
-        return false;
-    AUTO(char) *owner = key_owner_path(s->pki, s->out, e->pkey, e->name);
-    if (!owner)
-        return true;
-    warn(call, "warning: %s: its key is that of %s, too", what, owner);
-    warn(call, "hint: who has the one private key can pass for the other: each is to have its own");
-    return true;
-}
-
-bool issue_make_key(const struct applet_call *call, entity *e, struct error *err)
-{
-    if (e->pkey)
-        return true;
-    EVP_PKEY *pkey = call_make_key(call, e->alg, err);
-    return pkey && entity_set_key(e, pkey, true, "the new key", err);
-}
-
-/* Whether the ledger has a certificate of e's name whose files are in no PKI, and is not revoked.
- */
+/* Whether the ledger has a valid certificate of e's name whose files are in no PKI. */
 static bool is_elsewhere(const struct station *s, const entity *e)
 {
     struct error ignored;
@@ -322,19 +242,6 @@ static bool enter(const struct station *s, const entity *e, struct error *err)
            ledger_append(s->ca[e->role].ca->ledger_path, buffer_span(row), err);
 }
 
-bool issued_unprinted(const buffer *result, struct error *err)
-{
-    struct error ignored;
-    struct csv_record row;
-    AUTO(csv) *table = csv_open_text(buffer_span(result), "result", &ignored);
-    if (!table || csv_next(table, &row, &ignored) != CSV_RECORD ||
-        csv_next(table, &row, &ignored) != CSV_RECORD || !result_is_row(&row))
-        return false;
-    error_prefix(err, "%s, serial number %s: issued, but the result is not written",
-                 row.fields[RESULT_CERT], row.fields[RESULT_SERIAL]);
-    return error_hint(err, "it need not be issued again: 'otrp inspect' shows it");
-}
-
 static entity *read_one(const struct pki_issue *o, struct error *err)
 {
     char days[24] = "";
@@ -376,7 +283,7 @@ static enum rc issue_one(const struct applet_call *call, struct station *s, stru
     X509_stack *replaced = NULL;
     bool taken = !o->renew || take_old(call, s, e, &replaced, err);
     AUTO(X509_stack) *old = replaced;
-    if (!taken || !check_tamid(s, e, err) || !check_brought_key(call, s, e, err))
+    if (!taken || !check_tamid(s, e, err) || !issue_check_brought_key(call, s, e, err))
         return err->rc;
     AUTO(key_set) *ca_keys = authority_keys(call, s->ca[e->role].ca, o->ca_key, err);
     AUTO(output_set) *outputs = ca_keys ? output_set_new(o->renew) : NULL;

@@ -2,7 +2,7 @@
 /*
  * pki_issue.h: what pki-issue does, a file for each: one certificate of an entity (pki_issue.c),
  * one that serves a CA (pki_issue_service.c), a manifest of many (pki_batch.c); and what they
- * share.
+ * share: keys (pki_issue_key.c), results (pki_issue_print.c).
  */
 #ifndef OTRP_APPLETS_PKI_ISSUE_H
 #define OTRP_APPLETS_PKI_ISSUE_H
@@ -36,6 +36,11 @@ bool issue_take_key(const struct applet_call *call, entity *e, const char *sourc
  * revoked because others know it: RC_UNTRUSTED. */
 bool issue_check_compromise(const struct station *s, const entity *e, const char *what,
                             struct error *err) MUST_CHECK;
+
+/* The same, and a warning where a certificate of another name has that key: each is to have its
+ * own. */
+bool issue_check_brought_key(const struct applet_call *call, const struct station *s,
+                             const entity *e, struct error *err) MUST_CHECK;
 
 /* Gives it a new key, unless it has one. */
 bool issue_make_key(const struct applet_call *call, entity *e, struct error *err) MUST_CHECK;

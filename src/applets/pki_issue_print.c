@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "pki/csv.h"
+#include "pki/result.h"
 
 #define PRINT_BYTES 65536
 
@@ -80,4 +81,17 @@ bool issued_print_text(const struct applet_call *call, const buffer *result, str
         return stdout_write(buffer_span(result), err);
     AUTO(csv) *table = csv_open_text(buffer_span(result), "result", err);
     return table && print_json(table, err);
+}
+
+bool issued_unprinted(const buffer *result, struct error *err)
+{
+    struct error ignored;
+    struct csv_record row;
+    AUTO(csv) *table = csv_open_text(buffer_span(result), "result", &ignored);
+    if (!table || csv_next(table, &row, &ignored) != CSV_RECORD ||
+        csv_next(table, &row, &ignored) != CSV_RECORD || !result_is_row(&row))
+        return false;
+    error_prefix(err, "%s, serial number %s: issued, but the result is not written",
+                 row.fields[RESULT_CERT], row.fields[RESULT_SERIAL]);
+    return error_hint(err, "it need not be issued again: 'otrp inspect' shows it");
 }

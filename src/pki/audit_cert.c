@@ -123,8 +123,6 @@ void audit_check_shared(struct walk *w, X509 *cert, const char *path)
     AUTO(char) *own = name ? strdup(path) : NULL;
     EVP_PKEY *pkey = X509_get0_pubkey(cert);
     struct error ignored;
-    if (pkey)
-        ec_key_normalise(pkey);
     if (!own || !pkey || !key_index_enter(h->keys, pkey, h->count, &first, &ignored))
         return;
     if (first != h->count) {

@@ -7,8 +7,6 @@
 #include "pki/issued.h"
 #include "util/output_set.h"
 
-#define TICK_NS 20000000 /* longer than a tick of the file system's clock */
-
 /* "out/devices.result.csv" for a manifest at some/where/devices.csv. */
 static char *result_path(const char *folder, const char *given)
 {
@@ -48,7 +46,7 @@ bool batch_open(struct batch *b, struct station *station, const struct batch_ord
     b->begun = journal_begun(b->journal);
     clock_gettime(CLOCK_REALTIME, &b->resumed);
     if (order->resume) /* new files are to be later than that */
-        nanosleep(&(struct timespec){0, TICK_NS}, NULL);
+        nanosleep(&(struct timespec){0, FILE_TICK_NS}, NULL);
     for (enum pki_role role = 0; role < ROLE_COUNT; role++)
         if (s->ca[role].ca &&
             !(b->known[role] = ledger_filter_load(s->ca[role].ca->ledger_path, err)))

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "pki/asn1.h"
 #include "pki/csr.h"
 #include "pki/key_owner.h"
 #include "util/file.h"
@@ -66,8 +65,6 @@ static bool enter_compromised(struct batch_csr *c, struct error *err)
     for (int i = 0; i < sk_X509_num(lost); i++) {
         EVP_PKEY *pkey = X509_get0_pubkey(sk_X509_value(lost, i));
         size_t first;
-        if (pkey)
-            ec_key_normalise(pkey);
         if (pkey && !key_index_enter(c->keys, pkey, COMPROMISED, &first, err))
             return false;
     }

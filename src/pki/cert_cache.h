@@ -20,8 +20,7 @@
 
 enum { CERT_HASH_BYTES = 32 };
 
-/* The certificate whose DER has this SHA-256, a reference for the caller; NULL when none is kept.
- */
+/* The certificate whose DER has this SHA-256, a reference for the caller; NULL: none is kept. */
 X509 *cert_recall(const uint8_t hash[CERT_HASH_BYTES]) MUST_CHECK;
 
 /* Keeps cert, of which the caller has its own reference. der_size in bytes: a large one is not

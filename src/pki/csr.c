@@ -6,7 +6,6 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include "pki/asn1.h"
 #include "pki/keygen.h"
 #include "util/file.h"
 #include "util/limits.h"
@@ -70,8 +69,6 @@ EVP_PKEY *csr_peek_key(struct span text)
         EVP_PKEY_free(pkey);
         pkey = NULL;
     }
-    if (pkey)
-        ec_key_normalise(pkey);
     ERR_clear_error();
     return pkey;
 }

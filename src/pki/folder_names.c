@@ -8,9 +8,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "util/clock.h"
 #include "util/text_hash.h"
-
-#define TICK_NS 20000000 /* longer than a tick of the file system's clock */
 
 struct folder_names {
     char *path;
@@ -55,7 +54,7 @@ static bool is_settled(const struct stat *state)
     clock_gettime(CLOCK_REALTIME, &now);
     return (now.tv_sec - state->st_ctim.tv_sec) * 1000000000LL + now.tv_nsec -
                state->st_ctim.tv_nsec >
-           TICK_NS;
+           FILE_TICK_NS;
 }
 
 folder_names *folder_names_read(const char *path)

@@ -7,6 +7,7 @@
 
 #include <openssl/x509.h>
 
+#include "pki/asn1.h"
 #include "util/openssl_error.h"
 
 #define ROOM_FIRST 64 /* a power of two */
@@ -62,15 +63,25 @@ static bool grow(key_index *index, struct error *err)
     return true;
 }
 
+/* However it came. A copy is encoded: the key may be that of a certificate which others have. */
+static bool hash_key(const EVP_PKEY *pkey, uint8_t hash[32])
+{
+    EVP_PKEY *own = EVP_PKEY_dup((EVP_PKEY *)(uintptr_t)pkey);
+    unsigned char *der = NULL;
+    if (own)
+        ec_key_normalise(own);
+    int size = own ? i2d_PUBKEY(own, &der) : 0;
+    bool hashed = size > 0 && EVP_Digest(der, (size_t)size, hash, NULL, EVP_sha256(), NULL) == 1;
+    OPENSSL_free(der);
+    EVP_PKEY_free(own);
+    return hashed;
+}
+
 bool key_index_enter(key_index *index, const EVP_PKEY *pkey, size_t value, size_t *first,
                      struct error *err)
 {
     struct entry new = {.value = value, .used = true};
-    unsigned char *der = NULL;
-    int size = i2d_PUBKEY(pkey, &der);
-    bool hashed = size > 0 && EVP_Digest(der, (size_t)size, new.hash, NULL, EVP_sha256(), NULL);
-    OPENSSL_free(der);
-    if (!hashed)
+    if (!hash_key(pkey, new.hash))
         return error_openssl(err, RC_INTERNAL, "cannot encode a public key");
     if (2 * index->count >= index->room && !grow(index, err))
         return false;

@@ -19,8 +19,8 @@ typedef struct key_index key_index;
 key_index *key_index_new(void); /* NULL without memory */
 void key_index_free(key_index *index);
 
-/* Enters a key by its SubjectPublicKeyInfo (see ec_key_normalise); *first gets the value with
- * which it was entered first, which may be this one. */
+/* Enters a key, the same one however it is encoded; *first gets the value with which it was entered
+ * first, which may be this one. */
 bool key_index_enter(key_index *index, const EVP_PKEY *pkey, size_t value, size_t *first,
                      struct error *err) MUST_CHECK;
 

@@ -125,8 +125,8 @@ sqlite3 *sql_connect(const char *name, int flags, const char *path, struct error
 sqlite3 *sql_open(const char *path, bool create, const char *schema, int version, struct error *err)
 {
     bool in_file = strcmp(path, SQL_IN_MEMORY) != 0;
-    if (in_file &&
-        create) { /* private from the first byte; SQLite keeps the mode for its journal */
+    if (in_file && create) {
+        /* private from the first byte; SQLite keeps the mode for its journal */
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0) {
             error_errno(err, RC_USAGE, "%s: cannot create", path);

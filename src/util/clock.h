@@ -11,7 +11,10 @@
 
 #include "util/error.h"
 
-enum { DAY_SECONDS = 86400 };
+enum {
+    DAY_SECONDS = 86400,
+    FILE_TICK_NS = 20000000 /* longer than a tick of the clock by which files are dated */
+};
 
 struct clock {
     bool fixed;

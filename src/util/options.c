@@ -209,8 +209,7 @@ static bool find_letter(const struct option_set *sets, size_t count, char letter
     return false;
 }
 
-/* The one option whose value is called so: "--url" for "--upstream URL". FILE and DIR say little.
- */
+/* The one option whose value is called so: "--url" for "--upstream URL". FILE says little. */
 static const struct option_row *find_by_value(const struct option_set *sets, size_t count,
                                               const char *word)
 {

@@ -229,8 +229,7 @@ static void pick_certs(unsigned *seed, int to[4], int first, int count)
     to[n] = -1;
 }
 
-/* Asks at random, each question at three times; the number of answers that are not the witness's.
- */
+/* Asks at random, each question at three times; how many answers are not the witness's. */
 static void *ask_at_random(void *argument)
 {
     static const int borders[] = {-1000, -500, -400, -100, -50, 0, 50, 100, 300, 400, 500, 1000};
